@@ -1,0 +1,47 @@
+# The two commands: `make run` retrains and promotes a real model, `make test` checks everything.
+UV ?= $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
+export UV_COMPILE_BYTECODE := 1
+RUN_EXTRAS := --extra pipeline --extra serve
+BIN := .venv/bin
+HOME_DIR := $(or $(TRADEWIND_HOME),.tradewind)
+
+.PHONY: help run up down clean test check setup setup-dev
+
+help:  ## Show the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+run: setup  ## Set everything up, retrain and promote through Airflow, show what is live
+	@$(BIN)/tradewind run
+
+up: setup  ## Start the embedded stack and leave it running
+	@$(BIN)/tradewind up
+
+down:  ## Stop all that `make run` started
+	@test ! -x $(BIN)/tradewind || $(BIN)/tradewind down
+
+clean: down  ## Stop and forget data, versions and secrets
+	@test ! -x $(BIN)/tradewind || $(BIN)/tradewind clean --yes
+
+setup: .venv/.run-ready
+
+setup-dev: .venv/.dev-ready
+
+.venv/.run-ready: pyproject.toml uv.lock | $(UV)
+	@$(UV) sync --frozen --quiet --inexact --no-dev $(RUN_EXTRAS)
+	@touch $@
+
+.venv/.dev-ready: pyproject.toml uv.lock | $(UV)
+	@$(UV) sync --frozen --quiet --inexact --group dev $(RUN_EXTRAS) $(TRADEWIND_TEST_EXTRAS)
+	@touch $@ .venv/.run-ready
+
+.uv/bin/uv:
+	@python3 -m venv .uv && .uv/bin/pip install --quiet uv
+
+check: setup-dev  ## Lint, formatting, types, import rules
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+test: check  ## check, then the tests
+	@$(BIN)/pytest -n 2 --dist loadfile

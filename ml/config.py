@@ -1,0 +1,99 @@
+"""Where things are and which secrets open them: read once from the environment by an entry point."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from ml.errors import ConfigInvalid
+
+Role: TypeAlias = Literal["ingest", "train", "promote", "serve", "read"]
+ROLES: tuple[Role, ...] = ("ingest", "train", "promote", "serve", "read")
+
+BucketName: TypeAlias = Literal["raw", "work", "runs", "models", "ledger", "reports", "state", "requests"]
+# What each role may do, bucket by bucket: r read, w write. The embedded stack and compose build their S3 users from it.
+GRANTS: dict[Role, dict[BucketName, str]] = {
+    "ingest": {"raw": "rw", "work": "rw", "runs": "rw", "reports": "rw", "ledger": "r", "models": "r"},
+    "train": {"work": "rw", "runs": "rw", "reports": "rw", "ledger": "r", "models": "r", "requests": "r", "state": "r"},
+    "promote": {"work": "r", "runs": "rw", "reports": "rw", "ledger": "rw", "models": "rw", "state": "rw"},
+    "serve": {"ledger": "r", "models": "r", "state": "rw", "requests": "rw"},
+    "read": {"runs": "r", "reports": "r", "ledger": "r", "models": "r", "requests": "r", "state": "r"},
+}
+BUCKETS: tuple[BucketName, ...] = ("raw", "work", "runs", "models", "ledger", "reports", "state", "requests")
+
+
+class Settings(BaseSettings):
+    """Addresses, folders and secrets; every name in the environment starts with `TRADEWIND_`."""
+
+    model_config = SettingsConfigDict(env_prefix="TRADEWIND_", frozen=True, extra="ignore")
+
+    home: Path = Path(".tradewind")
+    """Folder for everything a machine keeps: data of the embedded store, caches, logs, keys."""
+    data_dir: Path | None = None
+    """Folder with the public benchmark data sets; what needs them is skipped without it."""
+
+    s3_endpoint: str | None = None
+    """URL of the S3 endpoint; none means AWS."""
+    s3_region: str = "us-east-1"
+    """Region sent to the S3 endpoint."""
+    s3_prefix: str = "tradewind"
+    """Bucket names are `<prefix>-<bucket>`."""
+    s3_role: Role | None = None
+    """The S3 user this process acts as."""
+    s3_access_key: str | None = None
+    """Access key of that user."""
+    s3_secret_key: SecretStr | None = None
+    """Secret of that user."""
+    s3_attempts: int = Field(5, ge=1, le=10)
+    """Tries per call to the S3 endpoint, with exponential back-off; what looks again anyway takes fewer."""
+
+    source_password: SecretStr | None = None
+    """Password of the shop's database for the source `sql`; only `ingest` uses it."""
+    pseudonym_key: SecretStr | None = None
+    """Key for household pseudonyms [64 hexadecimal digits]; only `anonymise` and the server's door hold it."""
+    signing_key: SecretStr | None = None
+    """Ed25519 private key that signs versions and ledger entries [PEM]; only `promote` holds it."""
+    verify_key: str | None = None
+    """Ed25519 public key(s) that verify them [PEM, concatenated]."""
+    server_token: SecretStr | None = None
+    """Bearer token of the model server."""
+    server_url: str = "http://127.0.0.1:8500"
+    """Where the model server answers."""
+    runtime_base: Path | None = None
+    """OCI layout of the runtime base image; none means that no runnable image is assembled."""
+
+    poll_seconds: float = Field(2.0, gt=0, le=300)
+    """How often the model server looks at its channels [s]."""
+
+    def bucket(self, name: BucketName) -> str:
+        """Return the full name of a bucket."""
+        return f"{self.s3_prefix}-{name}"
+
+
+def load_settings() -> Settings:
+    """Read the settings from the environment.
+
+    Raises:
+        ConfigInvalid: A variable is out of range or of the wrong type.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        fields = ", ".join(f"TRADEWIND_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())
+        raise ConfigInvalid("valid settings in the environment", fields, "Correct the variables named.") from error
+
+
+def require_secret(value: SecretStr | None, name: str) -> str:
+    """Return the secret's text.
+
+    Raises:
+        ConfigInvalid: The secret is not set: there is no default for a secret.
+    """
+    if value is None:
+        raise ConfigInvalid(
+            f"the secret TRADEWIND_{name.upper()}", "nothing", "Set it, or let `make run` generate one."
+        )
+    return value.get_secret_value()

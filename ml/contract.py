@@ -1,0 +1,270 @@
+"""What a use case is, and the records that stages exchange.
+
+The pipeline owns when and in what order; a `UseCase` says what is particular. Nothing here
+imports a heavy library: a record's functions import what they need when they are called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    import ibis
+    import numpy as np
+    import pandas as pd
+    from pydantic import BaseModel
+
+    from ml.parameter import UseCaseParams
+
+Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
+JsonObject: TypeAlias = dict[str, Any]
+Arrays: TypeAlias = "Mapping[str, np.ndarray]"
+"""Model inputs by name; the first axis of each is the row."""
+Frames: TypeAlias = "Mapping[str, pd.DataFrame]"
+"""Tables by name."""
+Expressions: TypeAlias = "Mapping[str, ibis.Table]"
+"""Tables by name, as Ibis expressions: DuckDB on one machine, Spark on a cluster."""
+
+ColumnType: TypeAlias = Literal["string", "int64", "float64", "timestamp", "boolean"]
+Treatment: TypeAlias = Literal["keep", "pseudonym", "generalise", "drop"]
+Severity: TypeAlias = Literal["block", "quarantine", "warn"]
+
+
+# --- Data -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One column of a raw table."""
+
+    name: str
+    type: ColumnType
+    nullable: bool = False
+    treatment: Treatment = "keep"
+    """What anonymise does with it: keep, pseudonym (a direct identifier), generalise (a quasi-identifier), drop."""
+    order: tuple[str, ...] = ()
+    """For `generalise`: the values from low to high, so that neighbours can be merged."""
+    description: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """One raw table a shop provides."""
+
+    name: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...] = ()
+    """Columns that name a row; empty where rows have no key."""
+    time_column: str | None = None
+    """The timestamp whose date partitions the table; none for a table that is replaced whole."""
+    references: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Foreign keys: column to (table, column)."""
+    optional: bool = False
+    """The shop may not have it; the stages then see an empty table."""
+
+    def column(self, name: str) -> Column:
+        """Return the column of that name; raise `KeyError` if there is none."""
+        return next(column for column in self.columns if column.name == name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Features:
+    """What the features stage hands over."""
+
+    splits: Frames
+    """`train`, `valid`, `test`: one row an example, each with `unit` (who is resampled) and `time`; ordered in time."""
+    state: JsonObject
+    """Fitted state as plain JSON: vocabularies, scales. It travels in the version."""
+    profile: Frames
+    """Named feature columns on the training period, for drift: `reference` has one row an example."""
+    histories: pd.DataFrame
+    """What serving knows of each customer at the as-of date, keyed by `unit` (a pseudonym)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """What a use case reads and how it becomes examples."""
+
+    tables: tuple[Table, ...]
+    sample: Callable[[np.random.Generator, int], dict[str, pd.DataFrame]]
+    """(rng, n_customers) -> small raw tables that look like the real ones and pass the data checks."""
+    build: Callable[[Expressions, BaseModel], Features]
+    """(anonymised tables, feature parameters) -> examples, state, profile, histories."""
+    encode: Callable[[pd.DataFrame, JsonObject], dict[str, np.ndarray]]
+    """(examples or one request's row, state) -> model inputs; training and serving share it."""
+
+    def table(self, name: str) -> Table:
+        """Return the table of that name; raise `KeyError` if there is none."""
+        return next(table for table in self.tables if table.name == name)
+
+
+# --- Model ------------------------------------------------------------------------------------
+
+
+class Predictor(Protocol):
+    """An exported model, loaded; the same bytes are evaluated, packaged and served."""
+
+    def __call__(self, inputs: Arrays) -> np.ndarray:
+        """Return scores `(n_rows, n_outputs)` float32."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """One exported form of a trained model."""
+
+    name: str
+    """`float32`, `float16`, `int8`, …"""
+    path: Path
+    """Folder that holds everything a predictor of it needs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """How a use case's model is made, exported and opened."""
+
+    train: Callable[[Frames, JsonObject, BaseModel, Path], JsonObject]
+    """(splits, state, train parameters, out) -> summary. Writes `model.weights.h5`, `config.json`, `history.json`;
+    chooses on `valid` only; the summary names the choice and the validation metrics of every contender."""
+    export: Callable[[Path, Path, Frames, JsonObject], tuple[Variant, ...]]
+    """(train's folder, out, splits, state) -> variants, each in a folder of its own below out, best fidelity first."""
+    open: Callable[[Path], Predictor]
+    """(a variant's folder) -> predictor; imports no TensorFlow."""
+
+
+# --- Judgement --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """A figure the gate can judge."""
+
+    name: str
+    higher_is_better: bool = True
+    unit: str = ""
+    description: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """How answers are judged on held-out rows."""
+
+    metrics: tuple[Metric, ...]
+    primary: str
+    """Name of the metric that decides between variants."""
+    measure: Callable[[np.ndarray, pd.DataFrame, JsonObject], pd.DataFrame]
+    """(scores, examples, state) -> per-example values, one column a metric, index as the examples: paired, resampled by `unit`."""
+    summarise: Callable[[np.ndarray, pd.DataFrame, JsonObject], dict[str, float]]
+    """(scores, examples, state) -> figures of the whole set that are no mean over rows (coverage, diversity, …)."""
+    baselines: Mapping[str, Callable[[Frames, JsonObject], np.ndarray]]
+    """Name -> (splits, state) -> scores on `test`; fitted on what precedes it."""
+    naive: str
+    """The baseline the first version must beat."""
+    slices: tuple[str, ...] = ()
+    """Columns of the examples by which the metrics are broken down."""
+
+
+# --- Service ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reason:
+    """One part of a score, in words and as a number."""
+
+    text: str
+    contribution: float
+    kind: str = ""
+    """What sort of evidence it is (`history`, `popularity`), by which reasons are added up; empty means its text."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explanation:
+    """Why a score is what it is: base + contributions + residual = score."""
+
+    subject: str
+    """What was scored, in words (a product name)."""
+    score: float
+    base: float
+    reasons: tuple[Reason, ...]
+    residual: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """How a use case answers over HTTP; runs without TensorFlow and without pandas' heavier parts."""
+
+    request: type[BaseModel]
+    response: type[BaseModel]
+    identity: str | None
+    """Field of the request that names a customer; the server replaces it by its pseudonym at the door."""
+    answer: Callable[[Predictor, JsonObject, BaseModel, JsonObject | None], BaseModel]
+    """(predictor, state, request, the customer's stored history or none) -> response."""
+    explain: Callable[[Predictor, JsonObject, BaseModel, JsonObject | None], list[Explanation]]
+    """The same arguments -> one explanation for each item of the answer."""
+    observe: Callable[[JsonObject | None, JsonObject], JsonObject]
+    """(stored history or none, an event such as a purchase) -> new history."""
+    golden: Callable[[pd.DataFrame, JsonObject, int], list[JsonObject]]
+    """(test examples, state, n) -> n requests that bring their own history: replayed before every promotion."""
+    features: Callable[[BaseModel, BaseModel, JsonObject | None], dict[str, float | str]]
+    """(request, response, history) -> the drift features of one answer, named as in `Features.profile`, plus `score`."""
+    outcome: Callable[[JsonObject, list[JsonObject]], dict[str, float]]
+    """(a logged answer, the customer's later events) -> quality figures once the truth is known; empty while it is not."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class UseCase:
+    """One AI application of the shop: everything that is particular to it."""
+
+    name: str
+    title: str
+    description: str
+    intended_use: str
+    limits: tuple[str, ...]
+    """What the model must not be used for, for its card."""
+    params: type[UseCaseParams]
+    """Typed section of `params.yaml`: `features` and `train` are the use case's own."""
+    data: Data
+    model: Model
+    judgement: Judgement
+    service: Service
+
+
+# --- Records ----------------------------------------------------------------------------------
+
+INPUTS_SCHEMA = "tradewind/inputs/1"
+VERDICT_SCHEMA = "tradewind/verdict/1"
+RECORD_SCHEMA = "tradewind/version-record/1"
+LEDGER_SCHEMA = "tradewind/ledger-entry/1"
+POINTER_SCHEMA = "tradewind/channel-pointer/1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """One rule of a verdict with what was seen and what was allowed."""
+
+    name: str
+    observed: float | str | None
+    limit: float | str | None
+    passed: bool
+    severity: Severity = "block"
+    sentence: str
+    interval: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What a judging stage decided; an output like any other, raised as an error only after the push."""
+
+    stage: str
+    accepted: bool
+    rules: tuple[Rule, ...]
+    summary: str
+    chosen: str | None = None
+    """The variant that ships, where the stage chooses one."""
+
+    def blocking(self) -> tuple[Rule, ...]:
+        """Return the rules that refuse."""
+        return tuple(rule for rule in self.rules if not rule.passed and rule.severity == "block")

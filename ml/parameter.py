@@ -1,0 +1,102 @@
+"""What changes the model: the typed sections of `params.yaml`, one top-level section per use case."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ml.errors import ConfigInvalid
+
+P = TypeVar("P", bound="UseCaseParams")
+
+
+class Section(BaseModel):
+    """A frozen section that refuses unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ChecksParams(Section):
+    """When data are refused rather than quarantined row by row."""
+
+    max_quarantined: float = Field(0.2, ge=0, le=1)
+    """Largest share of a table's rows that may be quarantined before the run is blocked [0..1]."""
+    freshness_days: int = Field(7, ge=0)
+    """Largest age of the newest row at the as-of date [days]."""
+    min_volume_ratio: float = Field(0.8, gt=0, le=1)
+    """Smallest row count relative to the last accepted run."""
+    max_volume_ratio: float = Field(2.0, ge=1)
+    """Largest row count relative to the last accepted run."""
+
+
+class AnonymiseParams(Section):
+    """How far quasi-identifiers are generalised."""
+
+    k: int = Field(5, ge=2)
+    """Smallest group of customers that share the same generalised attributes."""
+
+
+class GateParams(Section):
+    """What a candidate must show before it may go live."""
+
+    policy: Literal["superiority", "non_inferiority"] = "non_inferiority"
+    """Against the model in production: better beyond chance, or not worse by more than the margin."""
+    margin: float = Field(0.02, ge=0, le=0.5)
+    """Largest tolerated loss of the primary metric, relative to production's."""
+    confidence: float = Field(0.95, gt=0.5, lt=1)
+    """Confidence level of the intervals."""
+    resamples: int = Field(2000, ge=200)
+    """Bootstrap resamples of the units."""
+    compression_loss: float = Field(0.02, ge=0, le=0.5)
+    """Largest relative loss of the primary metric a smaller variant may cost."""
+    min_units: int = Field(100, ge=2)
+    """Fewest test units on which a verdict may rest."""
+    seed: int = 20260101
+    """Seed of the bootstrap."""
+
+
+class MonitorParams(Section):
+    """When monitoring asks for a retraining."""
+
+    window_days: int = Field(1, ge=1, le=90)
+    """How far back recent requests reach [days]."""
+    min_requests: int = Field(200, ge=1)
+    """Fewest requests on which a verdict may rest."""
+    effect: float = Field(0.2, gt=0, lt=1)
+    """Smallest distance of a feature from its reference that counts as drift [0..1]."""
+    alpha: float = Field(0.01, gt=0, lt=1)
+    """Largest corrected p-value that counts as drift."""
+    max_missing: float = Field(0.5, ge=0, le=1)
+    """Largest share of a feature's values that may be lost before it is a data incident, not drift [0..1]."""
+    outcome_days: int = Field(7, ge=1, le=90)
+    """How far back answers reach whose outcome may have become known [days]."""
+    max_quality_loss: float | None = Field(None, ge=0, le=1)
+    """Largest loss of observed quality, relative to the version's figure at its gate; none reports it only [0..1]."""
+    seed: int = 20260101
+    """Seed of the bootstrap of observed quality."""
+
+
+class UseCaseParams(Section):
+    """The section of one use case; each use case narrows `features` and `train` to its own."""
+
+    checks: ChecksParams = ChecksParams()
+    anonymise: AnonymiseParams = AnonymiseParams()
+    features: Section
+    train: Section
+    gate: GateParams = GateParams()
+    monitor: MonitorParams = MonitorParams()
+
+
+def parse(model: type[P], section: Mapping[str, Any], name: str) -> P:
+    """Return the typed section.
+
+    Raises:
+        ConfigInvalid: A key is unknown, missing or out of range.
+    """
+    try:
+        return model.model_validate(section)
+    except ValidationError as error:
+        faults = "; ".join(f"{name}.{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise ConfigInvalid("valid parameters in params.yaml", faults, "Correct the keys named.") from error
