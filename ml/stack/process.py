@@ -1,0 +1,167 @@
+"""Children that outlive the command that started them, found again by recorded PID and start time."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+from ml.errors import ConfigInvalid, ServiceUnavailable
+from ml.files import write_json
+
+STOP_SECONDS = 15  # a child that has not ended after SIGTERM by then is killed
+LOG_TAIL = 15  # lines of a dead child's log in the error message
+
+
+@dataclass(frozen=True, kw_only=True)
+class Child:
+    """A recorded process."""
+
+    name: str
+    pid: int
+    created: float
+    """Start time of the process [s since the epoch]: a reused PID is somebody else."""
+
+    def process(self) -> psutil.Process | None:
+        """Return the living process, or none if it ended."""
+        try:
+            found = psutil.Process(self.pid)
+            same = abs(found.create_time() - self.created) < 1 and found.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return None
+        return found if same else None
+
+
+class Children:
+    """The processes of one stack, recorded in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.logs = folder / "logs"
+
+    def start(self, name: str, command: Sequence[str], environment: Mapping[str, str], cwd: Path | None = None) -> None:
+        """Start a child in a session of its own and record it; a living one is kept."""
+        if self.find(name):
+            return
+        self.logs.mkdir(parents=True, exist_ok=True)
+        with (self.logs / f"{name}.log").open("ab") as log:
+            process = subprocess.Popen(
+                list(command),
+                env={**os.environ, **environment},
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        child = Child(name=name, pid=process.pid, created=psutil.Process(process.pid).create_time())
+        write_json(self._record(name), asdict(child))
+
+    def find(self, name: str) -> psutil.Process | None:
+        """Return the living child of that name."""
+        record = self._record(name)
+        if not record.exists():
+            return None
+        return Child(**json.loads(record.read_text())).process()
+
+    def stop(self, name: str) -> bool:
+        """End the child and all that it started; tell whether it was alive."""
+        process = self.find(name)
+        if process:
+            _end([process, *process.children(recursive=True)])
+        self._record(name).unlink(missing_ok=True)
+        return process is not None
+
+    def names(self) -> list[str]:
+        """Return the names of all recorded children, newest first."""
+        records = sorted(self._folder.glob("*.pid.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+        return [path.name.removesuffix(".pid.json") for path in records]
+
+    def wait(self, name: str, ready: Callable[[], bool], seconds: float) -> None:
+        """Wait until the child is ready.
+
+        Raises:
+            ServiceUnavailable: It ended, or was not ready in time; the message ends with its log's last lines.
+        """
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if ready():
+                return
+            if self.find(name) is None:
+                break
+            time.sleep(0.1)
+        state = "not ready" if self.find(name) else "ended"
+        raise ServiceUnavailable(
+            f"{name} to be ready within {seconds:.0f} s",
+            f"{state}; its log ends with:\n{self._tail(name)}",
+            f"Read {self.logs / name}.log, mend the cause and try again.",
+        )
+
+    def _record(self, name: str) -> Path:
+        return self._folder / f"{name}.pid.json"
+
+    def _tail(self, name: str) -> str:
+        log = self.logs / f"{name}.log"
+        lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+        return "\n".join(lines[-LOG_TAIL:])
+
+
+def _end(processes: Sequence[psutil.Process]) -> None:
+    for process in processes:
+        _quietly(process.terminate)
+    _, alive = psutil.wait_procs(processes, timeout=STOP_SECONDS)
+    for process in alive:
+        _quietly(process.kill)
+    psutil.wait_procs(alive, timeout=STOP_SECONDS)
+
+
+def _quietly(action: Callable[[], None]) -> None:
+    try:
+        action()
+    except psutil.NoSuchProcess:
+        return
+
+
+def choose_port(variable: str, default: int) -> int:
+    """Return the port that the environment asks for, else the default, else any free one.
+
+    Raises:
+        ConfigInvalid: The port that was asked for is taken or is no port.
+    """
+    asked = os.environ.get(variable)
+    if asked is None:
+        return default if _is_free(default) else free_port()
+    if not asked.isdigit() or not 0 < int(asked) < 65536:
+        raise ConfigInvalid(f"{variable} between 1 and 65535", repr(asked), "Correct it.")
+    if not _is_free(int(asked)):
+        raise ConfigInvalid(
+            f"port {asked} ({variable}) to be free", "a port in use", "Stop its owner or choose another."
+        )
+    return int(asked)
+
+
+def free_port() -> int:
+    """Return a loopback port that nobody listens on, below the ephemeral range's usual start."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+        if _is_free(port):
+            return port
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,62 @@
+"""The secrets of a stack: generated once, kept in one file that only its owner can read."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+from ml.config import ROLES, Role
+from ml.errors import ConfigInvalid
+from ml.packaging.signing import generate_key
+
+FILE_MODE = 0o600
+ADMIN = "admin"  # the S3 user that makes buckets; no stage acts as it
+
+
+def load_or_generate(path: Path) -> dict[str, str]:
+    """Return the secrets in `path`; generate the file on first use.
+
+    Raises:
+        ConfigInvalid: Others may read the file.
+    """
+    if not path.exists():
+        _write(path, _generate())
+    mode = path.stat().st_mode & 0o777
+    if mode & 0o077:
+        raise ConfigInvalid(f"{path} readable by its owner alone", f"mode {mode:o}", f"Run: chmod 600 {path}")
+    loaded: dict[str, str] = json.loads(path.read_text())
+    return loaded
+
+
+def s3_variables(known: Mapping[str, str], role: Role) -> dict[str, str]:
+    """Return the environment of a process that acts as one S3 user."""
+    return {
+        "TRADEWIND_S3_ROLE": role,
+        "TRADEWIND_S3_ACCESS_KEY": known[f"s3_{role}_access_key"],
+        "TRADEWIND_S3_SECRET_KEY": known[f"s3_{role}_secret_key"],
+    }
+
+
+def _generate() -> dict[str, str]:
+    values = {name: secrets.token_urlsafe(64) for name in ("server_token", "airflow_secret", "airflow_jwt")}
+    values |= {f"weed_jwt_{i}": secrets.token_urlsafe(32) for i in range(4)}
+    values["airflow_password"] = secrets.token_urlsafe(12)
+    values["airflow_fernet"] = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+    values["pseudonym_key"] = secrets.token_hex(32)
+    pair = generate_key()
+    values["signing_key"], values["verify_key"] = pair.private, pair.public
+    for user in (ADMIN, *ROLES):
+        values[f"s3_{user}_access_key"] = f"{user}-{secrets.token_hex(4)}"
+        values[f"s3_{user}_secret_key"] = secrets.token_urlsafe(30)
+    return values
+
+
+def _write(path: Path, values: Mapping[str, str]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump(dict(values), file, indent=1, sort_keys=True)

@@ -1,0 +1,162 @@
+"""The object store as the rest of Tradewind sees it: bytes under a key in one bucket."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from ml.config import BucketName, Settings, require_secret
+from ml.errors import ConfigInvalid, ModelNotFound, PromotionConflict, StorageUnavailable
+
+if TYPE_CHECKING:
+    from types_boto3_s3.client import S3Client
+
+CONNECT_TIMEOUT_S = 5
+READ_TIMEOUT_S = 30
+
+
+def connect(settings: Settings) -> S3Client:
+    """Return a boto3 client for the S3 user named in the settings."""
+    import boto3
+    from botocore.config import Config
+
+    if settings.s3_access_key is None:
+        raise ConfigInvalid("TRADEWIND_S3_ACCESS_KEY", "nothing", "Set it, or start the stack with `make run`.")
+    return boto3.client(
+        "s3",
+        endpoint_url=settings.s3_endpoint,
+        region_name=settings.s3_region,
+        aws_access_key_id=settings.s3_access_key,
+        aws_secret_access_key=require_secret(settings.s3_secret_key, "s3_secret_key"),
+        config=Config(
+            connect_timeout=CONNECT_TIMEOUT_S,
+            read_timeout=READ_TIMEOUT_S,
+            retries={"mode": "standard", "total_max_attempts": settings.s3_attempts},
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+            s3={"addressing_style": "path"},
+        ),
+    )
+
+
+class Bucket:
+    """One bucket, reached with one user's rights.
+
+    All methods raise `StorageUnavailable` when the store does not answer within the bounded
+    retries, and `ConfigInvalid` when the user lacks the right.
+    """
+
+    def __init__(self, client: S3Client, name: str) -> None:
+        self._client = client
+        self.name = name
+
+    @classmethod
+    def open(cls, settings: Settings, name: BucketName) -> Bucket:
+        """Return the bucket `name` as the settings' S3 user sees it."""
+        return cls(connect(settings), settings.bucket(name))
+
+    def get(self, key: str) -> bytes:
+        """Return the object's bytes; raise `ModelNotFound` if there is none."""
+        with _translated(self.name, key):
+            return self._client.get_object(Bucket=self.name, Key=key)["Body"].read()
+
+    def find(self, key: str) -> bytes | None:
+        """Return the object's bytes, or none if there is no such object."""
+        try:
+            return self.get(key)
+        except ModelNotFound:
+            return None
+
+    def put(self, key: str, data: bytes, content_type: str = "application/octet-stream") -> None:
+        """Write the object, replacing what was there."""
+        with _translated(self.name, key):
+            self._client.put_object(Bucket=self.name, Key=key, Body=data, ContentType=content_type)
+
+    def create(self, key: str, data: bytes, content_type: str = "application/json") -> None:
+        """Write the object only if the key is free (`If-None-Match: *`).
+
+        A retry inside the client can be told "taken" by its own first try that won, so a refusal
+        reads back: equal bytes count as written.
+
+        Raises:
+            PromotionConflict: The key holds other bytes.
+        """
+        try:
+            with _translated(self.name, key):
+                self._client.put_object(Bucket=self.name, Key=key, Body=data, ContentType=content_type, IfNoneMatch="*")
+        except PromotionConflict:
+            if self.get(key) != data:
+                raise
+
+    def exists(self, key: str) -> bool:
+        """Tell whether there is such an object."""
+        try:
+            with _translated(self.name, key):
+                self._client.head_object(Bucket=self.name, Key=key)
+        except ModelNotFound:
+            return False
+        return True
+
+    def etag(self, key: str) -> str | None:
+        """Return the object's entity tag, or none if there is no such object."""
+        try:
+            with _translated(self.name, key):
+                return self._client.head_object(Bucket=self.name, Key=key)["ETag"]
+        except ModelNotFound:
+            return None
+
+    def size(self, key: str) -> int | None:
+        """Return the object's length [bytes], or none if there is no such object."""
+        try:
+            with _translated(self.name, key):
+                return self._client.head_object(Bucket=self.name, Key=key)["ContentLength"]
+        except ModelNotFound:
+            return None
+
+    def keys(self, prefix: str = "") -> Iterator[str]:
+        """Yield all keys under a prefix in lexical order."""
+        with _translated(self.name, prefix):
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix)
+            for page in pages:
+                yield from (item["Key"] for item in page.get("Contents", ()))
+
+    def entries(self, prefix: str = "") -> Iterator[tuple[str, str]]:
+        """Yield all keys under a prefix with their entity tags, in lexical order."""
+        with _translated(self.name, prefix):
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix)
+            for page in pages:
+                yield from ((item["Key"], item["ETag"].strip('"')) for item in page.get("Contents", ()))
+
+    def delete(self, key: str) -> None:
+        """Remove the object; a missing one is no error."""
+        with _translated(self.name, key):
+            self._client.delete_object(Bucket=self.name, Key=key)
+
+
+@contextmanager
+def _translated(bucket: str, key: str) -> Iterator[None]:
+    """Turn boto3's exceptions into ours, once, at the edge."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    place = f"s3://{bucket}/{key}"
+    try:
+        yield
+    except ClientError as error:
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        code = error.response.get("Error", {}).get("Code", "")
+        if status == 404:
+            raise ModelNotFound(f"an object at {place}", "none", "Check the name.", key=key) from error
+        if status in (409, 412):
+            raise PromotionConflict(
+                f"{place} to be free", "an object that is already there", "Read it and try again.", key=key
+            ) from error
+        if status in (400, 401, 403):
+            raise ConfigInvalid(
+                f"a right to use {place}", f"{code} ({status})", "Check the S3 user's keys and grants.", key=key
+            ) from error
+        raise StorageUnavailable(f"an answer for {place}", f"{code} ({status})", "Try again.", key=key) from error
+    except BotoCoreError as error:
+        raise StorageUnavailable(
+            f"an answer for {place}", type(error).__name__, "Is the object store up? Try again.", key=key
+        ) from error

@@ -1,0 +1,63 @@
+"""What the tests share: one real object store a session, with one S3 user a role."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ml.config import Role, Settings
+from ml.stack import objectstore, secret
+from ml.stack.process import Children, free_port
+
+# PySpark takes a main module without a file for a doctest run and ends the process; pytest-xdist's workers have none.
+if not hasattr(sys.modules["__main__"], "__file__"):
+    sys.modules["__main__"].__file__ = __file__
+
+
+@dataclass(frozen=True)
+class ObjectStore:
+    """A running SeaweedFS."""
+
+    endpoint: str
+    secrets: dict[str, str]
+    home: Path
+
+    def settings(self, role: Role, prefix: str = "tradewind", **changes: object) -> Settings:
+        """Return the settings of a process that acts as one role and holds that role's secrets."""
+        user = secret.s3_variables(self.secrets, role)
+        held = {
+            "home": self.home,
+            "s3_endpoint": self.endpoint,
+            "s3_prefix": prefix,
+            "s3_role": role,
+            "s3_access_key": user["TRADEWIND_S3_ACCESS_KEY"],
+            "s3_secret_key": user["TRADEWIND_S3_SECRET_KEY"],
+            "pseudonym_key": self.secrets["pseudonym_key"] if role in ("ingest", "serve") else None,
+            "signing_key": self.secrets["signing_key"] if role == "promote" else None,
+            "verify_key": self.secrets["verify_key"],
+            "server_token": self.secrets["server_token"],
+        }
+        return Settings(**{**held, **changes})
+
+
+@pytest.fixture(scope="session")
+def object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
+    folder = tmp_path_factory.mktemp("stack")
+    known = secret.load_or_generate(folder / "secrets.json")
+    children = Children(folder / "run")
+    port = free_port()
+    objectstore.start(children, folder / "store", port, known, "tradewind")
+    try:
+        yield ObjectStore(f"http://127.0.0.1:{port}", known, folder)
+    finally:
+        children.stop(objectstore.CHILD)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(20260101)
