@@ -1,0 +1,68 @@
+"""The shop's tables that every application shares: what a source maps its own columns onto."""
+
+from __future__ import annotations
+
+from ml.contract import Column, Table
+
+AGE_GROUPS = ("19-24", "25-34", "35-44", "45-54", "55-64", "65+")
+INCOME_GROUPS = (
+    "Under 15K",
+    "15-24K",
+    "25-34K",
+    "35-49K",
+    "50-74K",
+    "75-99K",
+    "100-124K",
+    "125-149K",
+    "150-174K",
+    "175-199K",
+    "200-249K",
+    "250K+",
+)
+HOUSEHOLD_SIZES = ("1", "2", "3", "4", "5+")
+KIDS_COUNTS = ("0", "1", "2", "3+")
+
+PRODUCTS = Table(
+    name="products",
+    key=("product_id",),
+    columns=(
+        Column(name="product_id", type="string", description="the shop's article number"),
+        Column(name="name", type="string", nullable=True, description="what people read"),
+        Column(name="department", type="string", nullable=True),
+        Column(name="category", type="string", nullable=True),
+        Column(name="brand", type="string", nullable=True),
+        Column(name="package_size", type="string", nullable=True),
+    ),
+)
+
+CUSTOMERS = Table(
+    name="customers",
+    key=("customer_id",),
+    optional=True,
+    columns=(
+        Column(name="customer_id", type="string", treatment="pseudonym", description="a household or an account"),
+        Column(name="age_group", type="string", nullable=True, treatment="generalise", order=AGE_GROUPS),
+        Column(name="income_group", type="string", nullable=True, treatment="generalise", order=INCOME_GROUPS),
+        Column(name="household_size", type="string", nullable=True, treatment="generalise", order=HOUSEHOLD_SIZES),
+        Column(name="kids_count", type="string", nullable=True, treatment="generalise", order=KIDS_COUNTS),
+        Column(name="home_ownership", type="string", nullable=True, treatment="drop"),
+        Column(name="marital_status", type="string", nullable=True, treatment="drop"),
+    ),
+)
+
+PURCHASES = Table(
+    name="purchases",
+    key=("basket_id", "product_id"),
+    time_column="purchased_at",
+    references={"product_id": ("products", "product_id")},
+    columns=(
+        Column(name="customer_id", type="string", treatment="pseudonym"),
+        Column(name="basket_id", type="string", treatment="pseudonym", description="one visit to the till"),
+        Column(name="product_id", type="string"),
+        Column(name="store_id", type="string", nullable=True),
+        Column(name="quantity", type="int64", description="[pieces]"),
+        Column(name="amount", type="float64", description="paid for the line [currency of the shop]"),
+        Column(name="discount", type="float64", nullable=True, description="given on the line [currency of the shop]"),
+        Column(name="purchased_at", type="timestamp", description="local time of the shop"),
+    ),
+)

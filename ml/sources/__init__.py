@@ -1,0 +1,38 @@
+"""Where a run's rows come from: one source a kind, opened by name."""
+
+from __future__ import annotations
+
+from ml.config import Settings
+from ml.contract import JsonObject
+from ml.sources.source import Source, SourceSpec, SourceState, parse_spec
+
+__all__ = ["KINDS", "Source", "SourceSpec", "SourceState", "open_source"]
+
+KINDS = ("complete_journey", "files", "sql", "online_retail")
+
+
+def open_source(spec: JsonObject, settings: Settings) -> Source:
+    """Open the source that a `source` section describes; the kind's libraries load here, not before.
+
+    Raises:
+        ConfigInvalid: The section has an unknown key or kind, or lacks what its kind needs.
+        SourceInvalid: The source is not where the section says.
+    """
+    parsed = parse_spec(spec)
+    match parsed.kind:
+        case "complete_journey":
+            from ml.sources.complete_journey import CompleteJourney
+
+            return CompleteJourney.open(parsed)
+        case "files":
+            from ml.sources.landing_zone import LandingZone
+
+            return LandingZone.open(parsed, settings)
+        case "sql":
+            from ml.sources.sql import Database
+
+            return Database.open(parsed, settings)
+        case "online_retail":
+            from ml.sources.online_retail import OnlineRetail
+
+            return OnlineRetail.open(parsed, settings)

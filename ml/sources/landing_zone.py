@@ -1,0 +1,189 @@
+"""A landing zone: a folder or `s3://bucket/prefix` into which the shop puts CSV and Parquet files, day by day.
+
+`<table>/2026-11-23/*.csv`, `<table>/day=2026-11-23/*.parquet` and `<table>/2026-11-23.csv` are day partitions;
+`<table>.csv` and `<table>/*.csv` hold all days. Of a table that is replaced whole the newest day counts.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import PurePosixPath
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+from ml.config import Settings
+from ml.contract import Table
+from ml.errors import ConfigInvalid, SourceInvalid
+from ml.files import canonical, sha256
+from ml.sources.conform import conform, missing_table, up_to
+from ml.sources.mapping import SourceMapping, TableMapping, parse_mapping
+from ml.sources.place import Content, Place, open_place
+from ml.sources.source import Clock, SourceSpec, SourceState, replay
+
+DAY = re.compile(r"^(?:day=|date=)?(\d{4}-\d{2}-\d{2})(?:$|\.)")
+MALFORMED = re.compile(r"Expected \d+ columns, got \d+")
+KINDS = (".csv", ".csv.gz", ".parquet")
+
+
+@dataclass(frozen=True)
+class LandedFile:
+    """One file of a table."""
+
+    day: date | None
+    """The partition's day; none for a file that holds all days."""
+    name: str
+    content: Content
+    """Tells the content's digest, as its place knows it."""
+
+
+@dataclass(frozen=True)
+class LandingZone:
+    """The shop's own files."""
+
+    place: Place
+    mapping: SourceMapping
+    clock: Clock
+    shift_days: int
+
+    @classmethod
+    def open(cls, spec: SourceSpec, settings: Settings) -> LandingZone:
+        """Open the zone and read its mapping."""
+        if spec.location is None:
+            raise ConfigInvalid(
+                "source.location: a folder or s3://bucket/prefix", "none", "Set it; see docs/sources.md."
+            )
+        place = open_place(spec.location, settings)
+        text = place.text(spec.mapping) if isinstance(spec.mapping, str) else spec.mapping
+        return cls(place, parse_mapping(text), spec.clock or "wall", spec.replay_shift_days)
+
+    def freeze(self, tables: Sequence[Table], as_of_requested: date) -> SourceState:
+        """Return what has landed up to the date."""
+        self.mapping.check({table.name: table for table in tables})
+        landed = self._landed(tables)
+        as_of = as_of_requested
+        if self.clock == "replay":
+            first, last = self._day(tables, landed, date.min, first=True), self._day(tables, landed, date.max)
+            as_of = replay(as_of_requested, self.shift_days, first, last)
+        last_day = self._day(tables, landed, as_of)
+        return SourceState(
+            clock=self.clock, as_of_data=as_of, last_day=last_day, digest=self._digest(landed, tables, last_day)
+        )
+
+    def digest(self, tables: Sequence[Table], last_day: date) -> str:
+        """Return the digest of the files that count on that day and of the mapping."""
+        return self._digest(self._landed(tables), tables, last_day)
+
+    def read(self, table: Table, last_day: date) -> Iterator[pa.Table]:
+        """Yield the table file by file."""
+        for file in _counting(self._landed([table])[table.name], table, last_day):
+            yield up_to(self._rows(table, file), table, last_day) if file.day is None else self._rows(table, file)
+
+    def _rows(self, table: Table, file: LandedFile) -> pa.Table:
+        mapped = self.mapping.of(table)
+        raw = _parse(self.place.read(file.name), file.name, mapped, f"{self.place.name}/{file.name}")
+        return conform(raw, table, mapped, f"{self.place.name}/{file.name}")
+
+    def _landed(self, tables: Sequence[Table]) -> dict[str, list[LandedFile]]:
+        """Return the files of each table; raise where a required one has none."""
+        entries = self.place.entries()
+        landed = {table.name: _files_of(self.mapping.of(table).source or table.name, entries) for table in tables}
+        for table in tables:
+            if not landed[table.name] and not table.optional:
+                raise missing_table(table, sorted({PurePosixPath(name).parts[0] for name in entries}), self.place.name)
+        return landed
+
+    def _day(
+        self, tables: Sequence[Table], landed: dict[str, list[LandedFile]], limit: date, first: bool = False
+    ) -> date:
+        """Return the newest day with data not later than a limit, or the first day of all."""
+        days = {file.day for files in landed.values() for file in files if file.day is not None}
+        for table in tables:
+            if table.time_column is not None:
+                days |= self._days_inside(table, landed[table.name])
+        if first and days:
+            return min(days)
+        reached = [day for day in days if day <= limit]
+        if not reached:
+            raise SourceInvalid(
+                f"data up to {limit} in {self.place.name}", f"{len(days)} days, all later", "Ask for a later date."
+            )
+        return max(reached)
+
+    def _days_inside(self, table: Table, files: list[LandedFile]) -> set[date]:
+        whole = [self._rows(table, file)[table.time_column] for file in files if file.day is None]
+        days = (pc.unique(times.cast(pa.date32(), safe=False)).to_pylist() for times in whole)
+        return {day for some in days for day in some if day is not None}
+
+    def _digest(self, landed: dict[str, list[LandedFile]], tables: Sequence[Table], last_day: date) -> str:
+        files = {
+            table.name: [[file.name, file.content()] for file in _counting(landed[table.name], table, last_day)]
+            for table in tables
+        }
+        mapping = self.mapping.model_dump(mode="json")
+        return sha256(canonical({"files": files, "mapping": mapping, "last_day": last_day.isoformat()}))
+
+
+def _files_of(name: str, entries: dict[str, Content]) -> list[LandedFile]:
+    own = (path for path in entries if path.startswith(f"{name}/") or path in {f"{name}{kind}" for kind in KINDS})
+    visible = (path for path in own if not any(part[0] in "._" for part in PurePosixPath(path).parts))
+    return sorted((_landed_file(path, entries[path]) for path in visible), key=lambda file: file.name)
+
+
+def _landed_file(path: str, content: Content) -> LandedFile:
+    if not path.endswith(KINDS):
+        raise SourceInvalid(
+            f"files that end in {', '.join(KINDS)}",
+            path,
+            "Convert or remove it; names that begin with _ or . are skipped.",
+        )
+    days = [match.group(1) for part in PurePosixPath(path).parts[1:] if (match := DAY.match(part))]
+    return LandedFile(date.fromisoformat(days[0]) if days else None, path, content)
+
+
+def _counting(files: list[LandedFile], table: Table, last_day: date) -> list[LandedFile]:
+    """Return the files that make up the table on a day."""
+    reached = [file for file in files if file.day is None or file.day <= last_day]
+    days = [file.day for file in reached if file.day is not None]
+    if table.time_column is not None or not days:
+        return reached
+    return [file for file in reached if file.day == max(days)]
+
+
+def _parse(data: bytes, name: str, mapping: TableMapping, origin: str) -> pa.Table:
+    """Return a file's raw columns; all CSV fields as text, so that the contract decides on types."""
+    try:
+        if name.endswith(".parquet"):
+            return pq.read_table(io.BytesIO(data))
+        codec = "gzip" if name.endswith(".gz") else None
+        with pa.input_stream(io.BytesIO(data), compression=codec) as stream:
+            return _parse_csv(stream.read(), mapping)
+    except (pa.ArrowInvalid, OSError, UnicodeError) as error:
+        raise SourceInvalid(
+            f"a readable file {origin}", f"{type(error).__name__}: {_without_row(error)}", "Deliver the file again."
+        ) from error
+
+
+def _without_row(error: Exception) -> str:
+    """Return the part of the message that quotes no row: rows may hold personal values."""
+    counts = MALFORMED.search(str(error))
+    return counts.group() if counts else "unreadable"
+
+
+def _parse_csv(data: bytes, mapping: TableMapping) -> pa.Table:
+    header = data.split(b"\n", 1)[0].decode(mapping.encoding).strip().lstrip("\ufeff")
+    names = [name.strip().strip('"') for name in header.split(mapping.delimiter)]
+    return pa_csv.read_csv(
+        io.BytesIO(data),
+        read_options=pa_csv.ReadOptions(encoding=mapping.encoding, use_threads=False),
+        parse_options=pa_csv.ParseOptions(delimiter=mapping.delimiter, newlines_in_values=True),
+        convert_options=pa_csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True, null_values=[""]
+        ),
+    )

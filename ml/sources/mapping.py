@@ -1,0 +1,106 @@
+"""How a shop's own tables and columns become ours: a typed YAML file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from ml.contract import Table
+from ml.errors import ConfigInvalid
+
+MAPPING_SCHEMA = "tradewind/mapping/1"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class ColumnMapping(_Strict):
+    """Where one of our columns comes from."""
+
+    source: str | None = Field(None, alias="from")
+    """Their column."""
+    constant: str | int | float | bool | None = None
+    """The same value in every row, instead of a column."""
+    format: str | None = None
+    """Of a text timestamp, as in `strptime`: `%d.%m.%Y %H:%M`; none means ISO 8601."""
+    time_zone: str | None = None
+    """IANA zone in which timestamps with an offset are told as local time: `Europe/Berlin`."""
+    divide_by: float = Field(1, gt=0)
+    """For amounts in a smaller unit: 100 turns cents into the currency."""
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> ColumnMapping:
+        if (self.source is None) == (self.constant is None):
+            raise ValueError("give either `from` or `constant`")
+        return self
+
+
+class TableMapping(_Strict):
+    """Where one of our tables comes from."""
+
+    source: str | None = Field(None, alias="from")
+    """Their table, file or folder; none means our name."""
+    columns: Mapping[str, ColumnMapping] = Field(default_factory=dict)
+    """Our column ← theirs; one that is not listed is taken under our name."""
+    delimiter: str = Field(",", min_length=1, max_length=1)
+    """Between CSV fields."""
+    decimal: Literal[".", ","] = "."
+    """Decimal mark of numbers that are text."""
+    encoding: str = "utf-8"
+    """Of CSV files."""
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return value
+        return {name: {"from": item} if isinstance(item, str) else item for name, item in value.items()}
+
+
+class SourceMapping(_Strict):
+    """A shop's mapping file."""
+
+    schema_: Literal["tradewind/mapping/1"] = Field("tradewind/mapping/1", alias="schema")
+    tables: Mapping[str, TableMapping] = Field(default_factory=dict)
+
+    def of(self, table: Table) -> TableMapping:
+        """Return the mapping of one of our tables; ours under our names where nothing is said."""
+        return self.tables.get(table.name, TableMapping())
+
+    def check(self, tables: Mapping[str, Table]) -> None:
+        """Refuse columns that the contract does not have.
+
+        Raises:
+            ConfigInvalid: A mapped column is unknown to its table.
+        """
+        for name, mapped in self.tables.items():
+            if name not in tables:
+                continue  # another use case may read it
+            known = [column.name for column in tables[name].columns]
+            unknown = sorted(set(mapped.columns) - set(known))
+            if unknown:
+                raise ConfigInvalid(
+                    f"columns of {name} among {', '.join(known)}", ", ".join(unknown), "Correct the mapping's columns."
+                )
+
+
+def parse_mapping(value: str | bytes | Mapping[str, Any] | None) -> SourceMapping:
+    """Return the mapping from YAML text, a parsed one, or none for our own names throughout.
+
+    Raises:
+        ConfigInvalid: It is no YAML, or has unknown or contradictory keys.
+    """
+    try:
+        loaded = yaml.safe_load(value) if isinstance(value, str | bytes) else value
+        return SourceMapping.model_validate(loaded or {})
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)  # the message itself quotes the file, whatever file it is
+        line = f"a fault in line {mark.line + 1}" if mark else "a fault"
+        raise ConfigInvalid("YAML in the column mapping", line, "Correct the file.") from error
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise ConfigInvalid("a valid column mapping", faults, "Correct the keys named; see docs/sources.md.") from error

@@ -1,0 +1,118 @@
+"""Where landed files lie: a folder, or a prefix in an S3 bucket."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+from ml.config import Settings
+from ml.errors import SourceInvalid
+from ml.files import sha256_file
+from ml.store import Bucket, connect
+
+S3 = "s3://"
+Content: TypeAlias = Callable[[], str]
+"""Tells a content's digest; of large folders only the files that count are read for it."""
+
+
+class Place(Protocol):
+    """A tree of files, read only."""
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        ...
+
+    def entries(self) -> dict[str, Content]:
+        """Return relative names, each with what tells its content's digest."""
+        ...
+
+    def read(self, name: str) -> bytes:
+        """Return a file's bytes."""
+        ...
+
+    def text(self, name: str) -> bytes:
+        """Return a file named absolutely or relative to this place."""
+        ...
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder of this machine."""
+
+    root: Path
+
+    @property
+    def name(self) -> str:
+        """The folder's path."""
+        return str(self.root)
+
+    def entries(self) -> dict[str, Content]:
+        """Return relative names, each with its SHA-256, computed when asked for."""
+        files = sorted(path for path in self.root.rglob("*") if path.is_file())
+        return {path.relative_to(self.root).as_posix(): partial(sha256_file, path) for path in files}
+
+    def read(self, name: str) -> bytes:
+        """Return a file's bytes."""
+        return (self.root / name).read_bytes()
+
+    def text(self, name: str) -> bytes:
+        """Return a file named absolutely, relative to the folder, or relative to where the process runs."""
+        for path in (self.root / name, Path(name)):
+            if path.is_file():
+                return path.read_bytes()
+        raise _no_file(name, self.name)
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """A prefix of an S3 bucket."""
+
+    bucket: Bucket
+    prefix: str
+
+    @property
+    def name(self) -> str:
+        """The prefix's address."""
+        return f"{S3}{self.bucket.name}/{self.prefix}".rstrip("/")
+
+    def entries(self) -> dict[str, Content]:
+        """Return relative names, each with the store's entity tag, known from the listing."""
+        listed = self.bucket.entries(self.prefix)
+        return {key[len(self.prefix) :]: partial(str, tag) for key, tag in listed if not key.endswith("/")}
+
+    def read(self, name: str) -> bytes:
+        """Return an object's bytes."""
+        return self.bucket.get(f"{self.prefix}{name}")
+
+    def text(self, name: str) -> bytes:
+        """Return an object relative to the prefix, or a file of this machine."""
+        found = self.bucket.find(f"{self.prefix}{name}")
+        if found is None and Path(name).is_file():
+            return Path(name).read_bytes()
+        if found is None:
+            raise _no_file(name, self.name)
+        return found
+
+
+def open_place(location: str, settings: Settings) -> Place:
+    """Open a folder or `s3://bucket/prefix`.
+
+    Raises:
+        SourceInvalid: There is no such folder.
+    """
+    if location.startswith(S3):
+        bucket, _, prefix = location.removeprefix(S3).partition("/")
+        prefix = prefix.rstrip("/")
+        return Prefix(Bucket(connect(settings), bucket), f"{prefix}/" if prefix else "")
+    root = Path(location).expanduser()
+    if not root.is_dir():
+        raise SourceInvalid(f"a folder {root}", "none", "Correct source.location, or create it.")
+    return Folder(root.resolve())
+
+
+def _no_file(name: str, place: str) -> SourceInvalid:
+    return SourceInvalid(f"the mapping {name} in {place}", "none", "Correct source.mapping, or deliver the file.")

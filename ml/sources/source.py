@@ -1,0 +1,91 @@
+"""What every source can do: say what it holds up to a day, and hand it over in the contract's types."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ml.contract import JsonObject, Table
+from ml.errors import ConfigInvalid
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Clock: TypeAlias = Literal["wall", "replay"]
+
+
+class SourceSpec(BaseModel):
+    """The `source` section of `params.yaml`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["complete_journey", "files", "sql", "online_retail"]
+    """Which source."""
+    location: str | None = None
+    """`files`: a folder or `s3://bucket/prefix`; `sql`: a SQLAlchemy URL without its password."""
+    mapping: str | dict[str, Any] | None = None
+    """The column mapping, or the path of its YAML file: absolute, relative to `location`, or `s3://`."""
+    clock: Clock | None = None
+    """`wall`: logical dates are dates of the data; `replay`: they are shifted and clamped to the recorded days."""
+    replay_shift_days: int = Field(0, ge=-36500, le=36500)
+    """Added to the logical date before it is clamped [days]; for the clock `replay` only."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceState:
+    """What a source holds for one logical date."""
+
+    clock: Clock
+    as_of_data: date
+    """The logical date on the data's own clock: the run's "now"."""
+    last_day: date
+    """The newest day with data that is not later than `as_of_data`."""
+    digest: str
+    """Digest of everything up to `last_day` and of the mapping; a later date without new data leaves it."""
+
+
+class Source(Protocol):
+    """A place that holds the shop's tables."""
+
+    def freeze(self, tables: Sequence[Table], as_of_requested: date) -> SourceState:
+        """Return what the source holds of these tables for a logical date.
+
+        Raises:
+            SourceInvalid: A table or column is missing, or there is no row up to that date.
+        """
+        ...
+
+    def digest(self, tables: Sequence[Table], last_day: date) -> str:
+        """Return the digest of what `read` yields of these tables up to a day."""
+        ...
+
+    def read(self, table: Table, last_day: date) -> Iterator[pa.Table]:
+        """Yield a table's rows up to a day in chunks, in the contract's columns and types.
+
+        A table that is replaced whole comes as it stood on that day; an optional one that the
+        source lacks yields nothing.
+
+        Raises:
+            SourceInvalid: The table or a column is missing, or a value has the wrong type.
+        """
+        ...
+
+
+def parse_spec(spec: JsonObject) -> SourceSpec:
+    """Return the typed section; raise `ConfigInvalid` where it is not valid."""
+    try:
+        return SourceSpec.model_validate(spec)
+    except ValidationError as error:
+        faults = "; ".join(f"source.{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise ConfigInvalid(
+            "a valid `source` section", faults, "Correct the keys named; see docs/sources.md."
+        ) from error
+
+
+def replay(requested: date, shift_days: int, first: date, last: date) -> date:
+    """Map a logical date onto recorded days: shifted, then clamped to first..last."""
+    return min(max(requested + timedelta(days=shift_days), first), last)
