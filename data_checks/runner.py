@@ -1,0 +1,197 @@
+"""Judges every table partition by partition, writes what passes, and sets the rest aside with its reasons."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from graphlib import TopologicalSorter
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from data_checks.check import Check, Finding, Judged, Mask
+from data_checks.derived import across_checks, derived_checks
+from data_checks.partition import packed, read
+from data_checks.suite import Suite, new_context
+from ml.contract import Table
+from ml.files import table_files, write_arrow
+
+LAST_DAYS = 29  # the newest day and the four weeks before it
+TIMES = (pd.Timestamp.min, pd.Timestamp.max)  # what fits into nanoseconds
+NULLABLE = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What is judged, where it lies, and where it goes."""
+
+    tables: tuple[Table, ...]
+    checks: tuple[Check, ...]
+    """The use case's own rules; the contract's are added."""
+    source: Path
+    """Folder with a folder of day files a table."""
+    out: Path
+    """Receives `tables/` and `quarantine/`."""
+    as_of: date
+    released: frozenset[str] = frozenset()
+    """Rules whose rows a data owner let pass."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of one table."""
+
+    table: Table
+    received: int
+    passed: int
+    newest_day: date | None
+    """Newest day among the rows received that is not later than the run's date."""
+    findings: tuple[Finding, ...]
+    last_days: tuple[int, ...] = ()
+    """Rows received on the newest days with rows, up to the run's date, oldest first."""
+
+    @property
+    def quarantined(self) -> int:
+        """Rows set aside."""
+        return self.received - self.passed
+
+
+@dataclass
+class Documents:
+    """Masked Great Expectations results by table and partition, for the Data Docs."""
+
+    context: Any = field(default_factory=new_context)
+    suites: dict[str, Suite] = field(default_factory=dict)
+    results: dict[tuple[str, str], Any] = field(default_factory=dict)
+
+
+def checks_of(use_case: str) -> tuple[Check, ...]:
+    """Return the rules of a use case, from the module of that name."""
+    found: tuple[Check, ...] = import_module(f"data_checks.{use_case}").CHECKS
+    return found
+
+
+def run(job: Job) -> tuple[tuple[Outcome, ...], Documents]:
+    """Judge all tables, referenced ones first, so that a reference to a row set aside is seen."""
+    documents = Documents()
+    outcomes = {name: _table(job, table, documents) for name, table in _in_order(job.tables)}
+    return tuple(outcomes[table.name] for table in job.tables), documents
+
+
+def _in_order(tables: Sequence[Table]) -> Iterator[tuple[str, Table]]:
+    by_name = {table.name: table for table in tables}
+    needs = {table.name: {parent for parent, _ in table.references.values()} & set(by_name) for table in tables}
+    for name in TopologicalSorter(needs).static_order():
+        yield name, by_name[name]
+
+
+def _table(job: Job, table: Table, documents: Documents) -> Outcome:
+    checks = _severities(_checks(job, table), job.released)
+    suite = documents.suites[table.name] = Suite(documents.context, table, checks)
+    findings = {check.name: Finding(check=check) for check in checks}
+    received = passed = 0
+    newest: date | None = None
+    aside: list[pa.Table] = []
+    for partition, files in packed(table_files(job.source / table.name)):
+        rows = read(files)
+        judged, documents.results[table.name, partition] = _judge(suite, checks, rows)
+        findings = {name: finding.add(partition, judged[name]) for name, finding in findings.items()}
+        good, bad = _split(rows, checks, judged)
+        _write(job.out / "tables" / table.name / f"{partition}.parquet", good, whole=partition == "all")
+        aside.append(bad)
+        received, passed = received + len(rows), passed + len(good)
+        newest = _newest(rows, table, job.as_of, newest)
+    _write_aside(job.out, table, aside)
+    log.info("table validated table=%s received=%d passed=%d", table.name, received, passed)
+    return Outcome(
+        table=table,
+        received=received,
+        passed=passed,
+        newest_day=newest,
+        findings=tuple(findings.values()),
+        last_days=_last_days(job, table),
+    )
+
+
+def _checks(job: Job, table: Table) -> tuple[Check, ...]:
+    own = tuple(check for check in job.checks if check.table == table.name)
+    optional = {other.name for other in job.tables if other.optional}
+    done = {folder.name: table_files(folder) for folder in (job.out / "tables").glob("*")}
+    filled = {name for name, files in done.items() if any(pq.read_metadata(file).num_rows for file in files)}
+    parents = {name: job.out / "tables" / name for name in done if name in filled or name not in optional}
+    return (*derived_checks(table, job.as_of), *across_checks(table, job.source, parents), *own)
+
+
+def _severities(checks: Sequence[Check], released: frozenset[str]) -> tuple[Check, ...]:
+    """Turn released rules into warnings: their rows pass."""
+    return tuple(replace(check, severity="warn") if check.name in released else check for check in checks)
+
+
+def _judge(suite: Suite, checks: Sequence[Check], rows: pa.Table) -> tuple[dict[str, Judged], Any]:
+    frame = _frame(rows)
+    judged, result = suite.judge(frame)
+    for check in checks:
+        if check.rows is not None:
+            failing = check.rows(frame)
+            judged[check.name] = Judged(passed=not failing.any(), evaluated=len(frame), failing=failing)
+    return judged, result
+
+
+def _frame(rows: pa.Table) -> pd.DataFrame:
+    """Return the rows in the types that Great Expectations compares as arrays; others it compares one by one."""
+    frame: pd.DataFrame = rows.to_pandas(types_mapper=NULLABLE.get)
+    whole = [name for name, values in frame.items() if values.dtype == pd.Int64Dtype() and not values.hasnans]
+    times = [name for name, values in frame.select_dtypes("datetime").items() if values.dropna().between(*TIMES).all()]
+    return frame.astype({**dict.fromkeys(whole, "int64"), **dict.fromkeys(times, "datetime64[ns]")})
+
+
+def _split(rows: pa.Table, checks: Sequence[Check], judged: Mapping[str, Judged]) -> tuple[pa.Table, pa.Table]:
+    """Return the rows that pass, and those set aside with the rules and reasons that say why."""
+    failed = [check for check in checks if not judged[check.name].passed]
+    setting_aside = [check for check in failed if check.severity == "quarantine"]
+    masks = {check.name: judged[check.name].failing for check in setting_aside}
+    fails = np.logical_or.reduce([np.zeros(len(rows), dtype=bool), *masks.values()])
+    bad = rows.filter(pa.array(fails))
+    names, reasons = _why(setting_aside, masks, np.flatnonzero(fails))
+    bad = bad.append_column("_rule", names).append_column("_reason", reasons)
+    return rows.filter(pa.array(~fails)), bad
+
+
+def _why(checks: Sequence[Check], masks: Mapping[str, Mask], rows: Any) -> tuple[pa.Array, pa.Array]:
+    failed = [[check for check in checks if masks[check.name][row]] for row in rows]
+    names = pa.array(["; ".join(check.name for check in some) for some in failed], pa.string())
+    return names, pa.array(["; ".join(check.reason for check in some) for some in failed], pa.string())
+
+
+def _write(path: Path, rows: pa.Table, whole: bool) -> None:
+    """Write the rows that pass; a month without any is left out, a whole table never."""
+    if len(rows) or whole:
+        write_arrow(path, rows)
+
+
+def _write_aside(out: Path, table: Table, aside: Sequence[pa.Table]) -> None:
+    if aside:
+        write_arrow(out / "quarantine" / f"{table.name}.parquet", pa.concat_tables(aside))
+
+
+def _last_days(job: Job, table: Table) -> tuple[int, ...]:
+    files = [file for file in table_files(job.source / table.name) if file.stem <= job.as_of.isoformat()]
+    return tuple(pq.read_metadata(file).num_rows for file in files[-LAST_DAYS:]) if table.time_column else ()
+
+
+def _newest(rows: pa.Table, table: Table, as_of: date, newest: date | None) -> date | None:
+    if table.time_column is None:
+        return None
+    days = rows[table.time_column].cast(pa.date32(), safe=False)
+    found = pc.max(days.filter(pc.less_equal(days, pa.scalar(as_of, pa.date32())))).as_py()
+    return max((day for day in (found, newest) if day is not None), default=None)
