@@ -1,0 +1,73 @@
+"""Applies what a table declares for each column: keep, pseudonym, generalise, drop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from ml.contract import Table
+from ml.privacy.identifier import count_identifiers
+from ml.privacy.k_anonymity import Generalised, generalise
+from ml.privacy.pseudonym import pseudonymise
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """What holds for all tables of a run."""
+
+    key: bytes
+    """Pseudonym key."""
+    k: int
+    """Smallest group that may share its generalised attributes."""
+    erased: frozenset[str] = frozenset()
+    """Pseudonyms of those who asked to be forgotten: their rows are left out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Treated:
+    """A table without personal values, and what was done to it."""
+
+    rows: pd.DataFrame
+    generalised: Generalised | None
+    """None where the table has no column to generalise."""
+    erased: int
+    """Rows that were left out."""
+    found: dict[str, dict[str, int]]
+    """Column to kind of direct identifier to distinct values that look like one, in columns kept as they are."""
+
+
+def treat(rows: pd.DataFrame, table: Table, policy: Policy) -> Treated:
+    """Return the table after every column's treatment, in a total order that tells nothing of the one before.
+
+    Args:
+        rows: Its rows, at least the declared columns.
+        table: Declares the treatments.
+        policy: Key, k and erasures.
+    """
+    by_treatment = {kind: _names(table, kind) for kind in ("keep", "pseudonym", "generalise")}
+    kept = rows[[name for names in by_treatment.values() for name in names]]
+    identifiers = by_treatment["pseudonym"]
+    renamed = kept.assign(**{name: pseudonymise(kept[name], policy.key, name) for name in identifiers})
+    remaining = renamed[~renamed[identifiers].isin(policy.erased).any(axis=1)] if policy.erased else renamed
+    orders = {name: table.column(name).order for name in by_treatment["generalise"]}
+    generalised = generalise(remaining, orders, policy.k) if orders else None
+    done = in_total_order(generalised.rows if generalised else remaining, table)
+    return Treated(
+        rows=done,
+        generalised=generalised,
+        erased=len(rows) - len(remaining),
+        found={name: hits for name in by_treatment["keep"] if (hits := count_identifiers(done[name]))},
+    )
+
+
+def in_total_order(rows: pd.DataFrame, table: Table) -> pd.DataFrame:
+    """Sort by time where the table has one, then by every other column, in the table's own column order."""
+    names = [column.name for column in table.columns if column.name in rows.columns]
+    first = [table.time_column] if table.time_column in names else []
+    order = [*first, *(name for name in names if name not in first)]
+    return rows[names].sort_values(order, kind="stable", ignore_index=True)
+
+
+def _names(table: Table, treatment: str) -> list[str]:
+    return [column.name for column in table.columns if column.treatment == treatment]
