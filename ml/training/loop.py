@@ -1,0 +1,111 @@
+"""Trains a Keras model pass by pass: seeded order, figures to the log as they come, the best pass kept."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import tensorflow as tf
+
+from ml.contract import JsonObject
+
+log = logging.getLogger(__name__)
+
+Batches = Callable[[int], Iterable[tuple[dict[str, Any], Any]]]
+"""Pass, from 1 -> (inputs by name, targets) of each step."""
+
+
+@dataclass(kw_only=True)
+class Watch:
+    """Measures after each pass, and says when to end.
+
+    Args:
+        measure: Returns the figures of the model as it is.
+        figure: The figure that decides; higher is better.
+        patience: Passes without a better figure before the end.
+    """
+
+    measure: Callable[[], dict[str, float]]
+    figure: str
+    patience: int
+    epochs: list[JsonObject] = field(default_factory=list)
+    """Figures of each pass; no timing, so that equal trainings have equal histories."""
+    best: JsonObject | None = None
+
+    def look(self, loss: float) -> bool:
+        """Take the figures of a pass; tell whether it is the best so far."""
+        entry: JsonObject = {"epoch": len(self.epochs) + 1, "loss": loss, **self.measure()}
+        self.epochs.append(entry)
+        is_best = self.best is None or entry[self.figure] > self.best[self.figure]
+        self.best = entry if is_best else self.best
+        return is_best
+
+    def is_over(self) -> bool:
+        """Tell whether the last passes brought nothing."""
+        return self.best is not None and len(self.epochs) - int(self.best["epoch"]) >= self.patience
+
+
+AVERAGED = 0.99  # share of the running average of the weights that each step keeps
+
+
+def fit(model: Any, batches: Batches, loss: Callable[[Any, Any], Any], watch: Watch, epochs: int) -> None:
+    """Train until the passes are used up or the watch says that it is over; the best weights are put back.
+
+    What is measured and kept is a running average of the weights (Polyak and Juditsky 1992, doi:10.1137/0330046): it
+    does not jump from step to step as the weights themselves do.
+
+    Args:
+        model: Compiled with an optimizer.
+        batches: Steps of a pass; shapes may differ from step to step.
+        loss: (targets, scores) -> `(n_rows,)`.
+        watch: Measures after each pass.
+        epochs: Most passes.
+    """
+    averages = [tf.Variable(variable) for variable in model.trainable_variables]
+    step, best = _step(model, loss, averages), None
+    for epoch in range(1, epochs + 1):
+        began = time.monotonic()
+        lost = [step(inputs, targets) for inputs, targets in batches(epoch)]
+        mean = float(tf.reduce_mean(tf.stack(lost)).numpy())
+        trained = time.monotonic() - began
+        raw = _exchange(model, [average.numpy() for average in averages])
+        if watch.look(mean):
+            best = [average.numpy() for average in averages]
+        _exchange(model, raw)
+        _tell(watch.epochs[-1], trained, time.monotonic() - began)
+        if watch.is_over():
+            break
+    if best is not None:
+        _exchange(model, best)
+
+
+def _exchange(model: Any, values: list[Any]) -> list[Any]:
+    """Give the model other trainable weights, and return the ones it had."""
+    before = [variable.numpy() for variable in model.trainable_variables]
+    for variable, value in zip(model.trainable_variables, values, strict=True):
+        variable.assign(value)
+    return before
+
+
+def _step(model: Any, loss: Callable[[Any, Any], Any], averages: list[Any]) -> Callable[[Any, Any], Any]:
+    """Return the compiled training step; retracing is relaxed, so that shapes may differ."""
+
+    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
+    def step(inputs: Any, targets: Any) -> Any:
+        with tf.GradientTape() as tape:
+            mean = tf.reduce_mean(loss(targets, model(inputs, training=True)))
+        variables = model.trainable_variables
+        model.optimizer.apply(tape.gradient(mean, variables), variables)
+        for average, variable in zip(averages, variables, strict=True):
+            average.assign(AVERAGED * average + (1 - AVERAGED) * variable)
+        return mean
+
+    return step  # type: ignore[no-any-return]
+
+
+def _tell(entry: JsonObject, trained: float, whole: float) -> None:
+    told = " ".join(f"{name}={value:.4f}" for name, value in entry.items() if name != "epoch")
+    log.info("epoch ended epoch=%d %s train_seconds=%.1f seconds=%.1f", entry["epoch"], told, trained, whole)
