@@ -1,0 +1,212 @@
+"""Turns per-row values into figures with intervals: of each contender, of each difference, of each slice."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from ml.contract import JsonObject, Judgement, Metric
+from ml.evaluation.bootstrap import Draws, Estimate, resample
+from ml.evaluation.contender import Contender
+from ml.parameter import GateParams
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+METRICS_SCHEMA = "tradewind/metrics/1"
+SLICE_VALUES = 20  # most frequent values of a slice column that are shown one by one
+SLICE_UNITS = 10  # a slice of fewer units shows no figure: too noisy, and too close to single customers
+MISSING, OTHER = "(missing)", "(other)"
+DIGITS = 10  # decimals kept: far below any interval's width
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slice:
+    """The test rows with one value of a column."""
+
+    column: str
+    value: str
+    rows: int
+    units: int
+    mask: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """Every contender's figures, all from the same draws."""
+
+    judgement: Judgement
+    contenders: tuple[Contender, ...]
+    draws: Draws
+    slices: tuple[Slice, ...]
+    units: int
+
+    def metric(self, name: str) -> Metric:
+        """Return the metric of that name."""
+        return next(one for one in self.judgement.metrics if one.name == name)
+
+    def of(self, contender: Contender) -> dict[str, Estimate]:
+        """Return the contender's figure for each declared metric; without evidence where it has none."""
+        return {one.name: self.draws.mean(_key(contender, one.name)) for one in self.judgement.metrics}
+
+    def gain(self, contender: Contender, other: Contender, metric: str) -> Estimate:
+        """Return how much better the first is, in the metric's unit."""
+        return self.draws.difference(_key(contender, metric), _key(other, metric), _sign(self.metric(metric)))
+
+    def relative_gain(self, contender: Contender, other: Contender, metric: str) -> Estimate:
+        """Return how much better the first is, relative to the other."""
+        return self.draws.relative(_key(contender, metric), _key(other, metric), _sign(self.metric(metric)))
+
+    def fallen(self, contender: Contender, other: Contender, metric: str) -> tuple[str, ...]:
+        """Return the parts of the customers for whom the first is worse beyond chance."""
+        sign = _sign(self.metric(metric))
+        parts = [part for part in self.slices if part.units >= SLICE_UNITS]
+        keys = [(_key(contender, metric, part), _key(other, metric, part)) for part in parts]
+        gains = [self.draws.difference(own, others, sign) for own, others in keys]
+        return tuple(f"{at.column}: {at.value}" for at, gain in zip(parts, gains, strict=True) if gain.high < 0)
+
+
+def work_out(
+    judgement: Judgement, contenders: Sequence[Contender], examples: pd.DataFrame, params: GateParams
+) -> Figures:
+    """Resample the units once for all contenders, metrics and slices."""
+    parts = tuple(slices(examples, judgement.slices))
+    return Figures(
+        judgement=judgement,
+        contenders=tuple(contenders),
+        draws=resample(
+            dict(_columns(judgement, contenders, parts)),
+            examples["unit"].to_numpy(dtype=object),
+            resamples=params.resamples,
+            confidence=params.confidence,
+            seed=params.seed,
+        ),
+        slices=parts,
+        units=int(examples["unit"].nunique()),
+    )
+
+
+def slices(examples: pd.DataFrame, columns: Iterable[str]) -> Iterator[Slice]:
+    """Yield the parts of the test rows, by column, then by value; rare values together as `(other)`."""
+    for column in columns:
+        labels = examples[column].astype("object").where(examples[column].notna(), MISSING).astype(str)
+        counts = labels.value_counts()
+        frequent = sorted(counts.index, key=lambda value: (-counts[value], value))[:SLICE_VALUES]
+        labels = labels.where(labels.isin(frequent), OTHER)
+        for value in _ordered(examples[column], set(labels)):
+            mask = (labels == value).to_numpy()
+            units = int(examples.loc[mask, "unit"].nunique())
+            yield Slice(column=column, value=value, rows=int(mask.sum()), units=units, mask=mask)
+
+
+def document(figures: Figures, examples: pd.DataFrame, params: GateParams) -> JsonObject:
+    """Return all figures as plain JSON (schema `METRICS_SCHEMA`)."""
+    return {
+        "schema": METRICS_SCHEMA,
+        "primary": figures.judgement.primary,
+        "naive": figures.judgement.naive,
+        "metrics": [asdict(one) for one in figures.judgement.metrics],
+        "interval": {"confidence": params.confidence, "resamples": params.resamples, "seed": params.seed},
+        "test": _test_set(figures, examples),
+        "contenders": [_contender(figures, one) for one in figures.contenders],
+        "differences": list(_differences(figures)),
+        "slices": [_slice(figures, part) for part in figures.slices],
+    }
+
+
+def plain(estimate: Estimate) -> JsonObject:
+    """Return an estimate as JSON; what is not known is null."""
+    return {name: _number(value) for name, value in asdict(estimate).items()}
+
+
+def _columns(
+    judgement: Judgement, contenders: Sequence[Contender], parts: Sequence[Slice]
+) -> Iterator[tuple[Hashable, NDArray[np.float64]]]:
+    import numpy as np
+
+    names = [one.name for one in judgement.metrics]
+    for contender in contenders:
+        for name in (name for name in names if name in contender.values):
+            values = contender.values[name]
+            yield _key(contender, name), values
+            for part in parts:
+                yield _key(contender, name, part), np.where(part.mask, values, np.nan)
+
+
+def _key(contender: Contender, metric: str, part: Slice | None = None) -> tuple[str, ...]:
+    where = () if part is None else (part.column, part.value)
+    return (contender.kind, contender.name, metric, *where)
+
+
+def _sign(metric: Metric) -> int:
+    return 1 if metric.higher_is_better else -1
+
+
+def _ordered(column: pd.Series, values: set[str]) -> list[str]:
+    """Return values in numeric order where the column is numeric, else by name; missing and others last."""
+    known = values - {MISSING, OTHER}
+    by_value = {str(value): value for value in column.dropna().unique()}
+    ordered = sorted(known, key=lambda value: by_value[value] if column.dtype.kind in "iufb" else value)
+    return [*ordered, *(value for value in (OTHER, MISSING) if value in values)]
+
+
+def _test_set(figures: Figures, examples: pd.DataFrame) -> JsonObject:
+    times = examples["time"]
+    return {
+        "rows": len(examples),
+        "units": figures.units,
+        "first": str(times.min())[:10],
+        "last": str(times.max())[:10],
+    }
+
+
+def _contender(figures: Figures, contender: Contender) -> JsonObject:
+    return {
+        "name": contender.name,
+        "kind": contender.kind,
+        "bytes": contender.size_bytes,
+        "fault": contender.fault,
+        "figures": {name: plain(estimate) for name, estimate in figures.of(contender).items()},
+        "summary": {name: _number(value) for name, value in contender.summary.items()},
+    }
+
+
+def _differences(figures: Figures) -> Iterator[JsonObject]:
+    """Yield each variant against everything else, for each metric; a positive gain is better."""
+    for variant in (one for one in figures.contenders if one.kind == "variant"):
+        for other in (one for one in figures.contenders if one is not variant):
+            for metric in figures.judgement.metrics:
+                yield {
+                    "of": variant.name,
+                    "against": other.name,
+                    "kind": other.kind,
+                    "metric": metric.name,
+                    "gain": plain(figures.gain(variant, other, metric.name)),
+                    "relative": plain(figures.relative_gain(variant, other, metric.name)),
+                }
+
+
+def _slice(figures: Figures, part: Slice) -> JsonObject:
+    shown = part.units >= SLICE_UNITS
+    return {
+        "column": part.column,
+        "value": part.value,
+        "rows": part.rows,
+        "units": part.units,
+        "figures": {
+            f"{one.kind}:{one.name}": _slice_figures(figures, one, part) for one in figures.contenders if shown
+        },
+    }
+
+
+def _slice_figures(figures: Figures, contender: Contender, part: Slice) -> Mapping[str, JsonObject]:
+    names = (one.name for one in figures.judgement.metrics)
+    return {name: plain(figures.draws.mean(_key(contender, name, part))) for name in names}
+
+
+def _number(value: float) -> float | None:
+    return round(float(value), DIGITS) if math.isfinite(value) else None
