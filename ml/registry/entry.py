@@ -1,0 +1,85 @@
+"""One entry of a use case's ledger: what moved on a channel, by whom, why, on which evidence."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Literal, TypeAlias
+
+from ml.contract import LEDGER_SCHEMA
+from ml.errors import IntegrityBroken
+from ml.files import canonical
+from ml.packaging.signing import Signer, Verifier
+
+ENTRY_TYPE = "application/vnd.tradewind.ledger-entry+json"
+
+Action: TypeAlias = Literal["promote", "rollback"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Move:
+    """What someone wants to happen to a channel."""
+
+    channel: str
+    """`production`, `candidate`, …"""
+    action: Action
+    digest: str
+    """The version that goes live."""
+    who: str
+    why: str
+    run_id: str | None = None
+    """The run that made the version; none for a rollback."""
+    gate: str | None = None
+    """Digest of the gate's `verdict.json`."""
+    record: str | None = None
+    """Digest of the signed version record's envelope."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One committed move; `previous` chains it to the bytes of the entry before."""
+
+    use_case: str
+    seq: int
+    previous: str | None
+    """Digest of the previous entry's bytes; none for the first."""
+    id: str
+    """Random, so that a writer who is told "taken" can tell its own entry from another's."""
+    channel: str
+    action: Action
+    from_digest: str | None
+    """What was live on the channel before; none if nothing was."""
+    to_digest: str
+    who: str
+    when: str
+    """UTC, ISO 8601."""
+    why: str
+    run_id: str | None
+    gate: str | None
+    record: str | None
+
+    def sealed(self, signer: Signer) -> bytes:
+        """Return the entry as signed bytes."""
+        return signer.sign(ENTRY_TYPE, canonical(_written(self)))
+
+
+def opened(data: bytes, verifier: Verifier) -> Entry:
+    """Return the entry in signed bytes.
+
+    Raises:
+        IntegrityBroken: The signature does not hold, or the payload is no entry of this schema.
+    """
+    payload = json.loads(verifier.verify(data, ENTRY_TYPE))
+    if not isinstance(payload, dict) or payload.pop("schema", None) != LEDGER_SCHEMA:
+        raise IntegrityBroken(LEDGER_SCHEMA, "a signed payload of another schema", "Read it with a newer Tradewind.")
+    try:
+        return Entry(**{"from_digest": payload.pop("from"), "to_digest": payload.pop("to"), **payload})
+    except (KeyError, TypeError) as error:
+        raise IntegrityBroken(
+            f"the fields of {LEDGER_SCHEMA}", str(error), "Read it with a newer Tradewind."
+        ) from error
+
+
+def _written(entry: Entry) -> dict[str, object]:
+    fields = asdict(entry)
+    return {"schema": LEDGER_SCHEMA, "from": fields.pop("from_digest"), "to": fields.pop("to_digest"), **fields}

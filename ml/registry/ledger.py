@@ -1,0 +1,226 @@
+"""The ledger of one use case: append-only, hash-chained, signed; the truth of what is live on each channel.
+
+Entries lie at `<use case>/<seq>.json` in the `ledger` bucket, from 1 without a gap. A move commits by
+creating the next one (`If-None-Match: *`); the channel pointers follow it and can be made again from it.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from itertools import count
+
+from ml.config import Settings
+from ml.errors import IntegrityBroken, PromotionConflict
+from ml.files import sha256
+from ml.packaging.signing import Signer, Verifier
+from ml.registry.entry import Entry, Move, opened
+from ml.registry.live import Live
+from ml.registry.pointer import is_behind, read_pointers, write_pointer
+from ml.store import Bucket
+
+RESTORE = "The ledger was cut or altered: stop promoting and restore it from a copy."
+
+log = logging.getLogger(__name__)
+
+
+class Ledger:
+    """A reader's or writer's view of one ledger; what it verified once it does not read again.
+
+    Keep one for as long as you follow a channel: `refresh` then costs one look-up. `open` verifies
+    the whole chain.
+    """
+
+    def __init__(self, bucket: Bucket, verifier: Verifier, use_case: str) -> None:
+        self._bucket = bucket
+        self._verifier = verifier
+        self.use_case = use_case
+        self._entries: list[Entry] = []
+        self._digests: list[str] = []
+
+    @classmethod
+    def open(cls, settings: Settings, use_case: str) -> Ledger:
+        """Return a view of the whole ledger as it is now.
+
+        Raises:
+            IntegrityBroken: A signature or the chain does not hold, or an entry is missing.
+        """
+        view = cls(Bucket.open(settings, "ledger"), Verifier.open(settings), use_case)
+        listed = _last(view._bucket.keys(f"{use_case}/"))
+        view.refresh()
+        if len(view._entries) < listed:
+            missing = len(view._entries) + 1
+            raise IntegrityBroken(f"ledger entry {missing} of {use_case}", "none, though later ones exist", RESTORE)
+        return view
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """The verified entries, oldest first."""
+        return tuple(self._entries)
+
+    @property
+    def head(self) -> str | None:
+        """Digest of the newest entry's bytes; none while the ledger is empty."""
+        return self._digests[-1] if self._digests else None
+
+    def refresh(self) -> None:
+        """Read and verify what was appended since.
+
+        Raises:
+            IntegrityBroken: A signature or the chain does not hold.
+        """
+        for seq in count(len(self._entries) + 1):
+            data = self._bucket.find(entry_key(self.use_case, seq))
+            if data is None:
+                return
+            self._accept(seq, data)
+
+    def live(self, channel: str) -> Live | None:
+        """Return what the verified entries say is live on a channel; none if nothing ever was."""
+        for entry, digest in zip(reversed(self._entries), reversed(self._digests), strict=True):
+            if entry.channel == channel:
+                return _live(entry, digest)
+        return None
+
+    def stale_channels(self) -> tuple[str, ...]:
+        """Return the channels whose pointer is missing or behind the ledger.
+
+        Raises:
+            IntegrityBroken: A pointer is ahead of the ledger or contradicts it.
+        """
+        pointers = read_pointers(self._bucket, self.use_case)
+        # A pointer is written after its entry, so a ledger read after the pointers is never behind them.
+        self.refresh()
+        names = set(pointers) | {entry.channel for entry in self._entries}
+        return tuple(sorted(name for name in names if is_behind(pointers.get(name), self.live(name))))
+
+    def append(self, signer: Signer, move: Move) -> Live:
+        """Commit a move on top of the entries this view has seen.
+
+        Raises:
+            PromotionConflict: Someone else appended first; nothing was changed.
+            IntegrityBroken: The signer's key is not among the trusted ones; nothing was written.
+        """
+        entry = self._next(move)
+        data = entry.sealed(signer)
+        opened(data, self._verifier)  # an entry nobody can verify would make the whole ledger unreadable
+        try:
+            self._bucket.create(entry_key(self.use_case, entry.seq), data)
+        except PromotionConflict as error:
+            raise PromotionConflict(
+                f"ledger entry {entry.seq} of {self.use_case} to be free",
+                "an entry that someone else appended first",
+                "Look at what is live now, then promote again if it is still wanted.",
+                seq=entry.seq,
+            ) from error
+        self._accept(entry.seq, data)
+        log.info("ledger entry appended use_case=%s seq=%d action=%s", self.use_case, entry.seq, entry.action)
+        return _live(entry, self._digests[-1])
+
+    def project(self) -> tuple[str, ...]:
+        """Write the pointers that are missing or behind, until all agree with the ledger; return their channels.
+
+        Each writer looks again after it wrote, so the last one leaves the newest state whoever was slow.
+        """
+        written: set[str] = set()
+        while stale := self.stale_channels():
+            for channel in stale:
+                newest = self.live(channel)
+                if newest is not None:
+                    write_pointer(self._bucket, newest)
+            written |= set(stale)
+        return tuple(sorted(written))
+
+    def _accept(self, seq: int, data: bytes) -> None:
+        entry = opened(data, self._verifier)
+        before = self.live(entry.channel)
+        found = (entry.use_case, entry.seq, entry.previous, entry.from_digest)
+        expected = (self.use_case, seq, self.head, before.digest if before else None)
+        if found != expected:
+            raise IntegrityBroken(f"a ledger entry {expected}", f"one that says {found}", RESTORE, seq=seq)
+        self._entries.append(entry)
+        self._digests.append(sha256(data))
+
+    def _next(self, move: Move) -> Entry:
+        before = self.live(move.channel)
+        return Entry(
+            use_case=self.use_case,
+            seq=len(self._entries) + 1,
+            previous=self.head,
+            id=uuid.uuid4().hex,
+            channel=move.channel,
+            action=move.action,
+            from_digest=before.digest if before else None,
+            to_digest=move.digest,
+            who=move.who,
+            when=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            why=move.why,
+            run_id=move.run_id,
+            gate=move.gate,
+            record=move.record,
+        )
+
+
+def live(settings: Settings, use_case: str, channel: str) -> Live | None:
+    """Return what is live on a channel by the whole, verified ledger; none if nothing ever was.
+
+    Raises:
+        IntegrityBroken: A signature, the chain or a pointer does not hold.
+        StorageUnavailable: The store did not answer; that is never "nothing is live".
+    """
+    view = Ledger.open(settings, use_case)
+    for channel_behind in view.stale_channels():
+        log.warning("pointer behind the ledger, repair it use_case=%s channel=%s", use_case, channel_behind)
+    return view.live(channel)
+
+
+def history(settings: Settings, use_case: str, channel: str | None = None) -> tuple[Entry, ...]:
+    """Return the verified entries, oldest first; those of one channel if it is named."""
+    entries = Ledger.open(settings, use_case).entries
+    return tuple(entry for entry in entries if channel in (None, entry.channel))
+
+
+def verify_ledger(settings: Settings, use_case: str) -> int:
+    """Verify every signature, the chain and the pointers; return the number of entries.
+
+    Raises:
+        IntegrityBroken: Something does not hold; the message names it.
+    """
+    view = Ledger.open(settings, use_case)
+    view.stale_channels()
+    return len(view.entries)
+
+
+def repair(settings: Settings, use_case: str) -> tuple[str, ...]:
+    """Write the pointers that are missing or behind again from the ledger; return their channels."""
+    return Ledger.open(settings, use_case).project()
+
+
+def entry_key(use_case: str, seq: int) -> str:
+    """Return the key of an entry in the `ledger` bucket."""
+    return f"{use_case}/{seq:08d}.json"
+
+
+def _last(keys: Iterable[str]) -> int:
+    """Return the highest sequence number among the keys; 0 if there is none."""
+    numbers = [key.rpartition("/")[2].removesuffix(".json") for key in keys]
+    return max((int(number) for number in numbers if number.isdigit()), default=0)
+
+
+def _live(entry: Entry, digest: str) -> Live:
+    return Live(
+        use_case=entry.use_case,
+        channel=entry.channel,
+        digest=entry.to_digest,
+        seq=entry.seq,
+        entry=digest,
+        since=entry.when,
+        action=entry.action,
+        who=entry.who,
+        why=entry.why,
+        run_id=entry.run_id,
+        gate=entry.gate,
+        record=entry.record,
+    )
