@@ -1,0 +1,83 @@
+"""A small shop whose rows pass all checks: three tables, a month of baskets, and the stages' context around them."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ml.config import Settings
+from ml.parameter import Section, UseCaseParams
+from ml.pipeline.context import StageContext
+from ml.shop import AGE_GROUPS, CUSTOMERS, PRODUCTS, PURCHASES
+from ml.sources import open_source
+
+TABLES = (PURCHASES, PRODUCTS, CUSTOMERS)
+FIRST, LAST = date(2026, 10, 20), date(2026, 11, 20)
+
+
+def sample_tables(rng: np.random.Generator, n_customers: int = 30) -> dict[str, pd.DataFrame]:
+    """Return purchases, products and customers under our own names; no row breaks a rule."""
+    products = pd.DataFrame({"product_id": [f"p{i}" for i in range(20)], "name": [f"Tea {i}" for i in range(20)]})
+    products = products.assign(department="GROCERY", category="TEA", brand="Own", package_size="20 ct")
+    ids = [f"customer-{i:03d}" for i in range(n_customers)]
+    customers = pd.DataFrame({"customer_id": ids, "age_group": rng.choice(AGE_GROUPS, n_customers)})
+    return {"purchases": _purchases(rng, ids, products), "products": products, "customers": customers}
+
+
+def _purchases(rng: np.random.Generator, ids: list[str], products: pd.DataFrame) -> pd.DataFrame:
+    days = pd.date_range(FIRST, LAST, freq="D")
+    rows = [
+        {"customer_id": ids[(3 * number + turn) % len(ids)], "basket_id": f"b{number}-{turn}", "purchased_at": day}
+        for number, day in enumerate(days)
+        for turn in range(12)
+    ]
+    lines = pd.DataFrame(rows).merge(pd.DataFrame({"line": range(3)}), how="cross")
+    product = [products.product_id[(7 * i + i // 3) % 20] for i in range(len(lines))]
+    lines = lines.assign(product_id=product).drop(columns="line").drop_duplicates(["basket_id", "product_id"])
+    seconds = pd.to_timedelta(rng.integers(8 * 3600, 20 * 3600, len(lines)), unit="s")
+    return lines.assign(
+        store_id="s1",
+        quantity=rng.integers(1, 5, len(lines)),
+        amount=rng.integers(50, 900, len(lines)) / 100,
+        discount=0.0,
+        purchased_at=lines.purchased_at + seconds,
+    ).reset_index(drop=True)
+
+
+def land(folder: Path, tables: dict[str, pd.DataFrame]) -> None:
+    """Write the tables as the shop would: purchases a CSV a day, the others one file each."""
+    purchases = tables["purchases"]
+    for day, rows in purchases.groupby(purchases.purchased_at.dt.strftime("%Y-%m-%d"), dropna=True):
+        file = folder / "purchases" / str(day) / "till.csv"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        rows.to_csv(file, index=False)
+    for name in sorted(set(tables) - {"purchases"}):
+        tables[name].to_parquet(folder / f"{name}.parquet", index=False)
+
+
+def frozen_context(
+    root: Path, spec: dict[str, Any], as_of: date = LAST, settings: Settings | None = None, **inputs: Any
+) -> StageContext:
+    """Freeze a source and return the context that the run's stages get."""
+    settings = settings or Settings()
+    state = open_source(spec, settings).freeze(TABLES, as_of)
+    source = {"spec": spec, "digest": state.digest, "last_day": state.last_day.isoformat()}
+    frozen = {"as_of": {"data": state.as_of_data.isoformat()}, "source": source, "accepted_profile": None}
+    use_case = SimpleNamespace(name="recommend", data=SimpleNamespace(tables=TABLES))
+    return StageContext(
+        use_case=use_case,
+        params=UseCaseParams(features=Section(), train=Section()),
+        inputs={**frozen, "decisions": [], **inputs},
+        settings=settings,
+        root=root,
+    )
+
+
+def digests(folder: Path) -> dict[str, bytes]:
+    """Return every file's bytes by relative name."""
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}

@@ -1,0 +1,186 @@
+"""Recommendations are asked for, explained and updated without TensorFlow, by the exported model alone."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from ml.use_cases.recommend import USE_CASE
+from tests.recommend_shop import Shop, small_shop, write
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+SERVICE = USE_CASE.service
+SERVE = """
+import json, sys
+from pathlib import Path
+from ml.use_cases.recommend import USE_CASE
+folder = Path(sys.argv[1])
+state = json.loads((folder / "state.json").read_text())
+predictor = USE_CASE.model.open(folder / "exported" / "int8")
+request = USE_CASE.service.request.model_validate(json.loads(sys.argv[2]))
+answer = USE_CASE.service.answer(predictor, state, request, None)
+assert USE_CASE.service.explain(predictor, state, request, None)
+heavy = [name for name in ("tensorflow", "pandas", "ibis", "keras", "scipy") if name in sys.modules]
+print(json.dumps({"heavy": heavy, "answer": answer.model_dump(mode="json")}))
+"""
+
+
+@pytest.fixture(scope="module")
+def shop() -> Shop:
+    return small_shop()
+
+
+@pytest.fixture(scope="module")
+def folder(shop, tmp_path_factory) -> Path:
+    """State and exported variants of a network trained for one pass."""
+    from ml.use_cases.recommend.params import RecommendTrain
+
+    place = tmp_path_factory.mktemp("served")
+    write(shop, place)
+    USE_CASE.model.train(shop.built.splits, shop.state, RecommendTrain(epochs=1), place / "trained")
+    USE_CASE.model.export(place / "trained", place / "exported", shop.built.splits, shop.state)
+    return place
+
+
+@pytest.fixture(scope="module")
+def predictor(folder):
+    return USE_CASE.model.open(folder / "exported" / "float32")
+
+
+def request(**fields):
+    return SERVICE.request.model_validate(fields)
+
+
+def known_history(shop) -> dict:
+    return json.loads(shop.built.histories["history"].iloc[0])
+
+
+def test_an_answer_ranks_k_products_with_names(shop, predictor):
+    answer = SERVICE.answer(predictor, shop.state, request(customer_id="x", k=7), known_history(shop))
+    assert [item.rank for item in answer.items] == list(range(1, 8))
+    scores = [item.score for item in answer.items]
+    assert scores == sorted(scores, reverse=True)
+    names = dict(zip(shop.state["products"], shop.state["names"], strict=True))
+    assert all(names[item.product_id] == item.name for item in answer.items)
+    assert not answer.fallback
+
+
+def test_a_stranger_gets_the_most_popular_products(shop, predictor):
+    answer = SERVICE.answer(predictor, shop.state, request(customer_id="never seen"), None)
+    assert answer.fallback
+    assert [item.product_id for item in answer.items] == shop.state["products"][:10]
+
+
+def test_excluded_products_leave_their_places_to_the_next(shop, predictor):
+    history = known_history(shop)
+    before = [item.product_id for item in SERVICE.answer(predictor, shop.state, request(k=12), history).items]
+    unwanted = [before[0], before[3], "no such product"]
+    after = SERVICE.answer(predictor, shop.state, request(k=10, exclude=unwanted), history)
+    assert [item.product_id for item in after.items] == [product for product in before if product not in unwanted]
+
+
+def test_own_purchases_in_a_request_are_used_before_a_known_history(shop, predictor):
+    bought = [
+        {"product_id": shop.state["products"][20], "purchased_at": f"2026-06-{day}T10:00:00"} for day in (10, 20, 28)
+    ]
+    brought = SERVICE.answer(predictor, shop.state, request(customer_id="x", history=bought), known_history(shop))
+    alone = SERVICE.answer(predictor, shop.state, request(history=bought), None)
+    assert brought == alone
+    assert shop.state["products"][20] in [item.product_id for item in alone.items]
+
+
+def test_an_event_changes_the_next_answer(shop, predictor):
+    known, product = known_history(shop), shop.state["products"][-1]
+    grown = known
+    for day in (1, 4, 7):
+        grown = SERVICE.observe(grown, {"product_id": product, "purchased_at": f"2026-07-0{day}T10:00:00"})
+    before = {i.product_id: i.score for i in SERVICE.answer(predictor, shop.state, request(k=50), known).items}
+    after = {i.product_id: i.score for i in SERVICE.answer(predictor, shop.state, request(k=50), grown).items}
+    assert after[product] > before.get(product, min(before.values()))
+
+
+@pytest.mark.parametrize("variant", ["float32", "float16", "int8"])
+def test_reasons_add_up_to_the_score_of_what_ships(shop, folder, variant):
+    predict = USE_CASE.model.open(folder / "exported" / variant)
+    asked, history = request(customer_id="x"), known_history(shop)
+    answer, told = (
+        SERVICE.answer(predict, shop.state, asked, history),
+        SERVICE.explain(predict, shop.state, asked, history),
+    )
+    assert [one.subject for one in told] == [item.name for item in answer.items]
+    for item, one in zip(answer.items, told, strict=True):
+        total = one.base + sum(reason.contribution for reason in one.reasons)
+        assert total + one.residual == pytest.approx(one.score, abs=1e-9)
+        assert one.score == pytest.approx(item.score, abs=1e-5)
+        tolerance = 1e-4 if variant != "int8" else 0.05 * max(1, abs(one.score))
+        assert abs(one.residual) < tolerance
+        assert all(reason.text.startswith(("because you bought", "although you bought")) for reason in one.reasons[:-1])
+
+
+def test_a_reason_names_the_product_that_was_bought_most(shop, predictor):
+    product = shop.state["products"][12]
+    bought = [{"product_id": product, "purchased_at": f"2026-06-{day}T10:00:00"} for day in (10, 17, 24)]
+    asked = request(history=bought, k=1, now="2026-06-30T10:00:00")
+    (told,) = SERVICE.explain(predictor, shop.state, asked, None)
+    assert told.subject == shop.state["names"][12]
+    assert told.reasons[0].text == "because you bought it 3 times, last 6 days ago"
+    assert told.reasons[0].contribution > 0
+
+
+def test_the_server_needs_no_heavy_library(folder):
+    body = json.dumps({"history": [{"product_id": "1003", "purchased_at": "2026-06-20T10:00:00"}], "k": 3})
+    command = [sys.executable, "-c", SERVE, str(folder), body]
+    done = subprocess.run(command, cwd=Path(__file__).parent.parent, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    told = json.loads(done.stdout)
+    assert told["heavy"] == []
+    assert len(told["answer"]["items"]) == 3
+
+
+def test_golden_requests_bring_their_own_history_and_name_nobody(shop, predictor):
+    bodies = SERVICE.golden(shop.split("test"), shop.state, 5)
+    assert len(bodies) == 5
+    units = set(shop.split("test")["unit"])
+    for body in bodies:
+        assert not any(unit in json.dumps(body) for unit in units)
+        assert not SERVICE.answer(predictor, shop.state, request(**body), None).fallback
+    whole = [body for body in SERVICE.golden(shop.split("test"), shop.state, 1000) if len(body["history"]) < 40]
+    assert len(whole) > 0
+
+
+def test_drift_features_are_the_columns_of_the_profile(shop, predictor):
+    asked = request(customer_id="x")
+    answer = SERVICE.answer(predictor, shop.state, asked, known_history(shop))
+    told = SERVICE.features(asked, answer, known_history(shop))
+    assert set(told) == {*shop.built.profile["reference"].columns, "score"}
+    assert set(SERVICE.features(asked, SERVICE.answer(predictor, shop.state, asked, None), None)) == {"score"}
+
+
+def test_an_outcome_is_known_once_something_was_bought():
+    logged = {"answer": {"items": [{"product_id": "1"}, {"product_id": "2"}]}}
+    assert SERVICE.outcome(logged, []) == {}
+    found = SERVICE.outcome(logged, [{"product_id": "2"}, {"product_id": "9"}, {"product_id": "9"}])
+    assert found == {"hit": 1.0, "recall": 0.5, "precision": 0.5}
+    assert SERVICE.outcome(logged, [{"product_id": "9"}])["hit"] == 0.0
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"k": 0},
+        {"k": 51},
+        {"wish": 1},
+        {"history": [{"product_id": "1"}]},
+        {"now": "some day"},
+        {"exclude": ["a"] * 1001},
+    ],
+)
+def test_requests_outside_their_ranges_are_refused(fields):
+    with pytest.raises(ValidationError):
+        request(**fields)
