@@ -1,0 +1,141 @@
+"""Answers one request of one use case: door, history, model, log; knows nothing of HTTP."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pydantic import BaseModel
+
+from ml.contract import Explanation, JsonObject, UseCase
+from ml.errors import ModelNotFound
+from ml.serving.door import Door
+from ml.serving.follower import Follower
+from ml.serving.request_log import EVENT_SCHEMA, REQUEST_SCHEMA, RequestLog
+from ml.serving.state import Event, StateStore
+from ml.serving.version import Served
+
+EVENT_AHEAD = timedelta(days=1)  # clocks differ, but an event of next week is a mistake
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answered:
+    """An answer and the version that gave it."""
+
+    body: BaseModel
+    version: str
+
+
+class Answerer:
+    """Answers for one use case with whatever version is served at that moment; safe to use from many threads."""
+
+    def __init__(self, use_case: UseCase, door: Door, follower: Follower, store: StateStore, log: RequestLog) -> None:
+        self._use_case = use_case
+        self._door = door
+        self._follower = follower
+        self._store = store
+        self._log = log
+
+    def served(self) -> Served:
+        """Return the version that answers now.
+
+        Raises:
+            ModelNotFound: Nothing was promoted yet, or it could not be loaded.
+        """
+        served = self._follower.served(self._use_case.name)
+        if served is None:
+            found = self._follower.problems(self._use_case.name).get("version")
+            raise ModelNotFound(
+                f"a version of {self._use_case.name} in production",
+                f"one that could not be loaded ({found.kind})" if found else "none",
+                "See /health and the server's log." if found else "Promote one first: `make run`.",
+            )
+        return served
+
+    def predict(self, sent: BaseModel, unit: str | None, request_id: str) -> Answered:
+        """Answer a request and log it.
+
+        Args:
+            sent: The request as the client sent it.
+            unit: The customer's pseudonym, from a client that holds no other name.
+            request_id: Joins the answer with its outcome.
+        """
+        began = time.perf_counter()
+        served = self.served()
+        request, history = self._admit(sent, unit)
+        service = self._use_case.service
+        answer = service.answer(served.predictor, served.state, request, history)
+        line = {
+            "schema": REQUEST_SCHEMA,
+            "use_case": self._use_case.name,
+            "version": served.live.digest,
+            "request_id": request_id,
+            "unit": self._unit(request),
+            "features": service.features(request, answer, history),
+            "answer": answer.model_dump(mode="json"),
+            "latency_ms": round((time.perf_counter() - began) * 1000, 3),
+        }
+        self._write("requests", line)
+        return Answered(body=answer, version=served.live.digest)
+
+    def explain(self, sent: BaseModel, unit: str | None) -> tuple[list[Explanation], str]:
+        """Explain the answer to a request, by the version that would give it now."""
+        served = self.served()
+        request, history = self._admit(sent, unit)
+        return self._use_case.service.explain(served.predictor, served.state, request, history), served.live.digest
+
+    def observe(self, customer: str, event: JsonObject, event_id: str | None) -> bool:
+        """Take in what a customer did; tell whether it changed what is known of the customer.
+
+        Raises:
+            ValueError: The event's time is unreadable or lies ahead, or the use case cannot apply the event.
+        """
+        unit, body = self._door.unit(customer), self._door.hide(event)
+        moment = self._moment(body)
+        taken = Event(unit=unit, time=moment, body=body, id=event_id)
+        try:
+            counted = self._store.record(self._use_case.name, taken, self._use_case.service.observe)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError("the fields of an event, each with its type") from error
+        self._write("events", {"schema": EVENT_SCHEMA, "unit": unit, "event": body})
+        return counted
+
+    def version(self) -> JsonObject:
+        """Return what is live, since when, by whom, why, and on which state."""
+        served = self.served()
+        snapshot = self._store.snapshot(self._use_case.name)
+        return {
+            **asdict(served.live),
+            "variant": served.facts.get("variant"),
+            "as_of": served.record.get("as_of"),
+            "figures": served.record.get("figures"),
+            "verdict": served.record.get("gate"),
+            "golden_requests": served.golden,
+            "origin": served.origin,
+            "loaded": served.loaded,
+            "histories": None if snapshot is None else asdict(snapshot),
+        }
+
+    def _moment(self, event: JsonObject) -> str:
+        arrived = datetime.now(UTC)
+        try:
+            moment = self._door.time_of(event, arrived)
+        except ValueError as error:
+            raise ValueError("a time in ISO 8601") from error
+        if moment > self._door.time_of({}, arrived + EVENT_AHEAD):
+            raise ValueError("a time that does not lie ahead")
+        return moment
+
+    def _admit(self, sent: BaseModel, unit: str | None) -> tuple[BaseModel, JsonObject | None]:
+        request, known = self._door.admit(sent, unit)
+        return request, self._store.history(self._use_case.name, known) if known else None
+
+    def _unit(self, request: BaseModel) -> Any:
+        identity = self._use_case.service.identity
+        return getattr(request, identity, None) if identity else None
+
+    def _write(self, kind: Any, line: JsonObject) -> None:
+        now = datetime.now(UTC)
+        self._log.append(kind, self._use_case.name, now, {**line, "time": now.isoformat(timespec="milliseconds")})

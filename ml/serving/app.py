@@ -1,0 +1,124 @@
+"""The model server: one application over the records of the use cases."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Response, Security
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.security import HTTPBearer
+from starlette.exceptions import HTTPException
+
+from ml.config import Settings, require_secret
+from ml.contract import UseCase
+from ml.errors import TradewindError
+from ml.serving.answer import Answerer
+from ml.serving.door import Door
+from ml.serving.follower import Follower
+from ml.serving.guard import Guard
+from ml.serving.meters import Meters
+from ml.serving.problem import http_error, invalid, ours
+from ml.serving.request_log import RequestLog
+from ml.serving.route import routes
+from ml.serving.state import StateStore
+from ml.serving.versions import RegistryVersions, Versions
+from ml.store import Bucket
+
+ATTEMPTS = 2  # per call to the store: whoever failed looks again within seconds, and a stop must not wait for long
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What the application runs on."""
+
+    use_cases: Mapping[str, UseCase]
+    meters: Meters
+    store: StateStore
+    log: RequestLog
+    follower: Follower
+
+
+def create_app(settings: Settings, use_cases: Mapping[str, UseCase], versions: Versions | None = None) -> FastAPI:
+    """Return the application; it follows the production channels while it runs.
+
+    Args:
+        settings: Role `serve`, with the server's token, the pseudonym key and the public signing key.
+        use_cases: The records to serve, by name.
+        versions: Where versions come from; by default the registry.
+
+    Raises:
+        ConfigInvalid: A secret is missing.
+    """
+    token = require_secret(settings.server_token, "server_token")
+    settings = settings.model_copy(update={"s3_attempts": ATTEMPTS})
+    parts = _assemble(settings, use_cases, versions or RegistryVersions(settings))
+    app = FastAPI(title="Tradewind model server", docs_url=None, redoc_url=None, lifespan=_lifespan(parts))
+    app.add_middleware(Guard, token=token, meters=parts.meters, use_cases=frozenset(use_cases))
+    for kind, handler in ((RequestValidationError, invalid), (HTTPException, http_error), (TradewindError, ours)):
+        app.add_exception_handler(kind, handler)
+    shown = [Security(HTTPBearer(auto_error=False))]  # for OpenAPI: the guard has looked before
+    for use_case in use_cases.values():
+        door = Door(settings, use_case)
+        answerer = Answerer(use_case, door, parts.follower, parts.store, parts.log)
+        app.include_router(routes(use_case, answerer), dependencies=shown)
+    app.include_router(_common(parts))
+    return app
+
+
+def _assemble(settings: Settings, use_cases: Mapping[str, UseCase], versions: Versions) -> Parts:
+    folder = settings.home / "server"
+    meters = Meters()
+    store = StateStore(folder / "state.sqlite")
+    return Parts(
+        use_cases=use_cases,
+        meters=meters,
+        store=store,
+        log=RequestLog(folder / "spool", Bucket.open(settings, "requests")),
+        follower=Follower(settings, use_cases, versions, store, meters),
+    )
+
+
+def _lifespan(parts: Parts) -> Callable[[FastAPI], Any]:
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        parts.log.start()
+        parts.follower.start()
+        yield
+        parts.follower.stop()
+        parts.log.stop()
+        parts.store.close()
+
+    return lifespan
+
+
+def _common(parts: Parts) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/health", summary="Is the server alive, and which use cases are ready", response_model=None)
+    def health(ready: str | None = None) -> JSONResponse:
+        """With `?ready=<use case>` (or `all`) the status is 503 until it is ready."""
+        status = {name: _readiness(parts, name) for name in parts.use_cases}
+        following = parts.follower.is_following()
+        asked = status if ready == "all" else {name: status[name] for name in status if name == ready}
+        waiting = ready is not None and not (asked and all(item["ready"] for item in asked.values()))
+        body = {"alive": following, "use_cases": status, "request_log_dropped": parts.log.count.dropped}
+        return JSONResponse(body, status_code=503 if waiting or not following else 200)
+
+    @router.get("/metrics", summary="Prometheus metrics")
+    def metrics() -> Response:
+        count = parts.log.count
+        parts.meters.request_log(count.written, count.dropped, count.waiting_bytes)
+        return Response(parts.meters.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    return router
+
+
+def _readiness(parts: Parts, use_case: str) -> dict[str, Any]:
+    """Return whether a use case answers, from where its version came, and what kind of thing is wrong."""
+    served = parts.follower.served(use_case)
+    problems = {part: problem.kind for part, problem in parts.follower.problems(use_case).items()}
+    return {"ready": served is not None, "origin": served.origin if served else None, "problems": problems}

@@ -1,0 +1,198 @@
+"""Follows the production channel of every use case: loads beside, replays, swaps; a bad version changes nothing."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ml.config import Settings
+from ml.contract import UseCase
+from ml.errors import ConfigInvalid, IntegrityBroken, StorageUnavailable, TradewindError
+from ml.files import read_json, write_json
+from ml.privacy.pseudonym import fingerprint, read_key
+from ml.registry.live import Live
+from ml.serving import snapshot
+from ml.serving.meters import Meters
+from ml.serving.state import StateStore
+from ml.serving.version import Served, VersionCache, load
+from ml.serving.versions import Versions
+from ml.store import Bucket
+
+RETRY_LIMIT_S = 60.0  # longest pause before a refused version is tried again
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """Why the newest version or state is not served."""
+
+    kind: str
+    message: str
+    tries: int
+    again_at: float = 0.0
+    """When to try again, on the monotonic clock [s]."""
+
+
+class Follower:
+    """Keeps the served versions and the histories up to date; readers take what is there without a lock."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        use_cases: Mapping[str, UseCase],
+        versions: Versions,
+        store: StateStore,
+        meters: Meters,
+    ) -> None:
+        self._settings = settings
+        self._use_cases = use_cases
+        self._versions = versions
+        self._store = store
+        self._meters = meters
+        self._cache = VersionCache(settings.home / "server" / "versions")
+        self._seen = _HighWater(settings.home / "server" / "seen.json")
+        self._state_bucket = Bucket.open(settings, "state")
+        self._served: dict[str, Served] = {}
+        self._problems: dict[tuple[str, str], Problem] = {}
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
+
+    def start(self) -> None:
+        """Start following."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop following; what is served stays in memory."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def is_following(self) -> bool:
+        """Tell whether the thread is alive."""
+        return self._thread.is_alive()
+
+    def served(self, use_case: str) -> Served | None:
+        """Return the version that answers now; none before the first."""
+        return self._served.get(use_case)
+
+    def problems(self, use_case: str) -> dict[str, Problem]:
+        """Return what is wrong with a use case's `version` or `state`; empty if nothing is."""
+        return {part: problem for (name, part), problem in dict(self._problems).items() if name == use_case}
+
+    def look(self, use_case: str) -> None:
+        """Look at the ledger and the state once and act on it; a failure is noted and changes nothing."""
+        self._attempt(use_case, "version", self._follow_version)
+        problem = self._problems.get((use_case, "version"))
+        if problem is None or problem.kind != StorageUnavailable.__name__:
+            self._attempt(use_case, "state", self._follow_state)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            for name in self._use_cases:
+                self.look(name)
+            self._stopping.wait(self._settings.poll_seconds)
+
+    def _attempt(self, use_case: str, part: str, follow: Callable[[str], None]) -> None:
+        known = self._problems.get((use_case, part))
+        if known is not None and time.monotonic() < known.again_at:
+            return
+        try:
+            follow(use_case)
+        except TradewindError as error:
+            self._note(use_case, part, error)
+        else:
+            self._problems.pop((use_case, part), None)
+
+    def _follow_version(self, use_case: str) -> None:
+        try:
+            ready = self._newest(use_case)
+        except TradewindError:
+            if use_case not in self._served:
+                self._serve_last(use_case)
+            raise
+        if ready is not None:
+            self._swap(ready)
+
+    def _newest(self, use_case: str) -> Served | None:
+        """Return the version in production, loaded; none if nothing was promoted yet."""
+        live = self._versions.live(use_case)
+        if live is None:
+            return None
+        self._seen.ensure_not_behind(live)
+        served = self._served.get(use_case)
+        if served is not None and served.live.digest == live.digest:
+            return replace(served, live=live, origin="store")
+        return load(self._use_cases[use_case], live, self._cache.bring(self._versions, live), "store")
+
+    def _swap(self, ready: Served) -> None:
+        """Let a version answer from now on; requests under way end with the one they began with."""
+        name, before = ready.live.use_case, self._served.get(ready.live.use_case)
+        if before is not None and before.live == ready.live and before.origin == ready.origin:
+            return
+        self._seen.raise_to(ready.live)
+        self._cache.remember(ready.live)
+        self._served[name] = ready
+        self._meters.serving(ready.live, before.live if before else None)
+        log.info("version serving use_case=%s digest=%s seq=%d", name, ready.live.digest, ready.live.seq)
+
+    def _serve_last(self, use_case: str) -> None:
+        """Serve what was served last, from this disk: neither an outage nor a bad version may stop a restart."""
+        last = self._cache.last(use_case)
+        if last is not None:
+            live, folder = last
+            self._swap(load(self._use_cases[use_case], live, folder, "cache"))
+
+    def _follow_state(self, use_case: str) -> None:
+        served = self._served.get(use_case)
+        if served is not None and self._use_cases[use_case].service.identity is not None:
+            _ensure_same_key(self._settings, served)
+        snapshot.follow(self._state_bucket, self._store, use_case, self._use_cases[use_case].service.observe)
+
+    def _note(self, use_case: str, part: str, error: TradewindError) -> None:
+        known = self._problems.get((use_case, part))
+        tries = known.tries + 1 if known else 1
+        pause = min(RETRY_LIMIT_S, self._settings.poll_seconds * 2 ** min(tries - 1, 10))
+        again = time.monotonic() + (0.0 if error.can_retry else pause)
+        kind = type(error).__name__
+        self._problems[use_case, part] = Problem(kind=kind, message=str(error), tries=tries, again_at=again)
+        self._meters.look_failed(use_case, part, kind)
+        if known is None or known.message != str(error):
+            log.warning("%s not followed use_case=%s kind=%s: %s", part, use_case, kind, error)
+
+
+def _ensure_same_key(settings: Settings, served: Served) -> None:
+    """Refuse histories under names that this server's door would never give."""
+    mine, theirs = fingerprint(read_key(settings)), served.record.get("pseudonym_key")
+    if mine != theirs:
+        raise ConfigInvalid(
+            f"the pseudonym key with fingerprint {theirs}, as when {served.live.digest} was made",
+            f"one with fingerprint {mine}",
+            "Give the server the key that anonymise uses, or retrain; until then customers are strangers.",
+        )
+
+
+class _HighWater:
+    """The highest ledger entry ever served, on disk: what is older was rolled back behind the ledger's back."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seen: dict[str, int] = read_json(path) if path.exists() else {}
+
+    def ensure_not_behind(self, live: Live) -> None:
+        seen = self._seen.get(live.use_case, 0)
+        if live.seq < seen:
+            raise IntegrityBroken(
+                f"a ledger of {live.use_case} with entry {seen}, which this server has seen",
+                f"one whose newest entry is {live.seq}",
+                "The ledger was cut: restore it. The version before stays live.",
+            )
+
+    def raise_to(self, live: Live) -> None:
+        if live.seq > self._seen.get(live.use_case, 0):
+            self._seen[live.use_case] = live.seq
+            write_json(self._path, self._seen)

@@ -1,0 +1,157 @@
+"""What was asked, answered and observed, as JSON lines: first on this disk, then in the object store.
+
+A line is on disk before the answer leaves; a thread carries full files to the `requests` bucket. While
+the store is away files wait, up to a bound, and no answer waits for it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from io import BufferedWriter
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from ml.contract import JsonObject
+from ml.errors import ConfigInvalid, StorageUnavailable
+from ml.store import Bucket
+
+Kind: TypeAlias = Literal["requests", "events"]
+
+REQUEST_SCHEMA = "tradewind/request/1"
+EVENT_SCHEMA = "tradewind/event/1"
+FLUSH_SECONDS = 5.0  # longest time a line waits on this disk while the store answers
+FLUSH_LINES = 1000  # a file with as many lines is carried away at once
+SPOOL_BYTES = 256 * 1024 * 1024  # what may wait on this disk; further lines are dropped and counted
+OPEN, READY = ".open", ".jsonl"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class _File:
+    """The file that lines of one kind and use case go to now."""
+
+    path: Path
+    stream: BufferedWriter
+    lines: int = 0
+
+
+@dataclass
+class _Count:
+    """What the log did since the start."""
+
+    written: int = 0
+    dropped: int = 0
+    uploaded_files: int = 0
+    waiting_bytes: int = field(default=0)
+
+
+class RequestLog:
+    """Appends lines to files below a folder and carries the files to the bucket; safe to use from many threads.
+
+    Args:
+        folder: Where files wait; what an earlier process left there is carried away too.
+        bucket: The `requests` bucket.
+        limit_bytes: What may wait [bytes].
+    """
+
+    def __init__(self, folder: Path, bucket: Bucket, limit_bytes: int = SPOOL_BYTES) -> None:
+        self._folder = folder
+        self._bucket = bucket
+        self._limit = limit_bytes
+        self._lock = threading.Lock()
+        self._carrying = threading.Lock()
+        self._open: dict[tuple[Kind, str, str], _File] = {}
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="request-log", daemon=True)
+        self.count = _Count()
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._recover()
+
+    def start(self) -> None:
+        """Start carrying."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Carry what waits, once more, and stop; what the store does not take stays for the next start."""
+        self._stopping.set()
+        self._wake.set()
+        self._thread.join()
+
+    def append(self, kind: Kind, use_case: str, time: datetime, line: JsonObject) -> None:
+        """Put a line on this disk; beyond the bound it is dropped and counted."""
+        data = json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        with self._lock:
+            if self.count.waiting_bytes + len(data) > self._limit:
+                self.count.dropped += 1
+                return
+            file = self._file(kind, use_case, time.astimezone(UTC).date().isoformat())
+            file.stream.write(data)
+            file.stream.flush()
+            file.lines += 1
+            self.count.written += 1
+            self.count.waiting_bytes += len(data)
+        if file.lines >= FLUSH_LINES:
+            self._wake.set()
+
+    def flush(self) -> None:
+        """Close the open files and carry all that waits; return when done or when the store is away."""
+        with self._carrying:
+            self._close_files()
+            for path in sorted(self._folder.rglob(f"*{READY}")):
+                if not self._carry(path):
+                    return
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._wake.wait(FLUSH_SECONDS)
+            self._wake.clear()
+            self.flush()
+        self.flush()
+
+    def _file(self, kind: Kind, use_case: str, day: str) -> _File:
+        known = self._open.get((kind, use_case, day))
+        if known is None:
+            path = self._folder / kind / use_case / day / f"{uuid.uuid4()}{OPEN}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            known = _File(path=path, stream=path.open("ab"))
+            self._open[kind, use_case, day] = known
+        return known
+
+    def _close_files(self) -> None:
+        with self._lock:
+            files = list(self._open.values())
+            self._open.clear()
+            for file in files:
+                file.stream.close()
+                file.path.rename(file.path.with_suffix(READY))
+
+    def _carry(self, path: Path) -> bool:
+        data = path.read_bytes()
+        try:
+            self._bucket.put(path.relative_to(self._folder).as_posix(), data, "application/x-ndjson")
+        except (StorageUnavailable, ConfigInvalid) as error:
+            log.warning("request log waits kind=%s bytes=%d", type(error).__name__, self.count.waiting_bytes)
+            return False
+        path.unlink()
+        with self._lock:
+            self.count.uploaded_files += 1
+            self.count.waiting_bytes -= len(data)
+        return True
+
+    def _recover(self) -> None:
+        """Take over what an earlier process left; a line that was cut off by its end is not a line."""
+        for path in self._folder.rglob(f"*{OPEN}"):
+            whole, newline, _ = path.read_bytes().rpartition(b"\n")
+            if newline:
+                path.write_bytes(whole + newline)
+                path.rename(path.with_suffix(READY))
+            else:
+                path.unlink()
+        self.count.waiting_bytes = sum(path.stat().st_size for path in self._folder.rglob(f"*{READY}"))

@@ -1,0 +1,117 @@
+"""The routes of one use case, typed by its own request and response, so that OpenAPI shows them."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from ml.contract import UseCase
+from ml.serving.answer import Answerer
+
+UNIT_HEADER = "Tradewind-Unit"
+VERSION_HEADER = "Tradewind-Version"
+PSEUDONYM = r"^[0-9a-f]{32}$"
+
+Unit = Annotated[
+    str | None,
+    Header(
+        alias=UNIT_HEADER,
+        pattern=PSEUDONYM,
+        description="The customer's pseudonym, where the client holds no other name.",
+    ),
+]
+
+
+class ReasonAnswer(BaseModel):
+    """One part of a score, in words and as a number."""
+
+    text: str
+    contribution: float
+    kind: str = ""
+
+
+class ExplanationAnswer(BaseModel):
+    """Why a score is what it is: base + contributions + residual = score."""
+
+    subject: str
+    score: float
+    base: float
+    reasons: list[ReasonAnswer]
+    residual: float
+
+
+class ExplanationsAnswer(BaseModel):
+    """One explanation for each item of the answer."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    version: str
+    explanations: list[ExplanationAnswer]
+
+
+class EventAnswer(BaseModel):
+    """Whether an event changed what is known of the customer."""
+
+    counted: bool
+    """False if its id was seen before, or if the histories in use already cover its time."""
+
+
+def routes(use_case: UseCase, answerer: Answerer) -> APIRouter:
+    """Return predict, explain, events and version of one use case."""
+    router = APIRouter(prefix=f"/v1/{use_case.name}", tags=[use_case.name])
+    _add_predict(router, use_case, answerer)
+    _add_explain(router, use_case, answerer)
+    if use_case.service.identity is not None:
+        _add_events(router, use_case, answerer)
+
+    @router.get("/version", summary="What is live, since when, by whom and why")
+    def version() -> dict[str, Any]:
+        return answerer.version()
+
+    return router
+
+
+def _add_predict(router: APIRouter, use_case: UseCase, answerer: Answerer) -> None:
+    def predict(request: Request, body: BaseModel, unit: Unit = None) -> Response:
+        answered = answerer.predict(body, unit, request.state.request_id)
+        return _reply(answered.body, answered.version)
+
+    predict.__annotations__["body"] = use_case.service.request
+    router.post("/predict", response_model=use_case.service.response, summary=use_case.title)(predict)
+
+
+def _add_explain(router: APIRouter, use_case: UseCase, answerer: Answerer) -> None:
+    def explain(body: BaseModel, unit: Unit = None) -> Response:
+        found, version = answerer.explain(body, unit)
+        explanations = [ExplanationAnswer.model_validate(item, from_attributes=True) for item in found]
+        return _reply(ExplanationsAnswer(version=version, explanations=explanations), version)
+
+    explain.__annotations__["body"] = use_case.service.request
+    router.post("/explain", response_model=ExplanationsAnswer, summary="Why the answer is what it is")(explain)
+
+
+def _add_events(router: APIRouter, use_case: UseCase, answerer: Answerer) -> None:
+    identity = str(use_case.service.identity)
+    fields: dict[str, Any] = {
+        identity: (str, Field(min_length=1, max_length=200)),
+        "event": (dict[str, Any], Field(description="What happened, as the use case's histories hold it.")),
+        "event_id": (str | None, Field(None, max_length=200, description="An event that is sent again counts once.")),
+    }
+    model = create_model(
+        f"{use_case.name.title()}Event", __config__=ConfigDict(extra="forbid", coerce_numbers_to_str=True), **fields
+    )
+
+    def events(body: Any) -> EventAnswer:
+        try:
+            return EventAnswer(counted=answerer.observe(getattr(body, identity), body.event, body.event_id))
+        except ValueError as error:
+            fault = {"loc": ("body", "event"), "msg": str(error), "input": body.event, "type": "event"}
+            raise RequestValidationError([fault]) from error
+
+    events.__annotations__["body"] = model
+    router.post("/events", response_model=EventAnswer, summary="A purchase or another outcome")(events)
+
+
+def _reply(body: BaseModel, version: str) -> Response:
+    return Response(body.model_dump_json(), media_type="application/json", headers={VERSION_HEADER: version})

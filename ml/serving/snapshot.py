@@ -1,0 +1,115 @@
+"""Customer histories on their way from the features stage to the server, through the `state` bucket."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+from ml.config import Settings
+from ml.contract import JsonObject
+from ml.errors import IntegrityBroken, ModelNotFound
+from ml.files import canonical, sha256
+from ml.serving.state import Observe, Snapshot, StateStore
+from ml.store import Bucket
+
+SNAPSHOT_SCHEMA = "tradewind/snapshot/1"
+END_OF_DAY = "T23:59:59.999999"
+BATCH_ROWS = 1000
+
+log = logging.getLogger(__name__)
+
+
+def publish(settings: Settings, use_case: str, histories: Path, as_of: date) -> Snapshot:
+    """Publish the histories as they were at the end of a day.
+
+    The table is written first, then the small record that names it: a reader that comes in between finds
+    a digest that does not fit and looks again later.
+
+    Args:
+        settings: A role that may write the `state` bucket.
+        use_case: Name of the use case.
+        histories: Parquet with the columns `unit` and `history` (JSON).
+        as_of: Last day the histories cover, on the data's own clock.
+    """
+    data = histories.read_bytes()
+    snapshot = Snapshot(mark=sha256(data), as_of=f"{as_of.isoformat()}{END_OF_DAY}")
+    bucket = Bucket.open(settings, "state")
+    bucket.put(table_key(use_case), data, "application/vnd.apache.parquet")
+    record = {"schema": SNAPSHOT_SCHEMA, "digest": snapshot.mark, "as_of": snapshot.as_of}
+    bucket.put(record_key(use_case), canonical(record), "application/json")
+    log.info("histories published use_case=%s as_of=%s bytes=%d", use_case, as_of, len(data))
+    return snapshot
+
+
+def follow(bucket: Bucket, store: StateStore, use_case: str, observe: Observe) -> Snapshot | None:
+    """Take over the published histories if they are not the ones in use, and return those now in use.
+
+    Raises:
+        IntegrityBroken: The record is of another schema, or the table is not the one it names.
+        StorageUnavailable: The store did not answer; the histories in use stay.
+    """
+    data = bucket.find(record_key(use_case))
+    known = store.snapshot(use_case)
+    if data is None:
+        return known
+    published = _parsed(data)
+    if known is not None and (known.mark, known.as_of) == (published.mark, published.as_of):
+        return known
+    table = bucket.get(table_key(use_case))
+    if sha256(table) != published.mark:
+        raise IntegrityBroken(f"histories {published.mark}", sha256(table), "Wait for the next look, or publish again.")
+    try:
+        adopted = store.adopt(use_case, published, read(table), observe)
+    except (LookupError, OSError, TypeError, ValueError, sqlite3.Error) as error:
+        raise IntegrityBroken(
+            f"histories of {use_case} that this server can take over",
+            type(error).__name__,
+            "Publish them again with this code; those in use stay.",
+        ) from error
+    log.info("histories adopted use_case=%s as_of=%s units=%d", use_case, adopted.as_of, adopted.units)
+    return adopted
+
+
+def read(table: bytes) -> Iterator[tuple[str, str]]:
+    """Yield (unit, history as JSON) of every customer in a published table, a bounded number in memory."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    for batch in pq.ParquetFile(pa.BufferReader(table)).iter_batches(BATCH_ROWS, columns=["unit", "history"]):
+        yield from zip(batch.column("unit").to_pylist(), batch.column("history").to_pylist(), strict=True)
+
+
+def published(settings: Settings, use_case: str) -> bytes:
+    """Return the published table.
+
+    Raises:
+        ModelNotFound: Nothing was published yet.
+    """
+    data = Bucket.open(settings, "state").find(table_key(use_case))
+    if data is None:
+        raise ModelNotFound(f"histories of {use_case} in the state bucket", "none", "Retrain first: `make run`.")
+    return data
+
+
+def table_key(use_case: str) -> str:
+    """Return the key of the histories in the `state` bucket."""
+    return f"{use_case}/histories.parquet"
+
+
+def record_key(use_case: str) -> str:
+    """Return the key of the record that names the histories."""
+    return f"{use_case}/histories.json"
+
+
+def _parsed(data: bytes) -> Snapshot:
+    try:
+        record: JsonObject = json.loads(data)
+        if record["schema"] == SNAPSHOT_SCHEMA:
+            return Snapshot(mark=record["digest"], as_of=record["as_of"])
+    except (ValueError, LookupError, TypeError):
+        pass
+    raise IntegrityBroken(f"a record in {SNAPSHOT_SCHEMA}", "something else", "Publish the histories again.")

@@ -1,0 +1,224 @@
+"""What the server knows of each customer: the last snapshot, plus the events that are newer than it.
+
+One SQLite file, keyed by pseudonyms. A snapshot is written beside the one in use and taken over in one
+step; events on or before its as-of time are in it and leave the file, later ones are applied again.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TypeAlias
+
+from ml.contract import JsonObject
+
+BUSY_SECONDS = 10.0  # how long one writer waits for another
+CHUNK_ROWS = 500  # histories a transaction of an import holds: events get in between
+LAYOUT = """
+CREATE TABLE IF NOT EXISTS snapshot (
+    use_case TEXT PRIMARY KEY, generation INTEGER NOT NULL, mark TEXT NOT NULL, as_of TEXT NOT NULL,
+    units INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS base (
+    use_case TEXT, generation INTEGER, unit TEXT, history TEXT NOT NULL, PRIMARY KEY (use_case, generation, unit)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS current (
+    use_case TEXT, unit TEXT, history TEXT NOT NULL, PRIMARY KEY (use_case, unit)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS event (
+    number INTEGER PRIMARY KEY, use_case TEXT NOT NULL, unit TEXT NOT NULL, time TEXT NOT NULL, id TEXT,
+    event TEXT NOT NULL
+);
+CREATE UNIQUE INDEX IF NOT EXISTS event_id ON event (use_case, unit, id) WHERE id IS NOT NULL;
+CREATE INDEX IF NOT EXISTS event_unit ON event (use_case, unit, time, number);
+"""
+
+Observe: TypeAlias = Callable[[JsonObject | None, JsonObject], JsonObject]
+"""(stored history or none, event) -> new history: `Service.observe`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """What identifies an imported snapshot."""
+
+    mark: str
+    """Digest of the snapshot's bytes."""
+    as_of: str
+    """Last moment it covers, on the data's own clock [ISO 8601]."""
+    units: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One thing a customer did."""
+
+    unit: str
+    time: str
+    """On the data's own clock [ISO 8601]."""
+    body: JsonObject
+    id: str | None = None
+    """Chosen by the sender: an event that is sent again counts once."""
+
+
+class StateStore:
+    """The histories of all use cases in one file; safe to use from many threads."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._path = path
+        self._lock = threading.Lock()
+        self._connection = _open(path)
+        path.chmod(0o600)
+        with self._lock:
+            self._connection.executescript(LAYOUT)
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._connection.close()
+
+    def history(self, use_case: str, unit: str) -> JsonObject | None:
+        """Return what is known of a customer now; none for a stranger."""
+        with self._lock:
+            return _known(self._connection, use_case, unit)
+
+    def snapshot(self, use_case: str) -> Snapshot | None:
+        """Return the snapshot in use; none before the first."""
+        query = "SELECT mark, as_of, units FROM snapshot WHERE use_case = ?"
+        with self._lock:
+            row = self._connection.execute(query, (use_case,)).fetchone()
+        return None if row is None else Snapshot(mark=row[0], as_of=row[1], units=row[2])
+
+    def record(self, use_case: str, event: Event, observe: Observe) -> bool:
+        """Apply an event to its customer's history and keep it for the next snapshot.
+
+        Returns:
+            Whether it counted: not if its id was seen before, or if the snapshot in use already covers its time.
+        """
+        with self._lock, _transaction(self._connection) as connection:
+            covered = connection.execute("SELECT as_of FROM snapshot WHERE use_case = ?", (use_case,)).fetchone()
+            if covered is not None and event.time <= covered[0]:
+                return False
+            if not _keep(connection, use_case, event):
+                return False
+            history = observe(_known(connection, use_case, event.unit), event.body)
+            _set_current(connection, use_case, event.unit, history)
+            return True
+
+    def adopt(
+        self, use_case: str, snapshot: Snapshot, histories: Iterable[tuple[str, str]], observe: Observe
+    ) -> Snapshot:
+        """Take over a new snapshot without losing later events; readers see the old one until the last step.
+
+        Args:
+            use_case: Name of the use case.
+            snapshot: Its mark and as-of time.
+            histories: (unit, history as JSON) of every customer.
+            observe: Applies an event to a history.
+        """
+        with closing(_open(self._path)) as connection:
+            generation = _next_generation(connection, use_case)
+            units = sum(
+                _write_chunk(connection, use_case, generation, chunk) for chunk in _chunks(histories, CHUNK_ROWS)
+            )
+            row = (use_case, generation, snapshot.mark, snapshot.as_of, units)
+            with self._lock, _transaction(connection):
+                connection.execute("INSERT OR REPLACE INTO snapshot VALUES (?, ?, ?, ?, ?)", row)
+                _forget_covered(connection, use_case, snapshot.as_of)
+                _reapply(connection, use_case, observe)
+            _drop_other_generations(connection, use_case, generation)
+        return Snapshot(mark=snapshot.mark, as_of=snapshot.as_of, units=units)
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    return connection
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield connection
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def _known(connection: sqlite3.Connection, use_case: str, unit: str) -> JsonObject | None:
+    query = """
+        SELECT coalesce(
+            (SELECT history FROM current WHERE use_case = :use_case AND unit = :unit),
+            (SELECT base.history FROM base JOIN snapshot USING (use_case, generation)
+             WHERE use_case = :use_case AND unit = :unit)
+        )
+    """
+    row = connection.execute(query, {"use_case": use_case, "unit": unit}).fetchone()
+    if row[0] is None:
+        return None
+    history: JsonObject = json.loads(row[0])
+    return history
+
+
+def _keep(connection: sqlite3.Connection, use_case: str, event: Event) -> bool:
+    command = "INSERT OR IGNORE INTO event (use_case, unit, time, id, event) VALUES (?, ?, ?, ?, ?)"
+    row = (use_case, event.unit, event.time, event.id, json.dumps(event.body))
+    return connection.execute(command, row).rowcount == 1
+
+
+def _set_current(connection: sqlite3.Connection, use_case: str, unit: str, history: JsonObject) -> None:
+    connection.execute("INSERT OR REPLACE INTO current VALUES (?, ?, ?)", (use_case, unit, json.dumps(history)))
+
+
+def _next_generation(connection: sqlite3.Connection, use_case: str) -> int:
+    """Return a number no row bears, not even those of an import that was cut off."""
+    query = "SELECT coalesce(max(generation), 0) + 1 FROM base WHERE use_case = ?"
+    number: int = connection.execute(query, (use_case,)).fetchone()[0]
+    return number
+
+
+def _chunks(rows: Iterable[tuple[str, str]], size: int) -> Iterator[list[tuple[str, str]]]:
+    rows = iter(rows)
+    while chunk := list(islice(rows, size)):
+        yield chunk
+
+
+def _write_chunk(connection: sqlite3.Connection, use_case: str, generation: int, chunk: list[tuple[str, str]]) -> int:
+    with _transaction(connection):
+        connection.executemany(
+            "INSERT INTO base VALUES (?, ?, ?, ?)", ((use_case, generation, unit, history) for unit, history in chunk)
+        )
+    return len(chunk)
+
+
+def _forget_covered(connection: sqlite3.Connection, use_case: str, as_of: str) -> None:
+    connection.execute("DELETE FROM event WHERE use_case = ? AND time <= ?", (use_case, as_of))
+    connection.execute("DELETE FROM current WHERE use_case = ?", (use_case,))
+
+
+def _reapply(connection: sqlite3.Connection, use_case: str, observe: Observe) -> None:
+    """Apply the events the snapshot does not cover, each customer's in order of time, then of arrival."""
+    query = "SELECT unit, event FROM event WHERE use_case = ? ORDER BY unit, time, number"
+    for unit, body in connection.execute(query, (use_case,)).fetchall():
+        history = observe(_known(connection, use_case, unit), json.loads(body))
+        _set_current(connection, use_case, unit, history)
+
+
+def _drop_other_generations(connection: sqlite3.Connection, use_case: str, generation: int) -> None:
+    """Delete in small steps: each lets waiting writers in."""
+    command = """
+        DELETE FROM base WHERE use_case = :use_case AND (generation, unit) IN
+        (SELECT generation, unit FROM base WHERE use_case = :use_case AND generation <> :generation LIMIT :rows)
+    """
+    values = {"use_case": use_case, "generation": generation, "rows": CHUNK_ROWS * 10}
+    while connection.execute(command, values).rowcount:
+        continue

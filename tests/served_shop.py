@@ -1,0 +1,306 @@
+"""A small real use case, promoted through the real registry, and the model server that serves it."""
+
+import json
+import shutil
+import socket
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pandas as pd
+import pytest
+import uvicorn
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+import ml
+from ml.contract import Data, Explanation, Judgement, Metric, Model, Reason, Rule, Service, UseCase, Verdict
+from ml.files import read_json, sha256, write_json, write_parquet, write_verdict
+from ml.packaging.signing import Signer
+from ml.pipeline import package, promote
+from ml.pipeline.context import StageContext
+from ml.privacy.pseudonym import fingerprint, pseudonym
+from ml.registry import ledger
+from ml.registry.entry import Move
+from ml.serving import snapshot
+from ml.serving.app import create_app
+from ml.shop import PURCHASES
+from ml.store import Bucket
+
+PROJECT = Path(ml.__file__).parent.parent
+VOCABULARY = [f"p{i}" for i in range(6)]
+AS_OF = date(2017, 12, 31)
+PERSON = "household-4711"
+FIGURES = {"recall": {"value": 0.1, "low": 0.08, "high": 0.12}}
+METRICS = {"contenders": [{"name": "float32", "kind": "variant", "figures": FIGURES}]}
+
+
+class Question(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    customer_id: str | None = Field(None, max_length=40)
+    history: list[str] | None = None
+    basket_id: str | None = None
+    k: int = Field(3, ge=1, le=5)
+
+
+class Item(BaseModel):
+    product_id: str
+    score: float
+
+
+class Answer(BaseModel):
+    customer_id: str | None
+    items: list[Item]
+
+
+class Additive:
+    def __init__(self, folder):
+        self._weights = np.load(folder / "weights.npy")
+
+    def __call__(self, inputs):
+        return (inputs["counts"] @ self._weights[1:] + self._weights[0]).astype(np.float32)
+
+
+def counts(request, history, state):
+    bought = request.history if request.history is not None else (history or {"bought": []})["bought"]
+    return np.asarray([[bought.count(product) for product in state["vocabulary"]]], np.float32)
+
+
+def answer(predictor, state, request, history):
+    scores = predictor({"counts": counts(request, history, state)})[0]
+    best = np.argsort(-scores, kind="stable")[: request.k]
+    items = [Item(product_id=state["vocabulary"][i], score=float(scores[i])) for i in best]
+    return Answer(customer_id=request.customer_id, items=items)
+
+
+def explain(predictor, state, request, history):
+    have = counts(request, history, state)
+    base, full = predictor({"counts": have * 0})[0], predictor({"counts": have})[0]
+    found = []
+    for item in answer(predictor, state, request, history).items:
+        i = state["vocabulary"].index(item.product_id)
+        reasons = []
+        for j in np.flatnonzero(have[0]):
+            alone = np.zeros_like(have)
+            alone[0, j] = have[0, j]
+            text = f"because you bought {state['vocabulary'][j]}"
+            reasons.append(Reason(text=text, contribution=float(predictor({"counts": alone})[0, i] - base[i])))
+        total = sum(reason.contribution for reason in reasons)
+        residual = float(full[i] - base[i] - total)
+        found.append(
+            Explanation(
+                subject=item.product_id,
+                score=float(full[i]),
+                base=float(base[i]),
+                reasons=tuple(reasons),
+                residual=residual,
+            )
+        )
+    return found
+
+
+def observe(history, event):
+    return {"bought": [*(history or {"bought": []})["bought"], event["product_id"]]}
+
+
+def features(request, response, history):
+    return {"n_bought": float(len((history or {"bought": []})["bought"])), "score": response.items[0].score}
+
+
+def golden(examples, state, n):
+    return [{"history": list(bought), "k": 2} for bought in examples.head(n)["bought"]]
+
+
+def use_case(name):
+    return UseCase(
+        name=name,
+        title="Toy",
+        description="",
+        intended_use="",
+        limits=(),
+        params=BaseModel,
+        data=Data(tables=(PURCHASES,), sample=dict, build=dict, encode=dict),
+        model=Model(train=dict, export=tuple, open=Additive),
+        judgement=Judgement(
+            metrics=(Metric(name="recall"),),
+            primary="recall",
+            measure=dict,
+            summarise=dict,
+            baselines={},
+            naive="popular",
+        ),
+        service=Service(
+            request=Question,
+            response=Answer,
+            identity="customer_id",
+            answer=answer,
+            explain=explain,
+            observe=observe,
+            golden=golden,
+            features=features,
+            outcome=dict,
+        ),
+    )
+
+
+def packaged(root, name, held, seed, production=None):
+    """Package a version; return its digest and its weights."""
+    rng = np.random.default_rng(seed)
+    inputs = {
+        "schema": "tradewind/inputs/1",
+        "use_case": name,
+        "run_id": f"run-{seed}",
+        "as_of": {"requested": "2026-11-23", "data": AS_OF.isoformat(), "clock": "replay"},
+        "source": {"spec": {}, "digest": sha256(b"source"), "last_day": AS_OF.isoformat()},
+        "production": {"digest": production, "seq": 0},
+        "pseudonym_key": fingerprint(bytes.fromhex(held.pseudonym_key.get_secret_value())),
+        "code": {"revision": "abc", "digest": sha256(b"code")},
+    }
+    context = StageContext(use_case=use_case(name), params=None, inputs=inputs, settings=held, root=root)
+    variant = context.data("compress") / "float32"
+    variant.mkdir(parents=True)
+    weights = rng.normal(size=(1 + len(VOCABULARY), len(VOCABULARY))).astype(np.float32)
+    np.save(variant / "weights.npy", weights)
+    bought = [list(rng.choice(VOCABULARY, 2)) for _ in range(20)]
+    write_parquet(context.data("features") / "test.parquet", pd.DataFrame({"unit": range(20), "bought": bought}))
+    write_parquet(context.data("features") / "profile.parquet", pd.DataFrame({"n_bought": [1.0]}))
+    write_json(context.data("features") / "state.json", {"vocabulary": VOCABULARY})
+    rule = Rule(name="naive", observed=0.2, limit=0.0, passed=True, sentence="It beats the naive baseline.")
+    verdict = Verdict(stage="evaluate", accepted=True, rules=(rule,), summary="Better.", chosen="float32")
+    write_verdict(context.data("evaluate") / "verdict.json", verdict)
+    write_json(context.data("evaluate") / "metrics.json", METRICS)
+    write_json(context.data("explain") / "explanations.json", {})
+    context.reports("explain").mkdir(parents=True)
+    (context.reports("explain") / "card.html").write_text("<h1>Toy</h1>")
+    write_json(root / "inputs.json", inputs)
+    (root / "params.yaml").write_text(yaml.safe_dump({name: {}}))
+    (root / "dvc.lock").write_text("stages: {}")
+    shutil.copy(PROJECT / "uv.lock", root / "uv.lock")
+    package.run(context)
+    return read_json(context.data("package") / "version.json")["digest"], weights
+
+
+@contextmanager
+def listening(app):
+    """Run the application on a real port of this machine."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        wait(lambda: server.started)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+class Shop:
+    """One use case of its own in the shared store, and a server's home."""
+
+    def __init__(self, object_store, folder, name):
+        self.name = name
+        self.folder = folder
+        self.promoter = object_store.settings("promote", pseudonym_key=object_store.secrets["pseudonym_key"])
+        self.settings = object_store.settings("serve", home=folder / "home", poll_seconds=0.05)
+        self.record = use_case(name)
+        self.key = bytes.fromhex(self.settings.pseudonym_key.get_secret_value())
+        self.token = self.settings.server_token.get_secret_value()
+
+    def unit(self, person):
+        return pseudonym(self.key, "customer_id", person)
+
+    def promote(self, seed=1):
+        live = ledger.live(self.promoter, self.name, "production")
+        root = self.folder / f"run-{seed}"
+        digest, weights = packaged(root, self.name, self.promoter, seed, live.digest if live else None)
+        promote.run(self.promoter, self.record, root, {"who": "ada", "why": f"run {seed}"})
+        return digest, weights
+
+    def histories(self, as_of=AS_OF, **known):
+        path = self.folder / "histories.parquet"
+        rows = {self.unit(person): json.dumps({"bought": bought}) for person, bought in known.items()}
+        write_parquet(path, pd.DataFrame({"unit": list(rows), "history": list(rows.values())}))
+        return snapshot.publish(self.promoter, self.name, path, as_of)
+
+    def logged(self, kind):
+        bucket = Bucket.open(self.settings, "requests")
+        keys = list(bucket.keys(f"{kind}/{self.name}/"))
+        return [json.loads(line) for key in keys for line in bucket.get(key).splitlines()]
+
+    def seen(self):
+        """Everything the server wrote: its disk and what it sent to the store."""
+        written = b"".join(path.read_bytes() for path in self.settings.home.rglob("*") if path.is_file())
+        return written + json.dumps(self.logged("requests") + self.logged("events")).encode()
+
+    @contextmanager
+    def open(self, settings=None, token=None, **changes):
+        record = replace(self.record, **changes)
+        app = create_app(settings or self.settings, {self.name: record})
+        headers = {"Authorization": f"Bearer {token or self.token}"}
+        with listening(app) as url, httpx.Client(base_url=url, headers=headers, timeout=30) as client:
+            yield client
+
+    @contextmanager
+    def serving(self, digest=None, **options):
+        with self.open(**options) as client:
+            wait(lambda: self.is_live(client, digest))
+            yield client
+
+    def is_live(self, client, digest=None):
+        found = client.get(f"/v1/{self.name}/version")
+        return found.status_code == 200 and digest in (None, found.json()["digest"])
+
+    def predict(self, client, **body):
+        return client.post(f"/v1/{self.name}/predict", json=body)
+
+    def buy(self, client, product, person=PERSON, **more):
+        event = {"product_id": product, "purchased_at": "2018-01-02T10:00:00", **more.pop("event", {})}
+        return client.post(f"/v1/{self.name}/events", json={"customer_id": person, "event": event, **more})
+
+
+def wait(ready, seconds=15):
+    deadline = time.monotonic() + seconds
+    while not ready():
+        assert time.monotonic() < deadline, "not in time"
+        time.sleep(0.02)
+
+
+def expected(weights, bought, k):
+    """Return the best products by hand: popularity plus what each bought item adds."""
+    scores = weights[0] + sum((weights[1 + VOCABULARY.index(product)] for product in bought), np.zeros(len(VOCABULARY)))
+    order = sorted(range(len(VOCABULARY)), key=lambda i: -scores[i])[:k]
+    return [(VOCABULARY[i], pytest.approx(float(scores[i]), abs=1e-5)) for i in order]
+
+
+def items(response):
+    assert response.status_code == 200, response.text
+    return [(item["product_id"], item["score"]) for item in response.json()["items"]]
+
+
+def append(shop, digest):
+    """Move the channel behind the door's back."""
+    move = Move(channel="production", action="promote", digest=digest, who="eve", why="no gate")
+    view = ledger.Ledger.open(shop.promoter, shop.name)
+    view.append(Signer.open(shop.promoter), move)
+    view.project()
+
+
+def problem(client, shop, part="version"):
+    return client.get("/health").json()["use_cases"][shop.name]["problems"].get(part)
+
+
+def spoil(shop, seed):
+    """Change the published bytes of the version a run packaged."""
+    layer = read_json(shop.folder / f"run-{seed}" / "data" / shop.name / "package" / "version.json")["layer"]
+    key = f"{shop.name}/blobs/sha256/{layer.removeprefix('sha256:')}"
+    bucket = Bucket.open(shop.promoter, "models")
+    bucket.put(key, bucket.get(key)[:-1] + b"x")
