@@ -1,0 +1,26 @@
+"""What the model server wrote about its answers, and what customers did afterwards: JSON lines by day."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import date, timedelta
+
+from ml.contract import JsonObject
+from ml.store import Bucket
+
+
+def lines(bucket: Bucket, kind: str, use_case: str, last_day: date, days: int) -> Iterator[JsonObject]:
+    """Yield the lines of the days up to and including the last one, day by day.
+
+    Args:
+        bucket: The `requests` bucket.
+        kind: `requests` or `events`.
+        use_case: Name of the use case.
+        last_day: UTC.
+        days: How many days, at least 1.
+    """
+    for back in reversed(range(days)):
+        day = last_day - timedelta(days=back)
+        for key in bucket.keys(f"{kind}/{use_case}/{day.isoformat()}/"):
+            yield from map(json.loads, bucket.get(key).decode().splitlines())
