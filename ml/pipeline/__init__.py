@@ -1,0 +1,47 @@
+"""The flow from the shop's data to a served model: one module a stage, in this order."""
+
+from __future__ import annotations
+
+from ml.config import Role
+
+STAGES: tuple[str, ...] = (
+    "ingest",
+    "validate",
+    "anonymise",
+    "features",
+    "train",
+    "compress",
+    "evaluate",
+    "explain",
+    "package",
+    "promote",
+    "serve",
+)
+"""What a retraining run does; `monitor` follows on its own timetable."""
+
+FILE_STAGES: tuple[str, ...] = STAGES[: STAGES.index("promote")]
+"""Stages that turn files into files: they live in `dvc.yaml` and can be repeated anywhere."""
+
+JUDGING_STAGES: tuple[str, ...] = ("validate", "evaluate")
+"""Stages whose verdict is an output; the task raises after the push."""
+
+ROLES: dict[str, Role] = {
+    **dict.fromkeys(("ingest", "validate", "anonymise"), "ingest"),
+    **dict.fromkeys(("features", "train", "compress", "evaluate", "explain", "package", "monitor"), "train"),
+    **dict.fromkeys(("promote", "serve", "rollback"), "promote"),
+}
+"""The S3 user each stage acts as: what trains cannot read raw data, what promotes cannot train."""
+
+SECRETS: dict[str, tuple[str, ...]] = {
+    "ingest": ("pseudonym_key", "source_password"),
+    "anonymise": ("pseudonym_key",),
+    "promote": ("signing_key",),
+    "rollback": ("signing_key",),
+    "serve": ("server_token",),
+}
+"""The secrets a stage's process is handed beside its S3 user; ingest needs the key's fingerprint only."""
+
+
+def storage_id(run_id: str) -> str:
+    """Return a run's id as it stands in keys and folder names: Airflow's own has colons and a plus."""
+    return run_id.replace(":", "").replace("+", "Z")

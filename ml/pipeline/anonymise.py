@@ -1,0 +1,121 @@
+"""Takes the personal values out: pseudonyms for identifiers, generalised attributes, dropped columns.
+
+Reads `validate/tables` and the pseudonym key; writes the same tables without personal values, `privacy.json`, and a
+report. From here on no stage can reach a raw identifier.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from ml.contract import JsonObject, Table
+from ml.errors import ConfigInvalid
+from ml.files import read_table, table_files, write_bytes, write_json, write_parquet
+from ml.pipeline.context import StageContext
+from ml.privacy.k_anonymity import Generalised
+from ml.privacy.pseudonym import fingerprint, read_key
+from ml.privacy.report import render
+from ml.privacy.treatment import Policy, Treated, treat
+
+PRIVACY_SCHEMA = "tradewind/privacy/1"
+LOSS_DIGITS = 6  # so that the last bit of a sum cannot change the file
+
+log = logging.getLogger(__name__)
+
+
+def run(context: StageContext) -> None:
+    """Anonymise every table of the use case.
+
+    Raises:
+        ConfigInvalid: The key is missing, or is not the one the run was frozen with.
+    """
+    policy = Policy(
+        key=_key(context), k=context.params.anonymise.k, erased=frozenset(map(str, context.inputs["erasures"]))
+    )
+    out = context.data("anonymise")
+    shutil.rmtree(out / "tables", ignore_errors=True)
+    facts = {table.name: _anonymise(context, table, policy) for table in context.use_case.data.tables}
+    report = {
+        "schema": PRIVACY_SCHEMA,
+        "use_case": context.use_case.name,
+        "k_asked": policy.k,
+        "pseudonym_key": fingerprint(policy.key),
+        "tables": facts,
+    }
+    write_json(out / "privacy.json", report)
+    write_bytes(context.reports("anonymise") / "privacy.html", render(context.use_case.title, report).encode())
+
+
+def _key(context: StageContext) -> bytes:
+    key = read_key(context.settings)
+    frozen = context.inputs["pseudonym_key"]
+    if fingerprint(key) != frozen:
+        raise ConfigInvalid(
+            f"the pseudonym key with fingerprint {frozen}",
+            f"one with {fingerprint(key)}",
+            "Give the key the run was frozen with, or start a new run.",
+        )
+    return key
+
+
+def _anonymise(context: StageContext, table: Table, policy: Policy) -> JsonObject:
+    source = context.data("validate") / "tables" / table.name
+    target = context.data("anonymise") / "tables" / table.name
+    if any(column.treatment == "generalise" for column in table.columns):
+        done = [_write(read_table(source), target / "all.parquet", table, policy)]  # groups are counted over all rows
+    else:
+        done = [_write(pd.read_parquet(file), target / file.name, table, policy) for file in table_files(source)]
+    facts = _facts(table, done)
+    log.info("table anonymised table=%s rows=%d erased=%d", table.name, facts["rows"], facts["erased"])
+    _warn(table, facts["found"])
+    return facts
+
+
+def _write(rows: pd.DataFrame, path: Path, table: Table, policy: Policy) -> Treated:
+    treated = treat(rows, table, policy)
+    write_parquet(path, treated.rows)
+    return treated
+
+
+def _facts(table: Table, done: Sequence[Treated]) -> JsonObject:
+    return {
+        "rows": sum(len(treated.rows) for treated in done),
+        "erased": sum(treated.erased for treated in done),
+        "columns": {column.name: column.treatment for column in table.columns},
+        "generalised": _groups(done[0].generalised) if done and done[0].generalised else None,
+        "found": _found(done),
+    }
+
+
+def _groups(found: Generalised) -> JsonObject:
+    return {
+        "k": found.k,
+        "groups": found.groups,
+        "suppressed": found.suppressed,
+        "loss": round(found.loss, LOSS_DIGITS),
+        "labels": {name: dict(labels) for name, labels in found.labels.items()},
+    }
+
+
+def _found(done: Sequence[Treated]) -> dict[str, dict[str, int]]:
+    """Return per column and kind the suspected identifiers, summed over the table's files."""
+    total: dict[str, Counter[str]] = {}
+    for treated in done:
+        for column, hits in treated.found.items():
+            total.setdefault(column, Counter()).update(hits)
+    return {column: dict(hits) for column, hits in total.items()}
+
+
+def _warn(table: Table, found: Mapping[str, Mapping[str, int]]) -> None:
+    for column, hits in found.items():
+        for kind, count in hits.items():
+            log.warning(
+                "identifiers suspected in a kept column: drop or pseudonymise it table=%s column=%s kind=%s values=%d",
+                *(table.name, column, kind, count),
+            )

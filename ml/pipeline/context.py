@@ -1,0 +1,30 @@
+"""What every stage receives: the use case, its parameters, the run's frozen inputs and its folders."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ml.config import Settings
+from ml.contract import JsonObject, UseCase
+from ml.parameter import UseCaseParams
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageContext:
+    """Handed to a stage's `run`; paths are inside the run's workspace."""
+
+    use_case: UseCase
+    params: UseCaseParams
+    inputs: JsonObject
+    """The run's frozen `inputs.json`: a stage reads the fields it declares in `dvc.yaml`, no others."""
+    settings: Settings
+    root: Path
+
+    def data(self, stage: str) -> Path:
+        """Return the folder with a stage's hashed output."""
+        return self.root / "data" / self.use_case.name / stage
+
+    def reports(self, stage: str) -> Path:
+        """Return the folder with what people read of a stage; no stage depends on it."""
+        return self.root / "reports" / self.use_case.name / stage

@@ -1,0 +1,164 @@
+"""Freezes what a run depends on, once, as the first thing its first task does.
+
+Writes `inputs.json`, `params.yaml` and `dvc.yaml` of the run to the `runs` bucket. From then on no
+stage looks at a source's newest state, a channel, a ledger or a decision by itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+import yaml
+
+from ml.config import Settings, require_secret
+from ml.contract import INPUTS_SCHEMA, JsonObject, UseCase
+from ml.errors import ConfigInvalid, PromotionConflict
+from ml.files import canonical, sha256
+from ml.parameter import UseCaseParams, parse
+from ml.pipeline.workspace import CODE, PROJECT, run_key
+from ml.privacy.pseudonym import fingerprint
+from ml.registry import ledger
+from ml.sources import open_source
+from ml.store import Bucket
+
+PRODUCTION = "production"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRequest:
+    """What a person or the timetable asks of a run."""
+
+    run_id: str
+    as_of: date
+    """The logical date; a replayed source maps it onto its records."""
+    source: Mapping[str, Any] = field(default_factory=dict)
+    """Overrides of the source's section in `params.yaml`."""
+    train: Mapping[str, Any] = field(default_factory=dict)
+    """Overrides of the use case's `train` section."""
+
+
+def freeze(settings: Settings, use_case: UseCase, request: RunRequest) -> JsonObject:
+    """Freeze the run's inputs unless that was done, and return them.
+
+    Raises:
+        ConfigInvalid: A parameter or override is unknown or out of range.
+        SourceInvalid: The source lacks what the use case needs.
+    """
+    runs = Bucket.open(settings, "runs")
+    key = run_key(use_case.name, request.run_id, "inputs.json")
+    if runs.exists(key):
+        return _load(runs.get(key))
+    params = run_params(use_case, request)
+    inputs = _gather(settings, use_case, request, params["source"])
+    runs.put(run_key(use_case.name, request.run_id, "params.yaml"), _yaml({use_case.name: params}))
+    runs.put(run_key(use_case.name, request.run_id, "dvc.yaml"), _single(use_case.name))
+    try:
+        runs.create(key, canonical(inputs))
+    except PromotionConflict:
+        log.info("inputs frozen by an earlier try run=%s", request.run_id)
+    return _load(runs.get(key))
+
+
+def run_params(use_case: UseCase, request: RunRequest) -> dict[str, Any]:
+    """Return the use case's section of `params.yaml` with the run's overrides, checked."""
+    section = project_section(use_case)
+    merged = {
+        **section,
+        "source": {**section["source"], **request.source},
+        "train": {**section["train"], **request.train},
+    }
+    return {**typed_params(use_case, merged).model_dump(mode="json"), "source": merged["source"]}
+
+
+def project_section(use_case: UseCase) -> dict[str, Any]:
+    """Return the use case's section of the project's `params.yaml`.
+
+    Raises:
+        ConfigInvalid: There is none.
+    """
+    section = yaml.safe_load((PROJECT / "params.yaml").read_text()).get(use_case.name)
+    if not isinstance(section, dict):
+        raise ConfigInvalid(f"a section {use_case.name} in params.yaml", "none", "Add it.")
+    return section
+
+
+def typed_params(use_case: UseCase, section: Mapping[str, Any]) -> UseCaseParams:
+    """Return the typed parameters of a use case; the source's section is checked by the source itself."""
+    own = {name: value for name, value in section.items() if name != "source"}
+    return parse(use_case.params, own, use_case.name)
+
+
+def _gather(settings: Settings, use_case: UseCase, request: RunRequest, spec: JsonObject) -> JsonObject:
+    state = open_source(spec, settings).freeze(use_case.data.tables, request.as_of)
+    live = ledger.live(settings, use_case.name, PRODUCTION)
+    key = bytes.fromhex(require_secret(settings.pseudonym_key, "pseudonym_key"))
+    accepted = Bucket.open(settings, "runs").find(accepted_key(use_case.name))
+    return {
+        "schema": INPUTS_SCHEMA,
+        "use_case": use_case.name,
+        "run_id": request.run_id,
+        "as_of": {
+            "requested": request.as_of.isoformat(),
+            "data": state.as_of_data.isoformat(),
+            "clock": state.clock,
+        },
+        "source": {"spec": spec, "digest": state.digest, "last_day": state.last_day.isoformat()},
+        "production": {"digest": live.digest if live else None, "seq": live.seq if live else 0},
+        "accepted_profile": _load(accepted) if accepted else None,
+        "decisions": [],
+        "erasures": [],
+        "pseudonym_key": fingerprint(key),
+        "code": {"revision": _revision(), "digest": _code_digest()},
+    }
+
+
+def accepted_key(use_case: str) -> str:
+    """Return the key in the `runs` bucket of the last accepted data profile."""
+    return f"{use_case}/accepted-profile.json"
+
+
+def _single(use_case: str) -> bytes:
+    """Return `dvc.yaml` for one use case: a run's lock tells of no other."""
+    document = yaml.safe_load((PROJECT / "dvc.yaml").read_text())
+    document["vars"] = [{"use_cases": [use_case]}]
+    return _yaml(document)
+
+
+def _yaml(value: object) -> bytes:
+    return yaml.safe_dump(value, sort_keys=True, allow_unicode=True).encode()
+
+
+def _load(data: bytes) -> JsonObject:
+    loaded: JsonObject = yaml.safe_load(data)
+    return loaded
+
+
+def _revision() -> str | None:
+    """Return the commit the code was checked out from, with `+changes` if it differs; none outside git."""
+    try:
+        commit = _git("rev-parse", "HEAD")
+        return f"{commit}+changes" if _git("status", "--porcelain", "--untracked-files=no") else commit
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=PROJECT, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def _code_digest() -> str:
+    """Return one digest over the code that a workspace copies."""
+    total = hashlib.sha256()
+    for name in CODE:
+        top = PROJECT / name
+        for path in sorted(top.rglob("*.py")) if top.is_dir() else [top]:
+            total.update(f"{path.relative_to(PROJECT)}\0{sha256(path.read_bytes())}\n".encode())
+    return f"sha256:{total.hexdigest()}"

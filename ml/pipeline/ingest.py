@@ -1,0 +1,131 @@
+"""Brings the shop's rows in: reads the frozen source, writes a Parquet file a day and what each file holds.
+
+Reads `inputs.json`'s source; writes `tables/<table>/<day>.parquet` and `manifest.json`. The output
+depends on the rows alone, not on the date that was asked for nor on the order in which they came.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ml.contract import JsonObject, Table
+from ml.errors import SourceInvalid
+from ml.files import sha256_file, write_arrow, write_json
+from ml.pipeline.context import StageContext
+from ml.sources import Source, open_source
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+MANIFEST_SCHEMA = "tradewind/manifest/1"
+WHOLE = "all"
+UNDATED = "undated"  # rows without a time: kept apart, so that validation can say so
+DAY = "_day"
+BATCH_ROWS = 200_000  # rows handed on at a time
+MAX_DAYS = 100_000  # partitions of one table: no shop has kept more days
+
+log = logging.getLogger(__name__)
+
+
+def run(context: StageContext) -> None:
+    """Write the tables as the frozen source holds them.
+
+    Raises:
+        SourceInvalid: A table, column or type is wrong, or the source changed since it was frozen.
+    """
+    frozen = context.inputs["source"]
+    source = open_source(frozen["spec"], context.settings)
+    last_day = date.fromisoformat(frozen["last_day"])
+    out = context.data("ingest")
+    shutil.rmtree(out / "tables", ignore_errors=True)
+    _check_unchanged(source, context, last_day)
+    tables = {
+        table.name: _ingest(source, table, last_day, out / "tables" / table.name)
+        for table in context.use_case.data.tables
+    }
+    _check_unchanged(source, context, last_day)
+    write_json(out / "manifest.json", {"schema": MANIFEST_SCHEMA, "tables": tables})
+
+
+def _check_unchanged(source: Source, context: StageContext, last_day: date) -> None:
+    expected = context.inputs["source"]["digest"]
+    found = source.digest(context.use_case.data.tables, last_day)
+    if found != expected:
+        raise SourceInvalid(
+            f"the source's frozen digest {expected}",
+            f"{found}: the source changed during the run",
+            "Start a new run, which freezes the source anew.",
+        )
+
+
+def _ingest(source: Source, table: Table, last_day: date, out: Path) -> JsonObject:
+    """Write one table's partitions and return what they hold; only one of them is in memory at a time."""
+    chunks = source.read(table, last_day)
+    partitions = {name: _write(out / f"{name}.parquet", part) for name, part in _partitions(table, chunks, out)}
+    rows = sum(told["rows"] for told in partitions.values())
+    log.info("table ingested table=%s rows=%d partitions=%d", table.name, rows, len(partitions))
+    columns = {column.name: column.type for column in table.columns}
+    return {"rows": rows, "columns": columns, "partitions": partitions}
+
+
+def _partitions(table: Table, chunks: Iterator[pa.Table], out: Path) -> Iterator[tuple[str, pa.Table]]:
+    """Yield the rows day by day; a table without a time column, or without rows, in one piece."""
+    import pyarrow as pa
+
+    from ml.sources.conform import arrow_schema
+
+    if table.time_column is None:
+        yield WHOLE, pa.concat_tables([arrow_schema(table).empty_table(), *chunks])
+        return
+    beside = out.with_name(f".{table.name}.part")
+    shutil.rmtree(beside, ignore_errors=True)
+    _sort_into_days(table, chunks, beside)
+    days = sorted(folder.name for folder in beside.iterdir())
+    if not days:
+        yield WHOLE, arrow_schema(table).empty_table()
+    for day in days:
+        yield day, _read_folder(beside / day)
+    shutil.rmtree(beside)
+
+
+def _sort_into_days(table: Table, chunks: Iterator[pa.Table], folder: Path) -> None:
+    """Write the rows into a folder a day, whatever days each chunk spans."""
+    import pyarrow as pa
+    import pyarrow.dataset as ds
+
+    from ml.sources.conform import arrow_schema
+
+    day = pa.field(DAY, pa.string())
+    ds.write_dataset(
+        (batch for chunk in chunks for batch in _with_day(chunk, table).to_batches(max_chunksize=BATCH_ROWS)),
+        folder,
+        schema=arrow_schema(table).append(day),
+        format="parquet",
+        partitioning=ds.partitioning(pa.schema([day])),
+        max_partitions=MAX_DAYS,
+        use_threads=False,
+    )
+
+
+def _with_day(chunk: pa.Table, table: Table) -> pa.Table:
+    import pyarrow as pa
+
+    days = chunk[table.time_column].cast(pa.date32(), safe=False).cast(pa.string())
+    return chunk.append_column(DAY, days.fill_null(UNDATED))
+
+
+def _read_folder(folder: Path) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    return pa.concat_tables([pq.read_table(file, partitioning=None) for file in folder.iterdir()])
+
+
+def _write(path: Path, rows: pa.Table) -> JsonObject:
+    write_arrow(path, rows.sort_by([(name, "ascending") for name in rows.column_names]))
+    return {"rows": len(rows), "sha256": sha256_file(path)}

@@ -1,0 +1,117 @@
+"""Watches what is live: drift of its requests and quality of its answers, a report, and a verdict.
+
+Acts on the world: reads the request log and the profile that travels with the live version; writes
+`report.json` and `report.html` to the `reports` bucket under `<use case>/monitor/<day>/`.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from dataclasses import asdict
+from datetime import date, timedelta
+
+import pandas as pd
+
+from ml.config import Settings
+from ml.contract import JsonObject, UseCase
+from ml.errors import DataRejected
+from ml.files import canonical
+from ml.monitoring.decision import Finding, decide
+from ml.monitoring.drift import Drift, compare
+from ml.monitoring.quality import Quality, beside_offline, outcomes, summarise
+from ml.monitoring.report import render
+from ml.monitoring.traffic import lines
+from ml.packaging import artifact
+from ml.parameter import MonitorParams
+from ml.registry.fetch import fetch_document
+from ml.registry.ledger import live
+from ml.store import Bucket
+
+MONITOR_SCHEMA = "tradewind/monitor/1"
+CHANNEL = "production"
+SCORE = "score"  # the drift feature that every use case has
+
+log = logging.getLogger(__name__)
+
+
+def run(settings: Settings, use_case: UseCase, params: MonitorParams, day: date) -> JsonObject:
+    """Judge the requests of the window that ends with a day, and write the report.
+
+    Args:
+        settings: A role that may read `ledger`, `models` and `requests`, and write `reports`.
+        use_case: The record.
+        params: Window and thresholds.
+        day: Last day of the window, UTC.
+
+    Returns:
+        `decision` and `sentences`; `wait` while nothing is live.
+
+    Raises:
+        DataRejected: The requests lack a feature: a data incident that no retraining mends.
+    """
+    now = live(settings, use_case.name, CHANNEL)
+    if now is None:
+        log.info("nothing is live yet use_case=%s", use_case.name)
+        return {"decision": "wait", "sentences": ["Nothing is live yet."]}
+    answers = _answers(settings, use_case.name, now.digest, day, max(params.window_days, params.outcome_days))
+    recent = [line["features"] for line in answers if line["time"][:10] > str(day - timedelta(params.window_days))]
+    drifts = compare(_reference(settings, use_case, now.digest), pd.DataFrame(recent))
+    quality = _quality(settings, use_case, now.digest, day, answers, params)
+    finding = decide(drifts, len(recent), params, quality)
+    _write(settings, use_case, day, _report(use_case, now.digest, (finding, drifts, quality), len(recent)))
+    log.info("monitored use_case=%s requests=%d decision=%s", use_case.name, len(recent), finding.decision)
+    if finding.decision == "data incident":
+        raise DataRejected(
+            "requests with all features", " ".join(finding.sentences), "Mend what sends them; see the report."
+        )
+    return {"decision": finding.decision, "sentences": list(finding.sentences)}
+
+
+def _answers(settings: Settings, use_case: str, digest: str, day: date, days: int) -> list[JsonObject]:
+    """Return what a version answered in the days up to one."""
+    requests = Bucket.open(settings, "requests")
+    return [line for line in lines(requests, "requests", use_case, day, days) if line["version"] == digest]
+
+
+def _quality(
+    settings: Settings, use_case: UseCase, digest: str, day: date, answers: list[JsonObject], params: MonitorParams
+) -> tuple[Quality, ...]:
+    """Join answers with what was observed later, over more days than drift looks at: outcomes take time."""
+    events = lines(Bucket.open(settings, "requests"), "events", use_case.name, day, params.outcome_days)
+    figures = summarise(outcomes(answers, events, use_case.service.outcome), params.seed)
+    gate = fetch_document(settings, use_case.name, digest, artifact.GATE)
+    chosen = json.loads(gate["verdict.json"])["chosen"]
+    return beside_offline(figures, json.loads(gate["metrics.json"]), chosen)
+
+
+def _reference(settings: Settings, use_case: UseCase, digest: str) -> dict[str, pd.Series]:
+    """Return the version's profile, and beside it the scores it gave to test customers as the server would."""
+    documents = fetch_document(settings, use_case.name, digest, artifact.PROFILE)
+    profile = pd.read_parquet(io.BytesIO(documents["profile.parquet"]))
+    card = fetch_document(settings, use_case.name, digest, artifact.CARD)
+    scores = pd.Series(json.loads(card["explanations.json"])["scores"], name=SCORE, dtype=float)
+    return {**{str(name): profile[name] for name in profile.columns}, SCORE: scores}
+
+
+def _report(
+    use_case: UseCase, digest: str, found: tuple[Finding, tuple[Drift, ...], tuple[Quality, ...]], n_requests: int
+) -> JsonObject:
+    finding, drifts, quality = found
+    return {
+        "schema": MONITOR_SCHEMA,
+        "use_case": use_case.name,
+        "version": digest,
+        "n_requests": n_requests,
+        "finding": asdict(finding),
+        "drift": [asdict(drift) for drift in drifts],
+        "quality": [asdict(figure) for figure in quality],
+    }
+
+
+def _write(settings: Settings, use_case: UseCase, day: date, report: JsonObject) -> None:
+    reports = Bucket.open(settings, "reports")
+    prefix = f"{use_case.name}/monitor/{day.isoformat()}"
+    reports.put(f"{prefix}/report.json", canonical(json.loads(json.dumps(report))), "application/json")
+    reports.put(f"{prefix}/report.html", render(use_case.title, day, report).encode(), "text/html")

@@ -1,0 +1,144 @@
+"""What an Airflow task and a DVC stage really run: settings from the environment, then one stage."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import date
+from importlib import import_module
+from pathlib import Path
+
+import yaml
+
+from ml.config import Settings, load_settings
+from ml.contract import JsonObject, UseCase
+from ml.errors import ConfigInvalid
+from ml.files import read_json
+from ml.pipeline import FILE_STAGES, ROLES, workspace
+from ml.pipeline.context import StageContext
+from ml.pipeline.freeze import RunRequest, accepted_key, freeze, project_section, typed_params
+from ml.store import Bucket
+from ml.use_cases import load
+
+NOTHING_TO_DO: JsonObject = {"skipped": True}
+"""What an act returns that changed nothing: the task is skipped, and emits no asset event."""
+
+log = logging.getLogger(__name__)
+
+
+def run_file_stage(stage: str, use_case_name: str) -> None:
+    """Run one file-to-file stage in the current folder, which is a run's workspace.
+
+    Raises:
+        ConfigInvalid: There is no such stage, or the folder is no workspace.
+    """
+    if stage not in FILE_STAGES:
+        raise ConfigInvalid(f"one of the stages {', '.join(FILE_STAGES)}", repr(stage), "Correct the name.")
+    root = Path.cwd()
+    use_case = load(use_case_name)
+    section = yaml.safe_load((root / "params.yaml").read_text())[use_case_name]
+    context = StageContext(
+        use_case=use_case,
+        params=typed_params(use_case, section),
+        inputs=read_json(root / "inputs.json"),
+        settings=load_settings(),
+        root=root,
+    )
+    for folder in (context.data(stage), context.reports(stage)):
+        folder.mkdir(parents=True, exist_ok=True)
+    import_module(f"ml.pipeline.{stage}").run(context)
+
+
+def run_task(stage: str, use_case_name: str, request: JsonObject) -> JsonObject:
+    """Run one stage of one run and return what the next reader needs to know, in a few words.
+
+    Args:
+        stage: Name of the stage.
+        use_case_name: Name of the use case.
+        request: `run_id`, `as_of`, the overrides `source` and `train`, and `who` asked and `why`.
+    """
+    settings = load_settings()
+    use_case = load(use_case_name)
+    if stage not in ROLES:
+        raise ConfigInvalid(f"one of the stages {', '.join(ROLES)}", repr(stage), "Correct the name.")
+    act = ACTS.get(stage, _file_stage)
+    return act(settings, use_case, {**request, "stage": stage})
+
+
+def _file_stage(settings: Settings, use_case: UseCase, request: JsonObject) -> JsonObject:
+    workspace.run_stage(settings, use_case.name, request["run_id"], request["stage"])
+    return {"stage": request["stage"]}
+
+
+def _ingest(settings: Settings, use_case: UseCase, request: JsonObject) -> JsonObject:
+    wanted = RunRequest(
+        run_id=request["run_id"],
+        as_of=date.fromisoformat(request["as_of"]),
+        source=request.get("source", {}),
+        train=request.get("train", {}),
+    )
+    inputs = freeze(settings, use_case, wanted)
+    log.info("inputs frozen as_of=%s data=%s", inputs["as_of"]["requested"], inputs["source"]["digest"])
+    return _file_stage(settings, use_case, request)
+
+
+def _validate(settings: Settings, use_case: UseCase, request: JsonObject) -> JsonObject:
+    done = _file_stage(settings, use_case, request)
+    with _workspace(settings, use_case, request) as root:
+        profile = f"data/{use_case.name}/validate/profile.json"
+        workspace.bring(settings, root, profile)
+        Bucket.open(settings, "runs").put(accepted_key(use_case.name), (root / profile).read_bytes())
+    return done
+
+
+def _promote(settings: Settings, use_case: UseCase, request: JsonObject) -> JsonObject:
+    from ml.pipeline import promote
+
+    with _workspace(settings, use_case, request) as root:
+        workspace.bring(settings, root, f"data/{use_case.name}/package")
+        done = promote.run(settings, use_case, root, request)
+    log.info("promotion done %s", done["sentence"])
+    return done if done["is_new"] else NOTHING_TO_DO
+
+
+def _rollback(settings: Settings, use_case: UseCase, request: JsonObject) -> JsonObject:
+    from ml.pipeline import promote
+
+    target = request["target"]
+    done = promote.rollback(settings, use_case, target["digest"], target["reason"], request["who"])
+    log.info("rollback done %s", done.sentence)
+    return asdict(done) if done.is_new else NOTHING_TO_DO
+
+
+def _monitor(settings: Settings, use_case: UseCase, request: JsonObject) -> JsonObject:
+    from ml.pipeline import monitor
+
+    params = typed_params(use_case, project_section(use_case)).monitor
+    done = monitor.run(settings, use_case, params, date.fromisoformat(request["as_of"]))
+    return done if done["decision"] == "retrain" else NOTHING_TO_DO
+
+
+def _serve(settings: Settings, use_case: UseCase, request: JsonObject) -> JsonObject:
+    from ml.pipeline import serve
+
+    with _workspace(settings, use_case, request) as root:
+        data = f"data/{use_case.name}"
+        workspace.bring(settings, root, f"{data}/package/version.json", f"{data}/features/histories.parquet")
+        digest = read_json(root / data / "package" / "version.json")["digest"]
+        as_of = date.fromisoformat(read_json(root / "inputs.json")["as_of"]["data"])
+        return serve.run(settings, use_case, digest, root / data / "features" / "histories.parquet", as_of)
+
+
+def _workspace(settings: Settings, use_case: UseCase, request: JsonObject):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    return workspace.workspace(settings, use_case.name, request["run_id"], request["stage"])
+
+
+ACTS: dict[str, Callable[[Settings, UseCase, JsonObject], JsonObject]] = {
+    "ingest": _ingest,
+    "validate": _validate,
+    "promote": _promote,
+    "serve": _serve,
+    "monitor": _monitor,
+    "rollback": _rollback,
+}

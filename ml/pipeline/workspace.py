@@ -1,0 +1,206 @@
+"""Runs one DVC stage of one run in a workspace of its own, so that any task can run on any worker.
+
+Brings the run's `dvc.lock` and the stage's inputs, runs one stage, pushes outputs and lock, leaves
+nothing behind. The run lives in the `runs` bucket under `<use case>/<run id>/`.
+"""
+
+from __future__ import annotations
+
+import logging
+import mimetypes
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import chdir, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+
+import ml
+from ml.config import GRANTS, Settings, require_secret
+from ml.contract import Verdict
+from ml.errors import DataRejected, GateFailed, StageFailed
+from ml.files import read_verdict
+from ml.pipeline import JUDGING_STAGES
+from ml.store import Bucket
+
+if TYPE_CHECKING:
+    from dvc.repo import Repo
+
+PROJECT = Path(ml.__file__).parent.parent
+CODE = ("ml", "data_checks", "uv.lock")
+OUTPUTS = ("data/", "reports/")
+FROZEN = ("inputs.json", "params.yaml", "dvc.yaml")
+LOCK = "dvc.lock"
+
+log = logging.getLogger(__name__)
+
+
+def run_key(use_case: str, run_id: str, name: str) -> str:
+    """Return the key in the `runs` bucket of one file of a run."""
+    return f"{use_case}/{run_id}/{name}"
+
+
+def run_stage(settings: Settings, use_case: str, run_id: str, stage: str) -> None:
+    """Run one file-to-file stage of a run and hand its outputs over through the object store.
+
+    Raises:
+        StageFailed: The stage ended badly.
+        DataRejected: `validate` refused; its outputs and verdict are pushed.
+        GateFailed: `evaluate` refused; its outputs and verdict are pushed.
+    """
+    with workspace(settings, use_case, run_id, stage) as root:
+        with _repo(settings, root) as repo:
+            _pull(settings, repo, _inputs(repo, stage, use_case))
+            _reproduce(repo, stage, use_case)
+            repo.push(targets=[f"{stage}@{use_case}"])
+        _publish_reports(settings, root / "reports" / use_case / stage, f"{use_case}/{run_id}/{stage}")
+        Bucket.open(settings, "runs").put(run_key(use_case, run_id, LOCK), (root / LOCK).read_bytes())
+        if stage in JUDGING_STAGES:
+            judged = root / "data" / use_case / stage
+            _publish_judgement(settings, judged, f"{use_case}/{run_id}/{stage}")
+            _heed(read_verdict(judged / "verdict.json"))
+
+
+def bring(settings: Settings, root: Path, *paths: str) -> None:
+    """Pull outputs of a run into an open workspace.
+
+    Args:
+        settings: A role that may read the outputs' remote.
+        root: A folder that `workspace` gave.
+        paths: Paths of stage outputs below it.
+    """
+    with _repo(settings, root) as repo:
+        _pull(settings, repo, paths)
+
+
+@contextmanager
+def workspace(settings: Settings, use_case: str, run_id: str, purpose: str) -> Iterator[Path]:
+    """Give a folder with the code, the run's frozen files and its lock; remove it afterwards."""
+    parent = (settings.home / "work" / use_case / run_id).absolute()
+    _sweep(parent)
+    root = parent / f"{purpose}.{os.getpid()}"
+    root.mkdir(parents=True)
+    try:
+        _lay_out(settings, root, use_case, run_id)
+        yield root
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def _sweep(parent: Path) -> None:
+    """Remove what killed tasks of the same run left here."""
+    for leftover in parent.glob("*.*") if parent.exists() else ():
+        owner = leftover.suffix.removeprefix(".")
+        if owner.isdigit() and not psutil.pid_exists(int(owner)):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _lay_out(settings: Settings, root: Path, use_case: str, run_id: str) -> None:
+    for name in CODE:
+        source = PROJECT / name
+        if source.is_dir():
+            shutil.copytree(source, root / name)
+        else:
+            shutil.copy2(source, root / name)
+    runs = Bucket.open(settings, "runs")
+    for name in FROZEN:
+        (root / name).write_bytes(runs.get(run_key(use_case, run_id, name)))
+    lock = runs.find(run_key(use_case, run_id, LOCK))
+    if lock is not None:
+        (root / LOCK).write_bytes(lock)
+    (root / ".dvcignore").write_text("__pycache__\n*.pyc\n")
+
+
+@contextmanager
+def _repo(settings: Settings, root: Path) -> Iterator[Repo]:
+    """Open the workspace as a DVC repository whose remotes are reached as the settings' S3 user.
+
+    DVC looks names up below the current folder, so that is the workspace meanwhile. The commands in `dvc.yaml` say
+    `python`: that is the interpreter of this process, whatever the shell would have found first.
+    """
+    from dvc.repo import Repo
+
+    os.environ |= {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        "DVC_NO_ANALYTICS": "1",
+        "AWS_ACCESS_KEY_ID": settings.s3_access_key or "",
+        "AWS_SECRET_ACCESS_KEY": require_secret(settings.s3_secret_key, "s3_secret_key"),
+        "AWS_DEFAULT_REGION": settings.s3_region,
+    }
+    if not (root / ".dvc").exists():
+        Repo.init(str(root), no_scm=True).close()
+        (root / ".dvc" / "config").write_text(_dvc_config(settings))
+    with chdir(root), Repo(str(root)) as repo:
+        yield repo
+
+
+def _dvc_config(settings: Settings) -> str:
+    cache = (settings.home / "cache").absolute()
+    lines = [
+        *("[core]", "analytics = false", "no_scm = true", "check_update = false", "remote = work"),
+        f"site_cache_dir = {cache / 'dvc-site'}",
+        *("[cache]", f"dir = {cache / 'dvc'}"),
+    ]
+    for remote in ("raw", "work"):
+        lines += [f"['remote \"{remote}\"']", f"url = s3://{settings.s3_prefix}-{remote}/dvc"]
+        if settings.s3_endpoint:
+            lines += [f"endpointurl = {settings.s3_endpoint}"]
+    return "\n".join(lines) + "\n"
+
+
+def _pull(settings: Settings, repo: Repo, paths: Sequence[str]) -> None:
+    """Bring outputs of other stages; who may not read `raw` does not even ask it."""
+    reads_raw = settings.s3_role is None or "raw" in GRANTS[settings.s3_role]
+    if paths:
+        repo.pull(targets=list(paths), remote=None if reads_raw else "work")
+
+
+def _inputs(repo: Repo, stage: str, use_case: str) -> list[str]:
+    """Return what a stage reads of other stages."""
+    return [str(dep) for dep in _stage(repo, stage, use_case).deps if str(dep).startswith(OUTPUTS)]
+
+
+def _stage(repo: Repo, stage: str, use_case: str):  # type: ignore[no-untyped-def]  # noqa: ANN202 - DVC has no types
+    return repo.stage.load_one("dvc.yaml", f"{stage}@{use_case}")
+
+
+def _reproduce(repo: Repo, stage: str, use_case: str) -> None:
+    from dvc.exceptions import DvcException
+
+    try:
+        done = repo.reproduce(targets=f"{stage}@{use_case}", single_item=True)
+    except DvcException as error:
+        cause = str(error.__cause__ or error)
+        raise StageFailed(
+            f"stage {stage} of {use_case} to end well", cause, "Read the lines above; they come from the stage."
+        ) from error
+    log.info("stage reproduced stage=%s use_case=%s changed=%s", stage, use_case, bool(done))
+
+
+def _publish_reports(settings: Settings, folder: Path, prefix: str) -> None:
+    """Copy what people read of a stage to the `reports` bucket."""
+    reports = Bucket.open(settings, "reports")
+    for path in sorted(folder.rglob("*")) if folder.exists() else ():
+        if path.is_file():
+            kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+            reports.put(f"{prefix}/{path.relative_to(folder).as_posix()}", path.read_bytes(), kind)
+
+
+def _publish_judgement(settings: Settings, folder: Path, prefix: str) -> None:
+    """Copy a verdict and its figures to the `reports` bucket: who reads them cannot read the data."""
+    reports = Bucket.open(settings, "reports")
+    for path in (folder / "verdict.json", folder / "metrics.json"):
+        if path.exists():
+            reports.put(f"{prefix}/{path.name}", path.read_bytes(), "application/json")
+
+
+def _heed(verdict: Verdict) -> None:
+    if verdict.accepted:
+        return
+    reasons = " ".join(rule.sentence for rule in verdict.blocking()) or verdict.summary
+    if verdict.stage == "validate":
+        raise DataRejected("data that pass the blocking rules", reasons, "Read the validation report of this run.")
+    raise GateFailed("a candidate that passes the gate", reasons, "Production stays as it was; read the gate report.")

@@ -1,0 +1,171 @@
+"""A small real use case and what a run leaves in its workspace for packaging: numpy weights, real predictions."""
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import yaml
+from pydantic import BaseModel
+
+import ml
+from ml.contract import Data, Judgement, Metric, Model, Rule, Service, UseCase, Verdict
+from ml.files import read_json, sha256, write_json, write_parquet, write_verdict
+from ml.pipeline import package, promote
+from ml.pipeline.context import StageContext
+
+PROJECT = Path(ml.__file__).parent.parent
+NAME = "toy"
+FIGURES = {"error": {"value": 0.1, "low": 0.08, "high": 0.12}}
+METRICS = {"contenders": [{"name": "int8", "kind": "variant", "figures": FIGURES}]}
+
+
+class Question(BaseModel):
+    """Four numbers about a customer."""
+
+    x: list[float]
+
+
+class Answer(BaseModel):
+    """A score and the largest input."""
+
+    score: float
+    strongest: int
+
+
+class Linear:
+    """A linear model whose weights are one file."""
+
+    def __init__(self, folder):
+        self._weights = np.load(folder / "weights.npy")
+
+    def __call__(self, inputs):
+        return inputs["x"].astype(np.float32) @ self._weights[:, None]
+
+
+def answer(predictor, state, request, history):
+    x = np.asarray([request.x]) * state["scale"]
+    return Answer(score=float(predictor({"x": x})[0, 0]), strongest=int(np.argmax(x)))
+
+
+def golden_requests(examples, state, n):
+    return [{"x": list(map(float, row))} for row in examples.head(n)["x"]]
+
+
+def use_case(name=NAME):
+    """A small real record: numpy weights, real predictions."""
+    return UseCase(
+        name=name,
+        title="Toy",
+        description="",
+        intended_use="",
+        limits=(),
+        params=BaseModel,
+        data=Data(tables=(), sample=dict, build=dict, encode=dict),
+        model=Model(train=dict, export=tuple, open=Linear),
+        judgement=Judgement(
+            metrics=(Metric(name="error", higher_is_better=False),),
+            primary="error",
+            measure=pd.DataFrame,
+            summarise=dict,
+            baselines={},
+            naive="mean",
+        ),
+        service=Service(
+            request=Question,
+            response=Answer,
+            identity=None,
+            answer=answer,
+            explain=list,
+            observe=dict,
+            golden=golden_requests,
+            features=dict,
+            outcome=dict,
+        ),
+    )
+
+
+def verdict(accepted=True):
+    rule = Rule(name="beats naive", observed=0.2, limit=0.0, passed=accepted, sentence="It beats the naive baseline.")
+    return Verdict(
+        stage="evaluate",
+        accepted=accepted,
+        rules=(rule,),
+        summary="Better than before.",
+        chosen="int8" if accepted else None,
+    )
+
+
+def lay_out_run(root, held, seed=1, name=NAME, accepted=True, production=None):
+    """Write what the stages before packaging leave in a run's workspace; return the package stage's context."""
+    rng = np.random.default_rng(seed)
+    context = StageContext(
+        use_case=use_case(name), params=None, inputs=inputs(name, production), settings=held, root=root
+    )
+    variant = context.data("compress") / "int8"
+    variant.mkdir(parents=True)
+    np.save(variant / "weights.npy", rng.normal(size=4).astype(np.float32))
+    examples = pd.DataFrame({"unit": [f"u{i}" for i in range(30)], "x": [list(rng.normal(size=4)) for _ in range(30)]})
+    write_parquet(context.data("features") / "test.parquet", examples)
+    write_parquet(context.data("features") / "profile.parquet", pd.DataFrame({"x0": rng.normal(size=20)}))
+    write_json(context.data("features") / "state.json", {"scale": 2.0})
+    write_verdict(context.data("evaluate") / "verdict.json", verdict(accepted))
+    write_json(context.data("evaluate") / "metrics.json", METRICS)
+    write_json(context.data("explain") / "explanations.json", {"examples": []})
+    context.reports("explain").mkdir(parents=True)
+    (context.reports("explain") / "card.html").write_text("<h1>Toy</h1>")
+    write_json(root / "inputs.json", context.inputs)
+    (root / "params.yaml").write_text(
+        yaml.safe_dump({name: {"train": {"epochs": 3}, "source": {"location": "sql://secret@db"}}})
+    )
+    lock = {"schema": "2.0", "stages": {f"train@{name}": {"outs": [{"path": f"data/{name}/train", "md5": "abc.dir"}]}}}
+    (root / "dvc.lock").write_text(yaml.safe_dump(lock))
+    shutil.copy(PROJECT / "uv.lock", root / "uv.lock")
+    return context
+
+
+def inputs(name, production):
+    return {
+        "schema": "tradewind/inputs/1",
+        "use_case": name,
+        "run_id": "run-1",
+        "as_of": {"requested": "2026-11-23", "data": "2017-12-31", "clock": "replay"},
+        "source": {
+            "spec": {"kind": "sql", "location": "sql://secret@db"},
+            "digest": sha256(b"source"),
+            "last_day": "2017-12-31",
+        },
+        "production": {"digest": production, "seq": 0},
+        "decisions": [],
+        "pseudonym_key": "fingerprint",
+        "code": {"revision": "abc", "digest": sha256(b"code")},
+    }
+
+
+def packaged_run(folder, held, name, seed=1, production=None, **options):
+    """Lay out a run and package it: (workspace, digest)."""
+    root = folder / f"run-{seed}-{len(list(folder.iterdir()))}"
+    context = lay_out_run(root, held, seed, name, production=production, **options)
+    package.run(context)
+    return root, read_json(context.data("package") / "version.json")["digest"]
+
+
+def walk_in(held, name, root, **request):
+    """Promote the version of a packaged run."""
+    return promote.run(held, use_case(name), root, {"who": "ada", "why": "nightly", **request})
+
+
+def files_of(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def environment_of(held):
+    known = {
+        "S3_ENDPOINT": held.s3_endpoint,
+        "S3_ACCESS_KEY": held.s3_access_key,
+        "S3_SECRET_KEY": held.s3_secret_key.get_secret_value(),
+        "SIGNING_KEY": held.signing_key.get_secret_value(),
+        "VERIFY_KEY": held.verify_key,
+    }
+    return {**os.environ, **{f"TRADEWIND_{key}": value for key, value in known.items()}}

@@ -1,0 +1,163 @@
+"""Every use case keeps the same promises: from its sample to an exported model that answers the same after loading."""
+
+import json
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ml.config import Settings
+from ml.contract import UseCase
+from ml.files import read_json, read_verdict
+from ml.pipeline import anonymise, compress, evaluate, explain, features, ingest, package, train, validate
+from ml.pipeline.context import StageContext
+from ml.pipeline.freeze import RunRequest, run_params, typed_params
+from ml.privacy.pseudonym import fingerprint
+from ml.sources import open_source
+from ml.use_cases import NAMES, load
+from tests.sample_shop import land
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+KEY = "07" * 32
+CUSTOMERS = 260
+LAST = date(2026, 6, 30)
+STAGES = (ingest, validate, anonymise, features, train, compress, evaluate, explain, package)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A use case whose file stages ran on its own sample."""
+
+    use_case: UseCase
+    context: StageContext
+
+    @property
+    def examples(self) -> pd.DataFrame:
+        return pd.read_parquet(self.context.data("features") / "test.parquet")
+
+    @property
+    def state(self) -> dict:
+        return read_json(self.context.data("features") / "state.json")
+
+    @property
+    def exported(self) -> Path:
+        chosen = read_verdict(self.context.data("evaluate") / "verdict.json").chosen
+        return self.context.data("compress") / str(chosen)
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def trained(request, tmp_path_factory) -> Trained:
+    use_case = load(request.param)
+    zone, root = tmp_path_factory.mktemp("zone"), tmp_path_factory.mktemp("run")
+    land(zone, use_case.data.sample(np.random.default_rng(11), CUSTOMERS))
+    section = run_params(use_case, RunRequest(run_id="contract", as_of=LAST, train={"epochs": 2}))
+    spec, settings = {"kind": "files", "location": str(zone)}, Settings(pseudonym_key=KEY)
+    frozen = open_source(spec, settings).freeze(use_case.data.tables, LAST)
+    inputs = {
+        "use_case": use_case.name,
+        "as_of": {"requested": str(LAST), "data": str(frozen.as_of_data), "clock": frozen.clock},
+        "source": {"spec": spec, "digest": frozen.digest, "last_day": str(frozen.last_day)},
+        "production": {"digest": None, "seq": 0},
+        "accepted_profile": None,
+        "decisions": [],
+        "erasures": [],
+        "pseudonym_key": fingerprint(bytes.fromhex(KEY)),
+    }
+    context = StageContext(
+        use_case=use_case, params=typed_params(use_case, section), inputs=inputs, settings=settings, root=root
+    )
+    (root / "uv.lock").write_bytes((Path(__file__).parent.parent / "uv.lock").read_bytes())
+    for stage in STAGES:
+        name = stage.__name__.rpartition(".")[2]
+        for folder in (context.data(name), context.reports(name)):
+            folder.mkdir(parents=True, exist_ok=True)
+        stage.run(context)
+    return Trained(use_case, context)
+
+
+def test_the_sample_passes_its_checks_and_beats_the_naive_baseline(trained):
+    assert read_verdict(trained.context.data("validate") / "verdict.json").accepted
+    gate = read_verdict(trained.context.data("evaluate") / "verdict.json")
+    assert gate.accepted, gate.summary
+
+
+def test_no_training_row_is_later_than_a_test_row(trained):
+    folder = trained.context.data("features")
+    times = {name: pd.read_parquet(folder / f"{name}.parquet")["time"] for name in ("train", "valid", "test")}
+    assert times["train"].max() < times["valid"].min()
+    assert times["valid"].max() < times["test"].min()
+
+
+def test_model_inputs_are_finite_and_do_not_depend_on_the_other_rows(trained):
+    encode = trained.use_case.data.encode
+    together = encode(trained.examples.head(8), trained.state)
+    alone = [encode(trained.examples.iloc[[row]], trained.state) for row in range(8)]
+    predict = trained.use_case.model.open(trained.exported)
+    for values in together.values():
+        assert np.isfinite(values.astype(float)).all()
+    scores = np.concatenate([predict(inputs) for inputs in alone])
+    np.testing.assert_allclose(predict(together), scores, rtol=1e-4, atol=1e-4)
+
+
+def test_row_order_does_not_matter(trained):
+    encode, predict = trained.use_case.data.encode, trained.use_case.model.open(trained.exported)
+    rows = trained.examples.head(16)
+    forward = predict(encode(rows, trained.state))
+    backward = predict(encode(rows.iloc[::-1].reset_index(drop=True), trained.state))
+    np.testing.assert_allclose(forward, backward[::-1], rtol=1e-4, atol=1e-4)
+
+
+def test_a_loaded_model_answers_its_golden_requests_and_explains_them_completely(trained):
+    service, predict = trained.use_case.service, trained.use_case.model.open(trained.exported)
+    for body in service.golden(trained.examples, trained.state, 5):
+        request = service.request.model_validate(json.loads(json.dumps(body)))
+        first = service.answer(predict, trained.state, request, None)
+        again = service.answer(trained.use_case.model.open(trained.exported), trained.state, request, None)
+        assert first == again
+        for told in service.explain(predict, trained.state, request, None):
+            total = told.base + sum(reason.contribution for reason in told.reasons) + told.residual
+            assert total == pytest.approx(told.score, rel=1e-4, abs=1e-4)
+
+
+def test_a_customer_nobody_knows_gets_an_answer(trained):
+    service, predict = trained.use_case.service, trained.use_case.model.open(trained.exported)
+    if service.identity is None:
+        pytest.skip("answers no customers")
+    request = service.request.model_validate({service.identity: "never seen"})
+    assert service.answer(predict, trained.state, request, None)
+
+
+def test_every_baseline_is_measured_on_the_same_rows(trained):
+    found = read_json(trained.context.data("evaluate") / "metrics.json")
+    names = {contender["name"] for contender in found["contenders"] if contender["kind"] == "baseline"}
+    assert names == set(trained.use_case.judgement.baselines)
+    for contender in found["contenders"]:
+        for figure in contender["figures"].values():
+            assert figure["low"] <= figure["value"] <= figure["high"]
+
+
+def test_the_drift_features_of_an_answer_are_those_of_the_profile(trained):
+    service, predict = trained.use_case.service, trained.use_case.model.open(trained.exported)
+    (body,) = service.golden(trained.examples, trained.state, 1)
+    request = service.request.model_validate(body)
+    told = service.features(request, service.answer(predict, trained.state, request, None), None)
+    profile = pd.read_parquet(trained.context.data("features") / "profile.parquet")
+    assert set(told) == {*profile.columns, "score"}
+
+
+def test_raw_identifiers_end_at_anonymise(trained):
+    raw = pd.concat(
+        pd.read_parquet(path, columns=["customer_id"])
+        for path in (trained.context.data("ingest") / "tables" / "purchases").glob("*.parquet")
+    )
+    known = set(raw["customer_id"])
+    for name in ("features", "evaluate", "explain"):
+        for path in trained.context.data(name).rglob("*.json"):
+            assert not any(f'"{customer}"' in path.read_text() for customer in known), path
+    for name in ("train", "valid", "test", "histories"):
+        frame = pd.read_parquet(trained.context.data("features") / f"{name}.parquet")
+        assert not set(frame["unit"]) & known
