@@ -1,0 +1,167 @@
+"""The pages data owners and operators use inside the Airflow UI; Airflow's login guards every one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, FastAPI, Request
+from jinja2 import Environment
+from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+
+from ml.config import Settings
+from ml.desk import document
+from ml.desk.access import RETRAIN, anonymous, get_user, may_read, readable
+from ml.desk.document import KNOWN, Document
+from ml.desk.live_view import look
+from ml.desk.run_list import last_runs
+from ml.desk.view import environment
+from ml.errors import ModelNotFound, TradewindError
+from ml.pipeline import storage_id
+
+POLICY = (
+    "default-src 'none'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+)
+"""No script runs on any page, so nothing a report quotes from the data can act as the reader."""
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "private, no-store",
+}
+STROKES = {"icon.svg": "#1e293b", "icon-dark.svg": "#e2e8f0"}
+ICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24" fill="none" stroke="{stroke}" stroke-width="2" '
+    'stroke-linejoin="round"><path d="M12 3v14M12 4c5 2 7 6 7 11h-7M10 7c-3 2-5 5-5 8h5M3 18c2 3 16 3 18 0"/></svg>'
+)
+
+UseCaseName = Annotated[str, Depends(may_read)]
+Show = Callable[..., Response]
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Return the application, to be mounted by Airflow's api-server.
+
+    Args:
+        settings: Role `read`, with the public signing key.
+    """
+    app = FastAPI(title="Tradewind", dependencies=[Depends(get_user)], docs_url=None, redoc_url=None, openapi_url=None)
+    show = _shower(environment())
+    app.add_exception_handler(HTTPException, anonymous)
+    app.add_exception_handler(TradewindError, _unavailable)
+    for router in (_index(settings, show), _runs(settings, show), _versions(settings, show), _pictures()):
+        app.include_router(router)
+    return app
+
+
+def _index(settings: Settings, show: Show) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/")
+    def index(request: Request, names: Annotated[tuple[str, ...], Depends(readable)]) -> Response:
+        shown = [{"name": name, "now": look(settings, name), "runs": last_runs(name)} for name in names]
+        return show(request, "index.html.j2", use_cases=shown)
+
+    @router.get("/use-case/{use_case}")
+    def use_case(request: Request, use_case: UseCaseName) -> Response:
+        return show(
+            request,
+            "use_case.html.j2",
+            name=use_case,
+            now=look(settings, use_case, history=True),
+            runs=last_runs(use_case),
+        )
+
+    @router.get("/dag/{dag_id}")
+    def dag(request: Request, dag_id: str) -> Response:
+        return RedirectResponse(f"{request.scope['root_path']}/use-case/{_use_case_of(dag_id)}", status_code=307)
+
+    return router
+
+
+def _runs(settings: Settings, show: Show) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/run/{use_case}/{run}")
+    def run(request: Request, use_case: UseCaseName, run: str) -> Response:
+        found = document.files(settings, use_case, run)
+        known = {place: title for place, title in KNOWN.items() if place in found}
+        facts = document.inputs(settings, use_case, run)
+        return show(request, "run.html.j2", name=use_case, run=run, known=known, files=found, inputs=facts)
+
+    @router.get("/dag/{dag_id}/run/{run_id}")
+    def dag_run(request: Request, dag_id: str, run_id: str) -> Response:
+        place = f"run/{_use_case_of(dag_id)}/{storage_id(run_id)}"
+        return RedirectResponse(f"{request.scope['root_path']}/{place}", status_code=307)
+
+    @router.get("/gate/{use_case}/{run}")
+    def gate(request: Request, use_case: UseCaseName, run: str) -> Response:
+        judged = document.judgement(settings, use_case, run, "evaluate")
+        return show(request, "gate.html.j2", name=use_case, judged=judged, about=f"run {run}")
+
+    @router.get("/report/{use_case}/{run}/{path:path}")
+    def report(use_case: UseCaseName, run: str, path: str) -> Response:
+        return _sent(document.report(settings, use_case, run, path))
+
+    return router
+
+
+def _versions(settings: Settings, show: Show) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/version/{use_case}/{digest}/card")
+    def card(use_case: UseCaseName, digest: str) -> Response:
+        return _sent(document.card(settings, use_case, digest))
+
+    @router.get("/version/{use_case}/{digest}/gate")
+    def version_gate(request: Request, use_case: UseCaseName, digest: str) -> Response:
+        judged = document.gate(settings, use_case, digest)
+        return show(request, "gate.html.j2", name=use_case, judged=judged, about=f"version {digest}")
+
+    @router.get("/version/{use_case}/{digest}/record")
+    def record(use_case: UseCaseName, digest: str) -> Response:
+        return JSONResponse(document.record(settings, use_case, digest), headers=HEADERS)
+
+    return router
+
+
+def _pictures() -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/icon.svg")
+    @router.get("/icon-dark.svg")
+    def icon(request: Request) -> Response:
+        stroke = STROKES[request.url.path.rpartition("/")[2]]
+        return Response(ICON.replace("{stroke}", stroke), media_type="image/svg+xml", headers=HEADERS)
+
+    return router
+
+
+def _use_case_of(dag_id: str) -> str:
+    """Return the use case of one of Tradewind's DAGs; whether the user may see it is asked where this leads."""
+    verb, _, use_case = dag_id.partition("_")
+    if f"{verb}_" not in (RETRAIN, "monitor_", "release_") or not use_case:
+        raise HTTPException(404, "this DAG is none of Tradewind's")
+    return use_case
+
+
+def _shower(templates: Environment) -> Show:
+    def show(request: Request, template: str, **values: Any) -> Response:
+        page = templates.get_template(template).render(base=request.scope["root_path"], **values)
+        return HTMLResponse(page, headers=HEADERS)
+
+    return show
+
+
+def _sent(found: Document) -> Response:
+    return Response(found.data, media_type=found.content_type, headers=HEADERS)
+
+
+async def _unavailable(_: Request, error: Exception) -> Response:
+    """Say in a sentence why there is no page."""
+    if not isinstance(error, TradewindError):
+        raise error
+    status = 404 if isinstance(error, ModelNotFound) else 503
+    return Response(str(error), status_code=status, media_type="text/plain", headers=HEADERS)

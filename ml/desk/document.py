@@ -1,0 +1,125 @@
+"""Documents of runs and versions, out of the object store: by checked names, bounded in size, never as a script."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import PurePosixPath
+
+from ml.config import Settings
+from ml.contract import JsonObject
+from ml.errors import ModelNotFound
+from ml.packaging import artifact
+from ml.registry.fetch import fetch_document, fetch_record
+from ml.store import Bucket
+
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~=+-]{0,199}")
+DEPTH = 12  # folders below a run; Data Docs use eight
+SIZE_LIMIT_BYTES = 32 * 1024 * 1024
+FILES_SHOWN = 500
+TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".json": "application/json",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".txt": "text/plain; charset=utf-8",
+    ".md": "text/plain; charset=utf-8",
+}
+DOWNLOAD = "application/octet-stream"
+KNOWN = {
+    "validate/docs/index.html": "Data Docs",
+    "anonymise/privacy.html": "Privacy report",
+    "evaluate/verdict.json": "Gate report",
+    "explain/card.html": "Model card",
+}
+"""What people look for in a run, by its place, in the order of the flow."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Document:
+    """Bytes with the type under which a browser may show them."""
+
+    data: bytes
+    content_type: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """A verdict with the figures it rests on."""
+
+    verdict: JsonObject
+    metrics: JsonObject | None
+
+
+def report(settings: Settings, use_case: str, run: str, path: str) -> Document:
+    """Return one file of a run's reports.
+
+    Raises:
+        ModelNotFound: There is no such file, its name is none a report has, or it is beyond the limit.
+    """
+    key = "/".join(_checked((use_case, run, *path.split("/"))))
+    bucket = Bucket.open(settings, "reports")
+    size = bucket.size(key)
+    if size is None or size > SIZE_LIMIT_BYTES:
+        found = "none" if size is None else f"one of {size} bytes"
+        raise ModelNotFound(f"a report of at most {SIZE_LIMIT_BYTES} bytes at that place", found, "Open the run again.")
+    return Document(data=bucket.get(key), content_type=TYPES.get(PurePosixPath(path).suffix, DOWNLOAD))
+
+
+def files(settings: Settings, use_case: str, run: str) -> list[str]:
+    """Return the places of a run's reports, in order; a bounded number."""
+    prefix = "/".join(_checked((use_case, run))) + "/"
+    keys = Bucket.open(settings, "reports").keys(prefix)
+    return [key.removeprefix(prefix) for key in islice(keys, FILES_SHOWN)]
+
+
+def judgement(settings: Settings, use_case: str, run: str, stage: str) -> Judgement:
+    """Return what a judging stage of a run decided."""
+    verdict = json.loads(report(settings, use_case, run, f"{stage}/verdict.json").data)
+    try:
+        metrics = json.loads(report(settings, use_case, run, f"{stage}/metrics.json").data)
+    except ModelNotFound:
+        metrics = None
+    return Judgement(verdict=verdict, metrics=metrics)
+
+
+def inputs(settings: Settings, use_case: str, run: str) -> JsonObject | None:
+    """Return the frozen inputs of a run; none before its first task froze them."""
+    data = Bucket.open(settings, "runs").find("/".join([*_checked((use_case, run)), "inputs.json"]))
+    found: JsonObject | None = None if data is None else json.loads(data)
+    return found
+
+
+def card(settings: Settings, use_case: str, digest: str) -> Document:
+    """Return the model card of a version, as its signed record names it."""
+    data = fetch_document(settings, use_case, _named(digest), artifact.CARD)["card.html"]
+    return Document(data=data, content_type=TYPES[".html"])
+
+
+def gate(settings: Settings, use_case: str, digest: str) -> Judgement:
+    """Return the gate report of a version, as its signed record names it."""
+    evidence = fetch_document(settings, use_case, _named(digest), artifact.GATE)
+    return Judgement(verdict=json.loads(evidence["verdict.json"]), metrics=json.loads(evidence["metrics.json"]))
+
+
+def record(settings: Settings, use_case: str, digest: str) -> JsonObject:
+    """Return the signed record of a version."""
+    return fetch_record(settings, use_case, _named(digest)).payload
+
+
+def _checked(parts: Iterable[str]) -> list[str]:
+    listed = list(parts)
+    if len(listed) > DEPTH or not all(NAME.fullmatch(part) for part in listed):
+        raise ModelNotFound("names of letters, digits and . _ ~ = + -", "another", "Open the run again.")
+    return listed
+
+
+def _named(digest: str) -> str:
+    if not DIGEST.fullmatch(digest):
+        raise ModelNotFound("a digest sha256:<64 hexadecimal digits>", "another name", "Take it from the ledger.")
+    return digest

@@ -1,0 +1,62 @@
+"""Turns figures into what a page shows: words, rounded numbers, short digests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, select_autoescape
+from markupsafe import Markup
+
+SHORT_DIGEST = 19  # characters that tell versions apart for a reader: sha256: and twelve digits
+STATES = {"success": "good", "failed": "bad", "running": "warn", "queued": "quiet"}
+
+
+def environment() -> Environment:
+    """Return the templates' environment; everything is escaped."""
+    made = Environment(
+        loader=PackageLoader("ml.desk"),
+        autoescape=select_autoescape(default=True),
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {"short": short, "moment": moment, "duration": duration, "figure": figure, "tone": tone}
+    return made
+
+
+def short(digest: str | None) -> str:
+    """Return the start of a digest."""
+    return "nothing" if digest is None else digest[:SHORT_DIGEST]
+
+
+def moment(value: datetime | str | None) -> str:
+    """Return a time in UTC to the minute."""
+    if value is None:
+        return "–"
+    when = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return f"{when:%Y-%m-%d %H:%M} UTC"
+
+
+def duration(seconds: float | None) -> str:
+    """Return a length of time in minutes and seconds."""
+    if seconds is None:
+        return "–"
+    return f"{seconds:.0f} s" if seconds < 60 else f"{int(seconds // 60)} min {int(seconds % 60)} s"
+
+
+def figure(estimate: Mapping[str, Any] | None) -> str | Markup:
+    """Return a figure with its interval, on a second line."""
+    if not estimate or estimate.get("value") is None:
+        return "–"
+    value = f"{estimate['value']:.4f}"
+    if estimate.get("low") is None:
+        return value
+    return Markup('{}<br><span class="range">{} to {}</span>').format(
+        value, f"{estimate['low']:.4f}", f"{estimate['high']:.4f}"
+    )
+
+
+def tone(state: str) -> str:
+    """Return the colour class of a run's state."""
+    return STATES.get(state, "quiet")

@@ -1,0 +1,301 @@
+"""The desk's pages inside a real Airflow: only for people it knows, with what the registry and the runs really hold."""
+
+import json
+import os
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+
+import httpx
+import pytest
+
+from ml.config import Settings
+from ml.files import write_json
+from ml.pipeline import storage_id
+from ml.stack import airflow, objectstore, secret
+from ml.stack.process import Children, free_port
+from ml.store import Bucket
+from tests.promotable_run import lay_out_run, packaged_run, verdict, walk_in
+
+pytestmark = pytest.mark.airflow
+
+NAME = "recommend"
+RUN = "manual__2026-01-02T03:04:05+00:00"
+SCRIPT = "<script>alert(1)</script>"
+DAG_FILE = f"""
+from airflow.sdk import DAG
+from airflow.providers.standard.operators.empty import EmptyOperator
+
+with DAG(dag_id="retrain_{NAME}", schedule=None):
+    EmptyOperator(task_id="ingest")
+"""
+FIGURES = {
+    "primary": "recall@10",
+    "metrics": [{"name": "recall@10", "unit": ""}],
+    "interval": {"confidence": 0.95},
+    "test": {"units": 1234},
+    "contenders": [
+        {
+            "name": "popularity",
+            "kind": "baseline",
+            "figures": {"recall@10": {"value": 0.08, "low": 0.07, "high": 0.09}},
+        },
+        {"name": "int8", "kind": "variant", "figures": {"recall@10": {"value": 0.1512, "low": 0.14, "high": 0.16}}},
+    ],
+}
+
+
+@dataclass
+class Desk:
+    """A running Airflow with the plugin, and the store behind it."""
+
+    url: str
+    home: object
+    secrets: dict
+    endpoint: str
+    digest: str
+
+    def settings(self, role, **more):
+        user = secret.s3_variables(self.secrets, role)
+        return settings_of(self.endpoint, self.secrets, user, **more)
+
+    def client(self, user=None, **headers):
+        if user:
+            answer = httpx.post(f"{self.url}/auth/token", json={"username": user, "password": "pass-word"}, timeout=30)
+            headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+        return httpx.Client(base_url=f"{self.url}/tradewind", headers=headers, timeout=30)
+
+
+def settings_of(endpoint, secrets, user, **more):
+    return Settings(
+        s3_endpoint=endpoint,
+        s3_access_key=user["TRADEWIND_S3_ACCESS_KEY"],
+        s3_secret_key=user["TRADEWIND_S3_SECRET_KEY"],
+        verify_key=secrets["verify_key"],
+        **more,
+    )
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory):
+    home = tmp_path_factory.mktemp("desk")
+    known = secret.load_or_generate(home / "secrets.json")
+    children = Children(home / "run")
+    s3, port = free_port(), free_port()
+    objectstore.start(children, home / "store", s3, known, "tradewind")
+    endpoint = f"http://127.0.0.1:{s3}"
+    promoter = settings_of(endpoint, known, secret.s3_variables(known, "promote"), signing_key=known["signing_key"])
+    digest = publish(home, promoter)
+    try:
+        start_airflow(children, home, port, known, endpoint)
+        yield Desk(f"http://127.0.0.1:{port}", home, known, endpoint, digest)
+    finally:
+        for name in children.names():
+            children.stop(name)
+
+
+def publish(home, promoter):
+    """Promote a real version and leave a run's reports."""
+    folder = home / "work"
+    folder.mkdir()
+    root, digest = packaged_run(folder, promoter, NAME)
+    walk_in(promoter, NAME, root, who="<b>ada</b>", why="nightly")
+    run = storage_id(RUN)
+    reports = Bucket.open(promoter, "reports")
+    reports.put(f"{NAME}/{run}/validate/docs/index.html", f"<h1>Data Docs</h1>{SCRIPT}".encode(), "text/html")
+    reports.put(f"{NAME}/{run}/validate/docs/validations/a/b.html", b"<h1>page</h1>", "text/html")
+    reports.put(f"{NAME}/{run}/explain/card.html", b"<h1>Card</h1>", "text/html")
+    reports.put(f"{NAME}/{run}/explain/run.js", b"alert(1)", "text/javascript")
+    refused = {**json.loads((root / "data" / NAME / "evaluate" / "verdict.json").read_text()), "accepted": False}
+    refused["rules"][0] |= {"passed": False, "sentence": f"It loses. {SCRIPT}"}
+    reports.put(f"{NAME}/{run}/evaluate/verdict.json", json.dumps(refused).encode())
+    reports.put(f"{NAME}/{run}/evaluate/metrics.json", json.dumps(FIGURES).encode())
+    runs = Bucket.open(promoter, "runs")
+    runs.put(f"{NAME}/{run}/inputs.json", (root / "inputs.json").read_bytes())
+    return digest
+
+
+def start_airflow(children, home, port, known, endpoint):
+    """Start the api-server alone, with an administrator and a viewer, and one run in its database."""
+    variables = {
+        **airflow.environment(home, port, known),
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin,vera:viewer",
+        "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
+        "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
+        "TRADEWIND_S3_ENDPOINT": endpoint,
+        "TRADEWIND_VERIFY_KEY": known["verify_key"],
+        "TRADEWIND_HOME": str(home),
+        **secret.s3_variables(known, "read"),
+    }
+    write_json(home / "airflow" / "passwords.json", {"admin": "pass-word", "vera": "pass-word"})
+    (home / "dags").mkdir()
+    (home / "dags" / "retrain.py").write_text(DAG_FILE)
+    for command in (["db", "migrate"], ["dags", "reserialize"]):
+        subprocess.run([sys.executable, "-m", "airflow", *command], env={**os.environ, **variables}, check=True)
+    children.start("api", [sys.executable, "-m", "airflow", "api-server"], variables, cwd=home / "airflow")
+    url = f"http://127.0.0.1:{port}"
+    children.wait("api", lambda: answers(f"{url}/api/v2/version"), 90)
+    token = httpx.post(f"{url}/auth/token", json={"username": "admin", "password": "pass-word"}, timeout=60).json()
+    made = httpx.post(
+        f"{url}/api/v2/dags/retrain_{NAME}/dagRuns",
+        json={"dag_run_id": RUN, "logical_date": None},
+        headers={"Authorization": f"Bearer {token['access_token']}"},
+        timeout=30,
+    )
+    assert made.status_code == 200, made.text
+
+
+def answers(url):
+    with suppress(httpx.HTTPError):
+        return httpx.get(url, timeout=30).status_code == 200
+    return False
+
+
+def paths(digest):
+    run = storage_id(RUN)
+    return [
+        "/",
+        f"/use-case/{NAME}",
+        f"/dag/retrain_{NAME}",
+        f"/run/{NAME}/{run}",
+        f"/dag/retrain_{NAME}/run/{RUN}",
+        f"/gate/{NAME}/{run}",
+        f"/report/{NAME}/{run}/validate/docs/index.html",
+        f"/report/{NAME}/{run}/validate/docs/validations/a/b.html",
+        f"/report/{NAME}/{run}/explain/card.html",
+        f"/version/{NAME}/{digest}/card",
+        f"/version/{NAME}/{digest}/gate",
+        f"/version/{NAME}/{digest}/record",
+        "/icon.svg",
+        "/icon-dark.svg",
+    ]
+
+
+def test_anonymous_programs_get_401_and_people_the_login_page(desk):
+    with desk.client() as nobody, desk.client(accept="text/html") as person:
+        for path in [*paths(desk.digest), "/nothing", "/openapi.json", "/docs"]:
+            assert nobody.get(path).status_code in (401, 404), path
+            sent = person.get(path)
+            assert sent.status_code in (302, 404), path
+            if sent.status_code == 302:
+                assert sent.headers["location"].startswith("/auth/login?next=")
+        statuses = [nobody.get(path).status_code for path in paths(desk.digest)]
+    assert set(statuses) == {401}
+
+
+def test_a_forged_token_is_refused(desk):
+    with desk.client(Authorization="Bearer eyJhbGciOiJIUzUxMiJ9.eyJzdWIiOiJhZG1pbiJ9.AAAA") as forger:
+        assert {forger.get(path).status_code for path in paths(desk.digest)} == {403}
+
+
+def test_a_viewer_gets_every_page_and_no_page_may_run_a_script(desk):
+    with desk.client("vera", accept="text/html") as vera:
+        for path in paths(desk.digest):
+            page = vera.get(path, follow_redirects=True)
+            assert page.status_code == 200, (path, page.text)
+            policy = page.headers["content-security-policy"]
+            assert "default-src 'none'" in policy
+            assert "script-src" not in policy
+            assert page.headers["x-content-type-options"] == "nosniff"
+            assert "no-store" in page.headers["cache-control"]
+
+
+def test_the_index_says_what_is_live_since_when_by_whom_and_why(desk):
+    with desk.client("vera") as vera:
+        page = vera.get("/").text
+    assert desk.digest in page
+    assert "nightly" in page
+    assert "&lt;b&gt;ada&lt;/b&gt;" in page
+    assert "ledger entry 1" in page
+    assert "Better than before." in page
+    assert f"/tradewind/run/{NAME}/{storage_id(RUN)}" in page
+    assert "queued" in page
+
+
+def test_a_runs_page_links_what_its_stages_reported(desk):
+    with desk.client("vera") as vera:
+        page = vera.get(f"/dag/retrain_{NAME}/run/{RUN}", follow_redirects=True).text
+    for title in ("Data Docs", "Model card", "Gate report"):
+        assert f">{title}</a>" in page
+    assert "Privacy report" not in page
+    assert "2017-12-31" in page
+
+
+def test_a_refused_runs_gate_report_says_why_and_shows_the_figures(desk):
+    with desk.client("vera") as vera:
+        page = vera.get(f"/gate/{NAME}/{storage_id(RUN)}").text
+    assert "Refused." in page
+    assert "It loses. &lt;script&gt;" in page
+    assert "0.1512" in page
+    assert "0.0700 to 0.0900" in page
+
+
+def test_a_script_is_never_served_as_one(desk):
+    with desk.client("vera") as vera:
+        sent = vera.get(f"/report/{NAME}/{storage_id(RUN)}/explain/run.js")
+    assert sent.headers["content-type"] == "application/octet-stream"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/report/{name}/{run}/../../../ledger/x",
+        "/report/{name}/{run}/%2e%2e/%2e%2e/x.html",
+        "/report/{name}/{run}/a//b.html",
+        "/report/{name}/{run}/.hidden",
+        "/report/{name}/{run}/nothing.html",
+        "/report/{name}/%2e%2e/x",
+        "/report/nothing/{run}/validate/docs/index.html",
+        "/run/nothing/{run}",
+        "/version/{name}/sha256:0000/card",
+        "/version/{name}/nothing/card",
+        "/version/{name}/..%2f..%2fx/card",
+        "/dag/somebody_elses_dag",
+    ],
+)
+def test_names_that_are_none_are_404(desk, path):
+    with desk.client("vera") as vera:
+        sent = vera.get(path.format(name=NAME, run=storage_id(RUN)), follow_redirects=True)
+    assert sent.status_code == 404, sent.text
+
+
+def test_airflow_lists_the_navigation_item_and_the_tabs(desk):
+    with desk.client("vera") as vera:
+        listed = vera.get(f"{desk.url}/ui/config", follow_redirects=True)
+        plugins = vera.get(f"{desk.url}/api/v2/plugins").status_code
+    with desk.client("admin") as admin:
+        found = admin.get(f"{desk.url}/api/v2/plugins").json()["plugins"]
+    views = {
+        view["destination"]: view for one in found if one["name"] == "tradewind_ui" for view in one["external_views"]
+    }
+    assert set(views) == {"nav", "dag", "dag_run"}
+    assert views["dag_run"]["href"] == "/tradewind/dag/{DAG_ID}/run/{RUN_ID}"
+    assert listed.status_code == 200
+    assert plugins in (200, 403)
+
+
+def test_the_plugin_file_imports_nothing_heavy(tmp_path):
+    script = (
+        "import sys; sys.path.insert(0, 'plugins'); import airflow.plugins_manager; before = set(sys.modules)\n"
+        "import tradewind_ui\n"
+        "new = set(sys.modules) - before\n"
+        "print([name for name in ('fastapi', 'boto3', 'jinja2', 'pandas', 'ml.desk') if name in new])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "AIRFLOW_HOME": str(tmp_path)},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.strip().splitlines()[-1] == "[]"
+
+
+def test_a_version_that_is_live_shows_its_own_card(desk):
+    promoter = desk.settings("promote", signing_key=desk.secrets["signing_key"])
+    context = lay_out_run(desk.home / "again", promoter, name=NAME)
+    card = (context.reports("explain") / "card.html").read_text()
+    with desk.client("vera") as vera:
+        assert vera.get(f"/version/{NAME}/{desk.digest}/card").text == card
+    assert verdict().accepted
