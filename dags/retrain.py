@@ -1,0 +1,42 @@
+"""Airflow DAGs `retrain_<use case>`: from the shop's data to a served version, daily, on drift, or by hand with a form."""
+
+from __future__ import annotations
+
+from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, chain
+from tradewind_form import approval, documentation, params
+from tradewind_tasks import drift_asset, production_asset, stage_task
+
+from ml.pipeline import STAGES
+from ml.use_cases import NAMES
+
+DAILY = "30 4 * * *"
+
+
+def retrain(use_case: str) -> DAG:
+    """Return the retraining DAG of one use case."""
+    with DAG(
+        dag_id=f"retrain_{use_case}",
+        description=f"Retrain, gate and promote {use_case}",
+        doc_md=documentation(use_case),
+        schedule=AssetOrTimeSchedule(
+            timetable=CronTriggerTimetable(DAILY, timezone="UTC", run_immediately=False),
+            assets=[drift_asset(use_case)],
+        ),
+        catchup=False,
+        max_active_runs=1,
+        tags=["tradewind", "retrain", use_case],
+        default_args={"owner": "mlops"},
+        params=params(use_case),
+    ) as dag:
+        options = {
+            "promote": {"outlets": [production_asset(use_case)]},
+            "serve": {"trigger_rule": "none_failed"},
+        }
+        tasks = {stage: stage_task(stage, use_case, **options.get(stage, {})) for stage in STAGES}
+        before, after = STAGES[: STAGES.index("promote")], STAGES[STAGES.index("promote") :]
+        chain(*(tasks[stage] for stage in before), approval(use_case), *(tasks[stage] for stage in after))
+    return dag
+
+
+for name in NAMES:
+    globals()[f"retrain_{name}"] = retrain(name)

@@ -1,0 +1,144 @@
+"""What a person sees and fills in at a retraining DAG of Airflow: the trigger form, the documentation, the approval step."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk import Param
+
+APPROVAL_HOURS = 24
+NUMBERS = {"integer": int, "number": float}
+
+
+class ApproveWhenRequired(ApprovalOperator):
+    """Waits for a person only where the run's form asks for it; no answer in time is a refusal."""
+
+    def execute(self, context: Any) -> Any:
+        """Approve at once if the form says `auto`, else ask and wait."""
+        if context["params"]["approval"] == "auto":
+            self.log.info("approved automatically approval=auto")
+            return None
+        return super().execute(context)
+
+
+def approval(use_case: str) -> ApproveWhenRequired:
+    """Return the step between package and promote."""
+    return ApproveWhenRequired(
+        task_id="approve",
+        subject=f"Promote this {use_case} version to production?",
+        body="The gate accepted it. Its model card and gate report are under *Tradewind* on this run.",
+        defaults="Reject",
+        response_timeout=timedelta(hours=APPROVAL_HOURS),
+        ignore_downstream_trigger_rules=True,
+    )
+
+
+def params(use_case: str) -> dict[str, Param]:
+    """Return the typed fields of the trigger form; an empty field means what `params.yaml` says."""
+    fixed = {
+        "as_of": Param(
+            None, type=["null", "string"], format="date", title="As-of date", description="Read data up to this day."
+        ),
+        "source": Param(
+            None,
+            type=["null", "string"],
+            enum=[None, "complete_journey", "files", "sql", "online_retail"],
+            title="Source",
+            description="Where the shop's data come from; empty means params.yaml.",
+        ),
+        "source_location": Param(
+            None,
+            type=["null", "string"],
+            title="Source location",
+            description="Folder, s3:// landing zone or SQL URL, for the sources files and sql.",
+        ),
+        "source_mapping": Param(
+            None, type=["null", "string"], title="Source mapping", description="Path of the column mapping [YAML]."
+        ),
+        "approval": Param(
+            "auto",
+            type="string",
+            enum=["auto", "required"],
+            title="Approval",
+            description="Ask a person before going live?",
+        ),
+    }
+    return {**fixed, **_train_params(use_case)}
+
+
+def _train_params(use_case: str) -> dict[str, Param]:
+    """Return one optional field for each numeric training parameter, with its range."""
+    from ml.use_cases import load
+
+    section = load(use_case).params.model_fields["train"].annotation
+    schema = section.model_json_schema()["properties"]
+    return {
+        f"train_{name}": Param(
+            None,
+            type=["null", field["type"]],
+            title=f"train.{name}",
+            description=f"{field.get('description', '')} Empty means {field.get('default')} or what params.yaml says.".strip(),
+            **_range(field),
+        )
+        for name, field in schema.items()
+        if field.get("type") in NUMBERS
+    }
+
+
+def _range(field: dict[str, Any]) -> dict[str, Any]:
+    names = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
+    return {name: field[name] for name in names if name in field}
+
+
+def release_params() -> dict[str, Param]:
+    """Return the fields of the release form."""
+    return {
+        "digest": Param(
+            type="string",
+            pattern="^sha256:[0-9a-f]{64}$",
+            title="Version",
+            description="Digest of the version to put back, as the history shows it.",
+        ),
+        "reason": Param(type="string", minLength=8, title="Reason", description="Kept in the ledger."),
+    }
+
+
+def documentation(use_case: str) -> str:
+    """Return the retraining DAG's documentation panel in Markdown."""
+    from ml.use_cases import load
+
+    record = load(use_case)
+    return f"""### {record.title}
+{record.description}
+
+**What runs.** ingest → validate → anonymise → features → train → compress → evaluate → explain → package →
+approve → promote → serve. Each task runs one DVC stage in a workspace of its own and hands over through the
+object store, so any task can be cleared and run again.
+
+**When it fails.** *validate* refuses when a blocking data rule failed, *evaluate* when the gate refused the
+candidate: both leave production as it was, and the *Tradewind* tab of the run shows why. A skipped *promote*
+means that this very version is live already.
+
+**By hand.** Trigger with a form: as-of date, source, approval, and training overrides within their ranges.
+"""
+
+
+def monitoring_documentation(use_case: str) -> str:
+    """Return the monitoring DAG's documentation panel in Markdown."""
+    return f"""### Watching {use_case}
+Compares the features and scores of recent requests with the profile of the version that is live, and the outcomes
+that have arrived with its promised quality.
+
+**retrain**: the task succeeds and updates the asset `{use_case}_drift`, which starts `retrain_{use_case}`.
+**wait**: nothing to do or too few requests; the task is skipped. **data incident**: the task fails; look at the report.
+"""
+
+
+def release_documentation(use_case: str) -> str:
+    """Return the release DAG's documentation panel in Markdown."""
+    return f"""### Rolling {use_case} back
+A rollback goes through the same door as a promotion: the version's signature is checked, it is loaded, its golden
+requests are replayed, then the ledger gets an entry with your name and reason, and the channel moves.
+"""

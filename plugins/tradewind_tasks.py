@@ -1,0 +1,136 @@
+"""How Airflow runs a stage: one subprocess with that stage's rights alone; errors become retries or final failures."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import Asset, get_current_context, task
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+
+if TYPE_CHECKING:
+    from airflow.sdk.definitions._internal.abstractoperator import Operator
+
+RETRIES = 3
+RETRY_DELAY = timedelta(seconds=5)  # doubled after each try
+RETRY_LIMIT = timedelta(minutes=5)
+TIME_LIMIT = timedelta(minutes=60)
+SOURCE_FIELDS = {"kind": "source", "location": "source_location", "mapping": "source_mapping"}
+RESULT = "RESULT "  # a line of the stage's standard output that starts so is the task's result
+
+log = logging.getLogger(__name__)
+
+
+def production_asset(use_case: str) -> Asset:
+    """Return the asset that is updated when a version goes live; follow it to act on promotions."""
+    return Asset(name=f"{use_case}_production", uri=f"tradewind://{use_case}/production")
+
+
+def drift_asset(use_case: str) -> Asset:
+    """Return the asset that is updated when monitoring asks for a retraining."""
+    return Asset(name=f"{use_case}_drift", uri=f"tradewind://{use_case}/drift")
+
+
+def stage_task(stage: str, use_case: str, **options: Any) -> Operator:
+    """Return the task that runs one stage of one use case.
+
+    Args:
+        stage: Name of the stage; the task bears it.
+        use_case: Name of the use case.
+        options: Further task options, such as `outlets`.
+    """
+    defaults = {
+        "retries": RETRIES,
+        "retry_delay": RETRY_DELAY,
+        "retry_exponential_backoff": 2.0,
+        "max_retry_delay": RETRY_LIMIT,
+        "execution_timeout": TIME_LIMIT,
+    }
+    return task(task_id=stage, **{**defaults, **options})(_run)(stage, use_case)
+
+
+def _run(stage: str, use_case: str) -> Any:
+    context = get_current_context()
+    command = [sys.executable, "-m", "ml", "task", stage, use_case, "--request", json.dumps(_request(context))]
+    result, code = _stream(command, _environment(stage))
+    if code == 0 and result == {"skipped": True}:
+        raise AirflowSkipException(f"{stage} had nothing to do")
+    if code != 0:
+        _fail(stage, code)
+    return result
+
+
+def _request(context: Any) -> dict[str, Any]:
+    """Return what the run was asked for: its id, its as-of date and the form's overrides."""
+    from ml.pipeline import storage_id
+
+    run, params = context["dag_run"], context["params"]
+    moment = run.logical_date or run.run_after
+    source = {key: params[name] for key, name in SOURCE_FIELDS.items() if params.get(name)}
+    return {
+        "run_id": storage_id(run.run_id),
+        "as_of": params.get("as_of") or moment.date().isoformat(),
+        "source": source,
+        "train": {
+            name.removeprefix("train_"): value
+            for name, value in params.items()
+            if name.startswith("train_") and value is not None
+        },
+        "target": {name: params[name] for name in ("digest", "reason") if params.get(name)},
+        "who": getattr(run, "triggering_user_name", None) or f"airflow:{run.run_type}",
+        "why": f"{run.dag_id} {run.run_id}",
+    }
+
+
+def _environment(stage: str) -> dict[str, str]:
+    """Return the stage's environment: the addresses, and the secrets of its own role alone."""
+    from ml.pipeline import ROLES, SECRETS
+    from ml.stack.secret import load_or_generate, s3_variables
+
+    known = load_or_generate(Path(os.environ["TRADEWIND_SECRETS"]))
+    held = SECRETS.get(stage, ())
+    withheld = {"TRADEWIND_SOURCE_PASSWORD"} if "source_password" not in held else set()
+    shared = {
+        name: os.environ[name] for name in os.environ if not name.startswith("AIRFLOW__") and name not in withheld
+    }
+    return {
+        **shared,
+        **s3_variables(known, ROLES[stage]),
+        **{f"TRADEWIND_{name.upper()}": known[name] for name in held if name in known},
+        "TRADEWIND_VERIFY_KEY": known["verify_key"],
+    }
+
+
+def _stream(command: list[str], environment: dict[str, str]) -> tuple[Any, int]:
+    """Run the command, log its lines as they come, and return its result and exit code."""
+    result = None
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    ) as process:
+        try:
+            for line in process.stdout or ():
+                if line.startswith(RESULT):
+                    result = json.loads(line.removeprefix(RESULT))
+                else:
+                    log.info(line.rstrip())
+        except BaseException:
+            process.kill()
+            raise
+    return result, process.returncode
+
+
+def _fail(stage: str, code: int) -> None:
+    """Raise so that Airflow tries again only where that can help."""
+    from ml import errors
+
+    kinds = {kind.exit_code: kind for kind in errors.TradewindError.__subclasses__()}
+    kind = kinds.get(code)
+    if kind is not None and not kind.can_retry:
+        raise AirflowFailException(f"{stage}: {kind.__name__}; a retry cannot help. The lines above say why.")
+    raise AirflowException(f"{stage}: {kind.__name__ if kind else f'ended with code {code}'}; trying again may help.")

@@ -1,0 +1,104 @@
+"""The timetables: they parse lightly, and tell the same order as dvc.yaml and the pipeline."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ml.pipeline import FILE_STAGES, ROLES, STAGES
+from ml.use_cases import NAMES
+
+PROJECT = Path(__file__).parent.parent
+HEAVY = ("tensorflow", "keras", "great_expectations", "pandas", "dvc", "ibis", "boto3", "duckdb")
+PARSE_SECONDS = 30  # Airflow's own limit for one file
+
+PROBE = """
+import json, runpy, sys
+plugins, path, *heavy = sys.argv[1:]
+sys.path.insert(0, plugins)
+from airflow.sdk import DAG
+dags = {name: dag for name, dag in runpy.run_path(path).items() if isinstance(dag, DAG)}
+facts = {
+    dag.dag_id: {
+        "order": [task.task_id for task in dag.topological_sort()],
+        "doc": dag.doc_md,
+        "tags": sorted(dag.tags),
+        "catchup": dag.catchup,
+        "max_active_runs": dag.max_active_runs,
+        "owners": sorted({task.owner for task in dag.tasks}),
+        "outlets": {task.task_id: [asset.uri for asset in task.outlets] for task in dag.tasks if task.outlets},
+        "retries": {task.task_id: task.retries for task in dag.tasks},
+        "params": {key: dag.params.get_param(key).schema for key in dag.params},
+    }
+    for dag in dags.values()
+}
+print(json.dumps({"heavy": [name for name in heavy if name in sys.modules], "dags": facts}))
+"""
+
+
+@pytest.fixture(scope="module")
+def parse(tmp_path_factory):
+    home = tmp_path_factory.mktemp("airflow")
+
+    def parsed(name: str) -> dict:
+        done = subprocess.run(
+            [sys.executable, "-c", PROBE, str(PROJECT / "plugins"), str(PROJECT / "dags" / name), *HEAVY],
+            env={**os.environ, "AIRFLOW_HOME": str(home)},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PARSE_SECONDS,
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+        return json.loads(done.stdout.splitlines()[-1])
+
+    return parsed
+
+
+@pytest.mark.parametrize("name", ["retrain.py", "monitor.py", "release.py"])
+def test_a_dag_file_parses_without_a_heavy_import(parse, name):
+    found = parse(name)
+    assert found["heavy"] == []
+    assert sorted(found["dags"]) == [f"{name.removesuffix('.py')}_{use_case}" for use_case in sorted(NAMES)]
+    text = (PROJECT / "dags" / name).read_text().lower()
+    assert "airflow" in text
+    assert "dag" in text
+    assert len(text.splitlines()) <= 60
+
+
+def test_the_dag_dvc_and_the_pipeline_tell_the_same_order(parse):
+    stages = yaml.safe_load((PROJECT / "dvc.yaml").read_text())
+    assert tuple(stages["stages"]) == FILE_STAGES
+    assert tuple(stages["vars"][0]["use_cases"]) == NAMES
+    for dag in parse("retrain.py")["dags"].values():
+        assert tuple(task for task in dag["order"] if task != "approve") == STAGES
+        assert dag["order"].index("approve") == dag["order"].index("promote") - 1
+
+
+def test_every_stage_has_a_module_and_an_s3_user():
+    assert set(ROLES) == {*STAGES, "monitor", "rollback"}
+    assert all((PROJECT / "ml" / "pipeline" / f"{stage}.py").exists() for stage in STAGES)
+
+
+def test_a_retraining_dag_is_ready_for_people(parse):
+    for name, dag in parse("retrain.py")["dags"].items():
+        use_case = name.removeprefix("retrain_")
+        assert (dag["catchup"], dag["max_active_runs"], dag["owners"]) == (False, 1, ["mlops"])
+        assert {"tradewind", use_case} <= set(dag["tags"])
+        assert "By hand" in dag["doc"]
+        assert dag["outlets"] == {"promote": [f"tradewind://{use_case}/production"]}
+        assert all(dag["retries"][stage] >= 1 for stage in STAGES)
+        assert dag["params"]["approval"]["enum"] == ["auto", "required"]
+        assert dag["params"]["as_of"]["format"] == "date"
+        overrides = [schema for key, schema in dag["params"].items() if key.startswith("train_")]
+        assert overrides
+        assert all({"minimum", "exclusiveMinimum"} & set(schema) for schema in overrides)
+
+
+def test_monitoring_updates_the_asset_that_starts_a_retraining(parse):
+    for name, dag in parse("monitor.py")["dags"].items():
+        assert dag["outlets"] == {"monitor": [f"tradewind://{name.removeprefix('monitor_')}/drift"]}
