@@ -1,0 +1,240 @@
+"""The command line `tradewind`: what a person, Airflow and DVC call; each verb is one function elsewhere."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import logging
+import os
+import sys
+import tempfile
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from ml.config import Role, Settings, load_settings
+from ml.errors import TradewindError
+
+app = typer.Typer(
+    name="tradewind",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Retrain, gate, promote and serve the shop's models.\n\n"
+    "Exit codes: 0 done, 2 configuration, 3 source, 4 data rejected, 5 gate refused, 6 not found, 7 integrity, "
+    "8 conflict, 9 object store, 10 service, 11 stage.",
+)
+UseCaseName = Annotated[str, typer.Argument(help="recommend, …")]
+Home = Annotated[Path, typer.Option(envvar="TRADEWIND_HOME", help="Folder of the embedded stack.")]
+DEFAULT_HOME = Path(".tradewind")
+
+
+def main() -> None:
+    """Run the command line; each kind of error has an exit code of its own."""
+    called = sys.argv[1:2] in [
+        ["stage"],
+        ["task"],
+        ["serve"],
+    ]  # by a machine, which keeps the story; people see results
+    level = os.environ.get("TRADEWIND_LOG", "INFO" if called else "WARNING")
+    logging.basicConfig(level=level, stream=sys.stderr, format="%(name)s %(message)s")
+    for noisy in ("httpx", "botocore", "urllib3", "s3fs", "aiobotocore", "fsspec", "dvc", "dvc_data", "dvc_objects"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    try:
+        app()
+    except TradewindError as error:
+        Console(stderr=True).print(f"[bold red]{type(error).__name__}[/]  ", end="")
+        Console(stderr=True).print(str(error), markup=False, highlight=False)
+        raise SystemExit(error.exit_code) from None
+
+
+# --- The stack ----------------------------------------------------------------------------------
+
+
+@app.command()
+def up(home: Home = DEFAULT_HOME) -> None:
+    """Start the embedded stack: object store, Airflow, model server; what runs is reused."""
+    from ml.stack import up as stack
+
+    out = Console()
+    running = stack.up(home, lambda line: out.print(f"  {line}", highlight=False))
+    out.print(f"Airflow {running.airflow_url} · model server {running.server_url}", highlight=False)
+
+
+@app.command()
+def run(
+    use_case: Annotated[str, typer.Argument(help="What to retrain.")] = "recommend",
+    as_of: Annotated[str | None, typer.Option(help="Read data up to this day [YYYY-MM-DD]; default today.")] = None,
+    home: Home = DEFAULT_HOME,
+) -> None:
+    """Start the stack, retrain and promote through Airflow, and show what is live."""
+    from ml.stack.journey import travel
+
+    travel(home, use_case, date.fromisoformat(as_of) if as_of else None)
+
+
+@app.command()
+def down(home: Home = DEFAULT_HOME) -> None:
+    """Stop all that `up` or `run` started; data stay."""
+    from ml.stack import up as stack
+
+    stopped = stack.down(home)
+    Console().print(f"stopped: {', '.join(stopped) or 'nothing was running'}", highlight=False)
+
+
+@app.command()
+def clean(
+    home: Home = DEFAULT_HOME,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Stop the stack and forget its data, versions, ledger, caches and secrets."""
+    from ml.stack import up as stack
+
+    if not yes:
+        typer.confirm(f"Forget everything in {home}?", abort=True)
+    stack.clean(home)
+    Console().print(f"forgot {home}", highlight=False)
+
+
+@app.command()
+def compose_env(home: Home = DEFAULT_HOME) -> None:
+    """Write `.env` and the secret files that docker-compose.yml needs; secrets that exist stay."""
+    from ml.pipeline.workspace import PROJECT
+    from ml.stack.compose import prepare
+
+    Console().print(f"wrote {prepare(PROJECT, home, load_settings().s3_prefix)}", highlight=False)
+
+
+@app.command()
+def make_buckets() -> None:
+    """Make the object store's missing buckets, as the S3 user in the environment; compose calls this once."""
+    from ml.stack.compose import wait_and_make_buckets
+
+    wait_and_make_buckets(load_settings())
+
+
+# --- What is live ----------------------------------------------------------------------------------
+
+
+@app.command()
+def status(home: Home = DEFAULT_HOME) -> None:
+    """Show which parts run and what is live."""
+    from ml.stack import summary
+    from ml.stack import up as stack
+
+    summary.show_parts(Console(), stack.status(home))
+    summary.show_live(Console(), _reader(home))
+
+
+@app.command()
+def history(use_case: UseCaseName, home: Home = DEFAULT_HOME) -> None:
+    """Show every move of a use case's channels: when, who, why, from and to."""
+    from ml.registry import ledger
+    from ml.stack import summary
+
+    summary.show_history(Console(), ledger.history(_reader(home), use_case))
+
+
+@app.command()
+def verify(
+    use_case: UseCaseName,
+    digest: Annotated[str | None, typer.Argument(help="A version; without one the ledger is verified.")] = None,
+    home: Home = DEFAULT_HOME,
+) -> None:
+    """Verify the ledger's signatures and chain, or one version's signature and bytes."""
+    from ml.registry import fetch, ledger
+
+    settings = _reader(home)
+    if digest is None:
+        typer.echo(f"{ledger.verify_ledger(settings, use_case)} ledger entries hold")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        fetch.fetch_version(settings, use_case, digest, Path(folder))
+    typer.echo(f"{digest} holds: signature, digests, parts")
+
+
+@app.command()
+def rollback(
+    use_case: UseCaseName,
+    to: Annotated[str, typer.Option(help="Digest of the version to put back.")],
+    reason: Annotated[str, typer.Option(help="Kept in the ledger.")],
+    home: Home = DEFAULT_HOME,
+) -> None:
+    """Put an earlier version back into production, through the same door as a promotion."""
+    from ml.pipeline import promote
+    from ml.use_cases import load
+
+    done = promote.rollback(_acting(home, "promote", "signing_key"), load(use_case), to, reason, _caller())
+    typer.echo(done.sentence)
+
+
+@app.command()
+def batch(
+    use_case: UseCaseName,
+    k: Annotated[int, typer.Option(min=1, max=50, help="Length of each list.")] = 10,
+    home: Home = DEFAULT_HOME,
+) -> None:
+    """Write the answers for all known customers to the object store."""
+    from ml.serving.batch import batch as write_all
+    from ml.use_cases import load
+
+    typer.echo(write_all(_acting(home, "serve", "pseudonym_key"), load(use_case), k))
+
+
+# --- What Airflow and DVC call ------------------------------------------------------------------
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8500,
+) -> None:
+    """Run the model server; settings come from the environment."""
+    from ml.serving.run import serve as listen
+    from ml.use_cases import NAMES, load
+
+    listen(load_settings(), {name: load(name) for name in NAMES}, host, port)
+
+
+@app.command()
+def stage(name: str, use_case: UseCaseName) -> None:
+    """Run one file-to-file stage in this folder, a run's workspace (DVC calls this)."""
+    from ml.pipeline.task import run_file_stage
+
+    run_file_stage(name, use_case)
+
+
+@app.command()
+def task(
+    name: str,
+    use_case: UseCaseName,
+    request: Annotated[str, typer.Option(help="What the run was asked for [JSON].")],
+) -> None:
+    """Run one stage of one run, handing over through the object store (Airflow calls this)."""
+    from ml.pipeline.task import run_task
+
+    typer.echo(f"RESULT {json.dumps(run_task(name, use_case, json.loads(request)))}")
+
+
+def _acting(home: Path, role: Role, *secrets: str) -> Settings:
+    """Return the settings of a role: from the environment where it names one, else from the embedded stack."""
+    settings = load_settings()
+    if settings.s3_role is not None:
+        return settings
+    from ml.stack import up as stack
+
+    return stack.load(home).settings(role, *secrets)
+
+
+def _reader(home: Path) -> Settings:
+    return _acting(home, "read")
+
+
+def _caller() -> str:
+    return f"local:{getpass.getuser()}"
+
+
+if __name__ == "__main__":
+    main()

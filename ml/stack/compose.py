@@ -1,0 +1,129 @@
+"""What `docker-compose.yml` needs before its first start: `.env`, and one file for each secret that is no variable."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from ml.config import Settings
+from ml.pipeline import ROLES, SECRETS
+from ml.stack.airflow import USER
+from ml.stack.certificate import self_signed
+from ml.stack.objectstore import identities, make_buckets
+from ml.stack.secret import ADMIN, FILE_MODE, load_or_generate
+
+SERVICE_USER = 10001  # who the services run as where root starts them: a container never needs more
+STORE_SECONDS = 120
+VARIABLES = {
+    "AIRFLOW_FERNET_KEY": "airflow_fernet",
+    "AIRFLOW_SECRET_KEY": "airflow_secret",
+    "AIRFLOW_JWT_SECRET": "airflow_jwt",
+    "PSEUDONYM_KEY": "pseudonym_key",
+    "SERVER_TOKEN": "server_token",
+    "VERIFY_KEY": "verify_key",
+    **{f"S3_{user.upper()}_ACCESS_KEY": f"s3_{user}_access_key" for user in ("serve", "read", ADMIN)},
+    **{f"S3_{user.upper()}_SECRET_KEY": f"s3_{user}_secret_key" for user in ("serve", "read", ADMIN)},
+}
+"""Name in `.env` to name in the generated secrets."""
+
+
+def prepare(project: Path, home: Path, prefix: str) -> Path:
+    """Write `.env` and the secret files; secrets that exist stay as they are.
+
+    Args:
+        project: Folder of `docker-compose.yml`; `.env` goes there. Lines of it that are not ours are kept.
+        home: The secret files go to `compose/` below it, a folder for its owner alone.
+        prefix: Of the bucket names.
+
+    Returns:
+        Path of `.env`.
+    """
+    folder = home.absolute() / "compose"
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    known = load_or_generate(folder / "secrets.json")
+    user = os.getuid() or SERVICE_USER
+    _write(folder / "s3.json", _json(identities(known, prefix)), user)
+    if not (folder / "store-tls.pem").exists():
+        _write(folder / "store-tls.pem", self_signed("store"), user)
+    _write(folder / "passwords.json", _json({USER: known["airflow_password"]}), user)
+    _write(folder / "task-secrets.json", _json(task_secrets(known)), user)
+    values = {name: known[secret] for name, secret in VARIABLES.items()} | {
+        "TRADEWIND_UID": str(user),
+        "TRADEWIND_SECRET_DIR": str(folder),
+        "POSTGRES_PASSWORD": _derived(known["airflow_secret"], "postgres"),
+    }
+    return _write_variables(project / ".env", values)
+
+
+def task_secrets(known: Mapping[str, str]) -> dict[str, str]:
+    """Return what the stages need, all of them together: no login, no key of Airflow, no admin of the store.
+
+    The password of the shop's database is not generated; it comes as a variable of its own.
+    """
+    names = {name for names in SECRETS.values() for name in names} | {"verify_key"}
+    users = {f"s3_{role}_{part}_key" for role in ROLES.values() for part in ("access", "secret")}
+    return {name: known[name] for name in sorted(names | users) if name in known}
+
+
+def wait_and_make_buckets(settings: Settings) -> None:
+    """Make the missing buckets as soon as the store answers.
+
+    Raises:
+        StorageUnavailable: It did not answer within two minutes.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+    from tenacity import RetryError, retry, retry_if_exception_type, stop_after_delay, wait_fixed
+
+    from ml.errors import StorageUnavailable
+    from ml.store import connect
+
+    patiently = retry(
+        retry=retry_if_exception_type((BotoCoreError, ClientError)),
+        stop=stop_after_delay(STORE_SECONDS),
+        wait=wait_fixed(1),
+    )
+    try:
+        patiently(make_buckets)(connect(settings), settings.s3_prefix)
+    except RetryError as error:
+        cause = type(error.last_attempt.exception()).__name__
+        raise StorageUnavailable(f"an answer of {settings.s3_endpoint}", cause, "Is it up, with these keys?") from error
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, indent=1, sort_keys=True)
+
+
+def _write(path: Path, text: str, user: int) -> None:
+    """Write a file that its owner, the services' user, can read and nobody else."""
+    _write_private(path, text)
+    if os.getuid() == 0:
+        os.chown(path, user, 0)
+
+
+def _write_private(path: Path, text: str) -> None:
+    beside = path.with_name(f".{path.name}.part")
+    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, FILE_MODE), "w") as file:
+        file.write(text)
+    beside.replace(path)
+
+
+def _derived(secret: str, purpose: str) -> str:
+    return hmac.digest(secret.encode(), f"tradewind {purpose}".encode(), hashlib.sha256).hex()
+
+
+def _write_variables(path: Path, values: Mapping[str, str]) -> Path:
+    lines = path.read_text().splitlines() if path.exists() else []
+    own = [line for line in lines if line and line.partition("=")[0] not in values]
+    ours = [f"{name}={_quoted(value)}" for name, value in sorted(values.items())]
+    _write_private(path, "\n".join([*own, *ours]) + "\n")
+    return path
+
+
+def _quoted(value: str) -> str:
+    """Return the value on one line; between double quotes compose reads `\\n` as a line's end."""
+    return '"' + value.replace("\n", "\\n") + '"' if "\n" in value else value

@@ -1,0 +1,154 @@
+"""What people see on a terminal: which parts run, what is live and why, and one answer of it."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+from rich.console import Console
+from rich.table import Table
+
+from ml.config import Settings
+from ml.contract import JsonObject
+from ml.errors import ModelNotFound, ServiceUnavailable
+from ml.files import read_json
+from ml.packaging import artifact
+from ml.pipeline import storage_id
+from ml.registry.entry import Entry
+from ml.registry.fetch import fetch_document, fetch_record, fetch_version
+from ml.registry.ledger import live
+from ml.stack.up import Stack
+from ml.use_cases import NAMES
+
+CHANNEL = "production"
+REQUEST_WIDTH = 160  # characters of a request that are shown
+SHORT = 19  # characters of a digest that tell versions apart for a reader
+
+
+def show(out: Console, stack: Stack, use_case: str, run_id: str) -> None:
+    """Show the live version of one use case: digest, metrics, verdict, one answer over HTTP, links.
+
+    Raises:
+        ModelNotFound: Nothing is live.
+        ServiceUnavailable: The model server does not answer.
+    """
+    settings = stack.settings("read")
+    now = live(settings, use_case, CHANNEL)
+    if now is None:
+        raise ModelNotFound(f"a live version of {use_case}", "none", "Read the run's log.")
+    record = fetch_record(settings, use_case, now.digest).payload
+    evidence = fetch_document(settings, use_case, now.digest, artifact.GATE)
+    out.print(f"\n[bold]live[/]  {use_case} [green]{now.digest}[/]")
+    out.print(f"  entry {now.seq} of the ledger, {now.action} {now.since} by {now.who}")
+    _show_metrics(out, json.loads(evidence["metrics.json"]), record["variant"])
+    out.print("\n[bold]gate[/]")
+    for rule in record["gate"]["rules"]:
+        out.print(f"  {'[green]pass[/]' if rule['passed'] else '[red]fail[/]'}  {rule['sentence']}")
+    _show_answer(out, stack, use_case, now.digest)
+    _show_links(out, stack, use_case, run_id)
+
+
+def show_parts(out: Console, parts: Mapping[str, bool]) -> None:
+    """Show which parts of the stack run."""
+    for name, alive in parts.items():
+        out.print(f"  {'[green]up[/]  ' if alive else '[red]down[/]'}  {name}")
+
+
+def show_live(out: Console, settings: Settings) -> None:
+    """Show what is live for each use case."""
+    for name in NAMES:
+        now = live(settings, name, CHANNEL)
+        told = f"{now.digest}  since {now.since}  by {now.who}  {now.why}" if now else "nothing was promoted yet"
+        out.print(f"  {name}  {told}", highlight=False, soft_wrap=True)
+
+
+def show_history(out: Console, entries: Iterable[Entry]) -> None:
+    """Show the moves of a ledger, oldest first."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("seq", "when [UTC]", "channel", "action", "from", "to", "who", "why"):
+        table.add_column(heading)
+    for entry in entries:
+        before = (entry.from_digest or "nothing")[:SHORT]
+        facts = (str(entry.seq), entry.when[:19], entry.channel, entry.action)
+        table.add_row(*facts, before, entry.to_digest[:SHORT], entry.who, entry.why)
+    out.print(table)
+
+
+def ask(stack: Stack, path: str, body: JsonObject) -> JsonObject:
+    """Post a request to the model server and return its answer.
+
+    Raises:
+        ServiceUnavailable: It does not answer, or refuses.
+    """
+    headers = {"Authorization": f"Bearer {stack.secrets['server_token']}"}
+    try:
+        answer = httpx.post(f"{stack.server_url}{path}", json=body, headers=headers, timeout=30)
+    except httpx.HTTPError as error:
+        raise ServiceUnavailable(f"an answer of {stack.server_url}", type(error).__name__, "Is it up?") from error
+    if answer.is_error:
+        received = f"{answer.status_code} {answer.text[:300]}"
+        raise ServiceUnavailable(f"an answer of {stack.server_url}{path}", received, "Read the server's log.")
+    found: JsonObject = answer.json()
+    return found
+
+
+def _show_metrics(out: Console, metrics: JsonObject, variant: str) -> None:
+    """Show each contender's figures with their 95 % intervals on the same test rows."""
+    table = Table(box=None, pad_edge=False, title="test metrics, 95 % intervals", title_justify="left")
+    names = [item["name"] for item in metrics["metrics"]]
+    table.add_column("contender")
+    for name in names:
+        table.add_column(name, justify="right")
+    for contender in metrics["contenders"]:
+        style = "bold green" if contender["name"] == variant else ""
+        table.add_row(contender["name"], *(_figure(contender["figures"], name) for name in names), style=style)
+    out.print()
+    out.print(table)
+
+
+def _figure(figures: Mapping[str, Any], name: str) -> str:
+    found = figures.get(name)
+    if found is None or found["value"] is None:
+        return ""
+    return f"{found['value']:.4f} [{found['low']:.4f}, {found['high']:.4f}]"
+
+
+def _show_answer(out: Console, stack: Stack, use_case: str, digest: str) -> None:
+    """Ask the server the version's first golden request and show request and answer."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = fetch_version(stack.settings("read"), use_case, digest, Path(scratch))
+        request = read_json(folder / "golden.json")["cases"][0]["request"]
+    answer = ask(stack, f"/v1/{use_case}/predict", request)
+    out.print(f"\n[bold]POST {stack.server_url}/v1/{use_case}/predict[/]")
+    asked = json.dumps(request)
+    out.print(f"  {asked if len(asked) <= REQUEST_WIDTH else asked[: REQUEST_WIDTH - 1] + '…'}", markup=False)
+    for name, value in answer.items():
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            out.print(_rows(value))
+        else:
+            out.print(f"  {name}: {value}", markup=False)
+
+
+def _rows(items: list[JsonObject]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for name, value in items[0].items():
+        table.add_column(name, justify="right" if isinstance(value, int | float) else "left")
+    for item in items:
+        table.add_row(*(f"{value:.4f}" if isinstance(value, float) else str(value) for value in item.values()))
+    return table
+
+
+def _show_links(out: Console, stack: Stack, use_case: str, run_id: str) -> None:
+    prefix = f"{stack.airflow_url}/tradewind/report/{use_case}/{storage_id(run_id)}"
+    out.print("\n[bold]look at[/]")
+    for title, url in (
+        ("Airflow run", f"{stack.airflow_url}/dags/retrain_{use_case}/runs/{run_id}"),
+        ("Data Docs", f"{prefix}/validate/docs/index.html"),
+        ("model card", f"{prefix}/explain/card.html"),
+        ("model server", f"{stack.server_url}/health"),
+    ):
+        out.print(f"  {title:<13} {url}", soft_wrap=True)

@@ -1,0 +1,166 @@
+"""Brings the embedded stack up and down: object store, Airflow, model server; what runs is reused."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import httpx
+
+from ml.config import Role, Settings
+from ml.errors import ConfigInvalid
+from ml.files import read_json, write_json
+from ml.stack import airflow, objectstore
+from ml.stack.process import Children, choose_port
+from ml.stack.secret import load_or_generate, s3_variables
+
+SERVER = "model-server"
+SERVER_READY_SECONDS = 60
+PORTS = {
+    "s3": (objectstore.CHILD, "TRADEWIND_S3_PORT", 8333),
+    "airflow": (airflow.API, "TRADEWIND_AIRFLOW_PORT", 8080),
+    "server": (SERVER, "TRADEWIND_SERVER_PORT", 8500),
+}
+PASSED_ON = ("TRADEWIND_DATA_DIR", "TRADEWIND_RUNTIME_BASE", "TRADEWIND_POLL_SECONDS")
+"""Settings of the person who starts the stack that its parts receive as they are."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stack:
+    """A stack on this machine: its folder, its ports and its secrets."""
+
+    home: Path
+    s3_port: int
+    airflow_port: int
+    server_port: int
+    prefix: str
+    secrets: dict[str, str] = field(repr=False)
+
+    @property
+    def airflow_url(self) -> str:
+        """Address of the Airflow UI and API."""
+        return f"http://127.0.0.1:{self.airflow_port}"
+
+    @property
+    def server_url(self) -> str:
+        """Address of the model server."""
+        return f"http://127.0.0.1:{self.server_port}"
+
+    def variables(self) -> dict[str, str]:
+        """Return the environment every part shares; it names no secret."""
+        shared = {
+            "TRADEWIND_HOME": str(self.home),
+            "TRADEWIND_SECRETS": str(_secrets_file(self.home)),
+            "TRADEWIND_S3_ENDPOINT": f"http://127.0.0.1:{self.s3_port}",
+            "TRADEWIND_S3_PREFIX": self.prefix,
+            "TRADEWIND_SERVER_URL": self.server_url,
+            "TRADEWIND_AIRFLOW_URL": self.airflow_url,
+            "TF_CPP_MIN_LOG_LEVEL": "2",
+        }
+        return shared | {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+
+    def acting_as(self, role: Role, *secrets: str) -> dict[str, str]:
+        """Return the environment of a process that acts as one role and holds the secrets named."""
+        held = {f"TRADEWIND_{name.upper()}": self.secrets[name] for name in ("verify_key", *secrets)}
+        return {**self.variables(), **s3_variables(self.secrets, role), **held}
+
+    def settings(self, role: Role, *secrets: str) -> Settings:
+        """Return the settings of this very process if it acts as one role."""
+        held = self.acting_as(role, *secrets)
+        fields = {name.removeprefix("TRADEWIND_").lower(): value for name, value in held.items()}
+        return Settings.model_validate({name: fields[name] for name in fields if name in Settings.model_fields})
+
+
+def load(home: Path) -> Stack:
+    """Return the stack recorded in a folder.
+
+    Raises:
+        ConfigInvalid: There is none.
+    """
+    record = _record(home)
+    if not record.exists():
+        raise ConfigInvalid(f"a stack in {home}", "none", "Start one with `make run` or `tradewind up`.")
+    return Stack(home=home.absolute(), secrets=load_or_generate(_secrets_file(home)), **read_json(record))
+
+
+def up(home: Path, tell: Callable[[str], None]) -> Stack:
+    """Start what is not running yet and return the stack.
+
+    Args:
+        home: Folder of the stack.
+        tell: Receives one line a step, for the person who waits.
+
+    Raises:
+        ServiceUnavailable: A part did not come up.
+        ConfigInvalid: A port that was asked for is taken.
+    """
+    home = home.absolute()
+    home.mkdir(parents=True, exist_ok=True)
+    children = Children(home / "run")
+    stack = _plan(home, children)
+    write_json(_record(home), {name: value for name, value in asdict(stack).items() if name not in ("home", "secrets")})
+    tell(f"object store on 127.0.0.1:{stack.s3_port}")
+    objectstore.start(children, home / "store", stack.s3_port, stack.secrets, stack.prefix)
+    tell(f"model server on 127.0.0.1:{stack.server_port}")
+    _start_server(children, stack)
+    tell(f"Airflow on 127.0.0.1:{stack.airflow_port}")
+    airflow.start(children, home, stack.airflow_port, stack.secrets, stack.acting_as("read"))
+    children.wait(SERVER, lambda: _alive(stack.server_url), SERVER_READY_SECONDS)
+    return stack
+
+
+def down(home: Path) -> list[str]:
+    """Stop all that `up` started, newest first, and return the names of what was alive."""
+    children = Children(home.absolute() / "run")
+    return [name for name in children.names() if children.stop(name)]
+
+
+def clean(home: Path) -> None:
+    """Stop the stack and forget all its data, caches and secrets."""
+    down(home)
+    shutil.rmtree(home, ignore_errors=True)
+
+
+def status(home: Path) -> dict[str, bool]:
+    """Return which parts are alive."""
+    children = Children(home.absolute() / "run")
+    parts = (objectstore.CHILD, SERVER, airflow.API, airflow.SCHEDULER, airflow.DAG_PROCESSOR)
+    return {name: children.find(name) is not None for name in parts}
+
+
+def _plan(home: Path, children: Children) -> Stack:
+    """Choose the ports: those of living parts stay, the others are asked for, default or free."""
+    known = read_json(_record(home)) if _record(home).exists() else {}
+    ports = {
+        f"{name}_port": known[f"{name}_port"]
+        if children.find(child) and f"{name}_port" in known
+        else choose_port(variable, known.get(f"{name}_port", default))
+        for name, (child, variable, default) in PORTS.items()
+    }
+    prefix = os.environ.get("TRADEWIND_S3_PREFIX", "tradewind")
+    return Stack(home=home, prefix=prefix, secrets=load_or_generate(_secrets_file(home)), **ports)
+
+
+def _start_server(children: Children, stack: Stack) -> None:
+    command = [sys.executable, "-m", "ml", "serve", "--host", "127.0.0.1", "--port", str(stack.server_port)]
+    held = stack.acting_as("serve", "pseudonym_key", "server_token")
+    children.start(SERVER, command, {name: value for name, value in held.items() if name != "TRADEWIND_SECRETS"})
+
+
+def _alive(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health", timeout=5).status_code in (200, 503)
+    except httpx.HTTPError:
+        return False
+
+
+def _record(home: Path) -> Path:
+    return home / "stack.json"
+
+
+def _secrets_file(home: Path) -> Path:
+    return home.absolute() / "secrets.json"
