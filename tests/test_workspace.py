@@ -9,6 +9,7 @@ import time
 
 import pytest
 import yaml
+from dvc.exceptions import DvcException
 
 from ml.errors import DataRejected, StageFailed
 from ml.files import VERDICT_SCHEMA
@@ -42,7 +43,7 @@ REFUSAL = {
 
 
 def stages(validate_text: str, ingest_command: str = "cat inputs.json > data/shop/ingest/rows") -> bytes:
-    """Two real DVC stages made of shell commands."""
+    """Real DVC stages made of shell commands."""
     document = {
         "vars": [{"use_cases": ["shop"]}],
         "stages": {
@@ -62,6 +63,14 @@ def stages(validate_text: str, ingest_command: str = "cat inputs.json > data/sho
                     f"echo '{validate_text}' > data/${{item}}/validate/verdict.json",
                     "deps": ["data/${item}/ingest"],
                     "outs": [{"data/${item}/validate": {"remote": "raw"}}, "reports/${item}/validate"],
+                },
+            },
+            "features": {
+                "foreach": "${use_cases}",
+                "do": {
+                    "cmd": "mkdir -p data/${item}/features && cp reports/${item}/validate/page.html data/${item}/features/",
+                    "deps": ["reports/${item}/validate"],
+                    "outs": ["data/${item}/features"],
                 },
             },
         },
@@ -92,6 +101,20 @@ def test_a_second_worker_with_an_empty_disk_continues_the_run(object_store, tmp_
     assert lock["validate@shop"]["deps"][0]["md5"] == lock["ingest@shop"]["outs"][0]["md5"]
     assert Bucket.open(first, "reports").get("shop/two-workers/validate/page.html") == b"seen\n"
     assert not list((tmp_path / "first" / "work").rglob("inputs.json"))
+
+
+def test_a_worker_that_may_not_read_raw_data_does_not_even_ask_for_them(object_store, tmp_path, caplog):
+    raw, work = (object_store.settings(role, home=tmp_path / role) for role in ("ingest", "train"))
+    runs = begin(raw, "least-privilege", stages(json.dumps(VERDICT)))
+    for settings, stage in ((raw, "ingest"), (raw, "validate"), (work, "features")):
+        run_stage(settings, "shop", "least-privilege", stage)
+    assert [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")] == []
+    assert set(locked(runs, "least-privilege")) == {"ingest@shop", "validate@shop", "features@shop"}
+    with (
+        pytest.raises(DvcException, match="data/shop/ingest"),
+        workspace(work, "shop", "least-privilege", "look") as root,
+    ):
+        bring(work, root, "data/shop/ingest")
 
 
 def test_a_refusal_is_raised_after_its_evidence_was_pushed(object_store, tmp_path):

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
+import yaml
 
 import ml
 from ml.config import GRANTS, Settings, require_secret
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
 PROJECT = Path(ml.__file__).parent.parent
 CODE = ("ml", "data_checks", "uv.lock")
 OUTPUTS = ("data/", "reports/")
-FROZEN = ("inputs.json", "params.yaml", "dvc.yaml")
+STAGES_FILE = "dvc.yaml"
+FROZEN = ("inputs.json", "params.yaml", STAGES_FILE)
 LOCK = "dvc.lock"
 
 log = logging.getLogger(__name__)
@@ -53,7 +55,7 @@ def run_stage(settings: Settings, use_case: str, run_id: str, stage: str) -> Non
     """
     with workspace(settings, use_case, run_id, stage) as root:
         with _repo(settings, root) as repo:
-            _pull(settings, repo, _inputs(repo, stage, use_case))
+            _pull(repo, _inputs(repo, stage, use_case))
             _reproduce(repo, stage, use_case)
             repo.push(targets=[f"{stage}@{use_case}"])
         _publish_reports(settings, root / "reports" / use_case / stage, f"{use_case}/{run_id}/{stage}")
@@ -73,7 +75,7 @@ def bring(settings: Settings, root: Path, *paths: str) -> None:
         paths: Paths of stage outputs below it.
     """
     with _repo(settings, root) as repo:
-        _pull(settings, repo, paths)
+        _pull(repo, paths)
 
 
 @contextmanager
@@ -108,10 +110,21 @@ def _lay_out(settings: Settings, root: Path, use_case: str, run_id: str) -> None
     runs = Bucket.open(settings, "runs")
     for name in FROZEN:
         (root / name).write_bytes(runs.get(run_key(use_case, run_id, name)))
+    (root / STAGES_FILE).write_text(_readable((root / STAGES_FILE).read_text(), settings))
     lock = runs.find(run_key(use_case, run_id, LOCK))
     if lock is not None:
         (root / LOCK).write_bytes(lock)
     (root / ".dvcignore").write_text("__pycache__\n*.pyc\n")
+
+
+def _readable(stages: str, settings: Settings) -> str:
+    """Return `dvc.yaml` without the outputs that lie where this S3 user may not read: DVC would ask there."""
+    if settings.s3_role is None or "raw" in GRANTS[settings.s3_role]:
+        return stages
+    document = yaml.safe_load(stages)
+    for stage in document["stages"].values():
+        stage["do"]["outs"] = [out for out in stage["do"]["outs"] if isinstance(out, str)]  # raw ones name their remote
+    return yaml.safe_dump(document, sort_keys=True)
 
 
 @contextmanager
@@ -123,6 +136,8 @@ def _repo(settings: Settings, root: Path) -> Iterator[Repo]:
     """
     from dvc.repo import Repo
 
+    for name in ("dvc", "dvc_data", "dvc_objects"):
+        logging.getLogger(name).handlers.clear()  # ours tell the same once
     os.environ |= {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "DVC_NO_ANALYTICS": "1",
@@ -151,11 +166,10 @@ def _dvc_config(settings: Settings) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _pull(settings: Settings, repo: Repo, paths: Sequence[str]) -> None:
-    """Bring outputs of other stages; who may not read `raw` does not even ask it."""
-    reads_raw = settings.s3_role is None or "raw" in GRANTS[settings.s3_role]
+def _pull(repo: Repo, paths: Sequence[str]) -> None:
+    """Bring outputs of other stages."""
     if paths:
-        repo.pull(targets=list(paths), remote=None if reads_raw else "work")
+        repo.pull(targets=list(paths))
 
 
 def _inputs(repo: Repo, stage: str, use_case: str) -> list[str]:
@@ -164,7 +178,7 @@ def _inputs(repo: Repo, stage: str, use_case: str) -> list[str]:
 
 
 def _stage(repo: Repo, stage: str, use_case: str):  # type: ignore[no-untyped-def]  # noqa: ANN202 - DVC has no types
-    return repo.stage.load_one("dvc.yaml", f"{stage}@{use_case}")
+    return repo.stage.load_one(STAGES_FILE, f"{stage}@{use_case}")
 
 
 def _reproduce(repo: Repo, stage: str, use_case: str) -> None:
