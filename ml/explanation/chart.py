@@ -33,6 +33,7 @@ AXIS = {
     "titleFontWeight": "normal",
     "tickCount": 5,
 }
+PADDING = {"left": 14, "right": 2, "top": 2, "bottom": 2}  # [px]; a reader's font may be wider than the one measured
 ROW = 24  # height of one bar or interval [px]
 
 
@@ -147,7 +148,7 @@ def _svg(chart: Any, height: int, label: str) -> str:
         chart.properties(
             width=WIDTH, height=max(height, ROW), autosize=alt.AutoSizeParams(type="fit-x", contains="padding")
         )
-        .configure(background="transparent", padding=2, font="Liberation Sans, Arial, sans-serif")
+        .configure(background="transparent", padding=PADDING, font="Liberation Sans, Arial, sans-serif")
         .configure_view(stroke=None)
         .configure_axis(**AXIS)
         .configure_axisY(grid=False)
