@@ -1,4 +1,4 @@
-"""Shows Tradewind's pages inside the Airflow UI: a navigation item, a tab on each DAG and one on each run."""
+"""Shows Tradewind's pages inside the Airflow UI: a navigation item, a tab on each DAG, run and task."""
 
 from __future__ import annotations
 
@@ -64,5 +64,11 @@ class TradewindPages(AirflowPlugin):
             "href": f"{PREFIX}/dag/{{DAG_ID}}/run/{{RUN_ID}}",
             "destination": "dag_run",
             "url_route": "tradewind-run",
+        },
+        {
+            "name": "Report",
+            "href": f"{PREFIX}/dag/{{DAG_ID}}/run/{{RUN_ID}}/task/{{TASK_ID}}",
+            "destination": "task_instance",
+            "url_route": "tradewind-task",
         },
     ]

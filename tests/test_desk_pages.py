@@ -160,6 +160,8 @@ def paths(digest):
         f"/dag/retrain_{NAME}",
         f"/run/{NAME}/{run}",
         f"/dag/retrain_{NAME}/run/{RUN}",
+        f"/run/{NAME}/{run}/task/validate",
+        f"/dag/retrain_{NAME}/run/{RUN}/task/ingest",
         f"/gate/{NAME}/{run}",
         f"/report/{NAME}/{run}/validate/docs/index.html",
         f"/report/{NAME}/{run}/validate/docs/validations/a/b.html",
@@ -222,6 +224,23 @@ def test_a_runs_page_links_what_its_stages_reported(desk):
     assert "2017-12-31" in page
 
 
+@pytest.mark.parametrize(
+    ("task", "page"),
+    [
+        ("validate", "report/{name}/{run}/validate/docs/index.html"),
+        ("evaluate", "gate/{name}/{run}"),
+        ("explain", "report/{name}/{run}/explain/card.html"),
+        ("anonymise", "run/{name}/{run}"),
+        ("ingest", "run/{name}/{run}"),
+    ],
+)
+def test_a_task_leads_to_what_its_stage_reported_else_to_the_run(desk, task, page):
+    with desk.client("vera") as vera:
+        sent = vera.get(f"/dag/retrain_{NAME}/run/{RUN}/task/{task}", follow_redirects=True)
+    assert sent.status_code == 200
+    assert sent.url.path == f"/tradewind/{page.format(name=NAME, run=storage_id(RUN))}"
+
+
 def test_a_refused_runs_gate_report_says_why_and_shows_the_figures(desk):
     with desk.client("vera") as vera:
         page = vera.get(f"/gate/{NAME}/{storage_id(RUN)}").text
@@ -269,7 +288,7 @@ def test_airflow_lists_the_navigation_item_and_the_tabs(desk):
     views = {
         view["destination"]: view for one in found if one["name"] == "tradewind_ui" for view in one["external_views"]
     }
-    assert set(views) == {"nav", "dag", "dag_run"}
+    assert set(views) == {"nav", "dag", "dag_run", "task_instance"}
     assert views["dag_run"]["href"] == "/tradewind/dag/{DAG_ID}/run/{RUN_ID}"
     assert listed.status_code == 200
     assert plugins in (200, 403)

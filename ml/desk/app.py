@@ -16,7 +16,7 @@ from ml.desk.access import RETRAIN, anonymous, get_user, may_read, readable
 from ml.desk.document import KNOWN, Document
 from ml.desk.live_view import look
 from ml.desk.run_list import last_runs
-from ml.desk.view import environment
+from ml.desk.view import environment, page_of
 from ml.errors import ModelNotFound, TradewindError
 from ml.pipeline import storage_id
 
@@ -76,7 +76,7 @@ def _index(settings: Settings, show: Show) -> APIRouter:
 
     @router.get("/dag/{dag_id}")
     def dag(request: Request, dag_id: str) -> Response:
-        return RedirectResponse(f"{request.scope['root_path']}/use-case/{_use_case_of(dag_id)}", status_code=307)
+        return _led(request, f"/use-case/{_use_case_of(dag_id)}")
 
     return router
 
@@ -93,8 +93,18 @@ def _runs(settings: Settings, show: Show) -> APIRouter:
 
     @router.get("/dag/{dag_id}/run/{run_id}")
     def dag_run(request: Request, dag_id: str, run_id: str) -> Response:
-        place = f"run/{_use_case_of(dag_id)}/{storage_id(run_id)}"
-        return RedirectResponse(f"{request.scope['root_path']}/{place}", status_code=307)
+        return _led(request, f"/run/{_use_case_of(dag_id)}/{storage_id(run_id)}")
+
+    @router.get("/run/{use_case}/{run}/task/{task}")
+    def task(request: Request, use_case: UseCaseName, run: str, task: str) -> Response:
+        found = document.files(settings, use_case, run)
+        reported = (place for place in KNOWN if place in found and place.startswith(f"{task}/"))
+        pages = (page_of(use_case, run, place) for place in reported)
+        return _led(request, next(pages, f"/run/{use_case}/{run}"))
+
+    @router.get("/dag/{dag_id}/run/{run_id}/task/{task_id}")
+    def dag_task(request: Request, dag_id: str, run_id: str, task_id: str) -> Response:
+        return _led(request, f"/run/{_use_case_of(dag_id)}/{storage_id(run_id)}/task/{task_id}")
 
     @router.get("/gate/{use_case}/{run}")
     def gate(request: Request, use_case: UseCaseName, run: str) -> Response:
@@ -153,6 +163,10 @@ def _shower(templates: Environment) -> Show:
         return HTMLResponse(page, headers=HEADERS)
 
     return show
+
+
+def _led(request: Request, page: str) -> Response:
+    return RedirectResponse(f"{request.scope['root_path']}{page}", status_code=307)
 
 
 def _sent(found: Document) -> Response:

@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 from markupsafe import Markup
 
 SHORT_DIGEST = 19  # characters that tell versions apart for a reader: sha256: and twelve digits
+GATE = "evaluate/verdict.json"
 STATES = {"success": "good", "failed": "bad", "running": "warn", "queued": "quiet"}
 
 
@@ -21,8 +22,14 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.globals["page_of"] = page_of
     made.filters |= {"short": short, "moment": moment, "duration": duration, "figure": figure, "tone": tone}
     return made
+
+
+def page_of(use_case: str, run: str, place: str) -> str:
+    """Return the page that shows one of a run's reports: a verdict has a page of its own."""
+    return f"/gate/{use_case}/{run}" if place == GATE else f"/report/{use_case}/{run}/{place}"
 
 
 def short(digest: str | None) -> str:
