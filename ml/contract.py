@@ -28,6 +28,10 @@ Frames: TypeAlias = "Mapping[str, pd.DataFrame]"
 Expressions: TypeAlias = "Mapping[str, ibis.Table]"
 """Tables by name, as Ibis expressions: DuckDB on one machine, Spark on a cluster."""
 
+Statistic: TypeAlias = "Callable[[Mapping[str, np.ndarray], np.ndarray], np.ndarray]"
+"""(parts, weights) -> figures: parts are named columns `(n_rows,)`; weights say how often each row counts in each draw
+`(n_draws, n_rows)`; the figures are `(n_draws,)`, not-a-number where a draw gives no evidence."""
+
 ColumnType: TypeAlias = Literal["string", "int64", "float64", "timestamp", "boolean"]
 Treatment: TypeAlias = Literal["keep", "pseudonym", "generalise", "drop"]
 Severity: TypeAlias = Literal["block", "quarantine", "warn"]
@@ -91,6 +95,8 @@ class Data:
     tables: tuple[Table, ...]
     sample: Callable[[np.random.Generator, int], dict[str, pd.DataFrame]]
     """(rng, n_customers) -> small raw tables that look like the real ones and pass the data checks."""
+    split: Literal["time", "unit"] = "time"
+    """What lies between train, valid and test: time, or, where rows bear none, a seeded draw of units."""
     build: Callable[[Expressions, BaseModel], Features]
     """(anonymised tables, feature parameters) -> examples, state, profile, histories."""
     encode: Callable[[pd.DataFrame, JsonObject], dict[str, np.ndarray]]
@@ -140,12 +146,21 @@ class Model:
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """A figure the gate can judge."""
+    """A figure the gate can judge: the mean over rows of the column that bears its name, unless it has a statistic."""
 
     name: str
     higher_is_better: bool = True
     unit: str = ""
     description: str = ""
+    parts: tuple[str, ...] = ()
+    """Columns of `measure` that the statistic is worked out from."""
+    statistic: Statistic | None = None
+    """How the figure follows from its parts where it is no mean over rows (average precision, a ratio of sums)."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of `measure` it needs."""
+        return self.parts if self.statistic else (self.name,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,7 +171,8 @@ class Judgement:
     primary: str
     """Name of the metric that decides between variants."""
     measure: Callable[[np.ndarray, pd.DataFrame, JsonObject], pd.DataFrame]
-    """(scores, examples, state) -> per-example values, one column a metric, index as the examples: paired, resampled by `unit`."""
+    """(scores, examples, state) -> per-example values, one column a metric or a part of one, index as the examples: paired,
+    resampled by `unit`."""
     summarise: Callable[[np.ndarray, pd.DataFrame, JsonObject], dict[str, float]]
     """(scores, examples, state) -> figures of the whole set that are no mean over rows (coverage, diversity, …)."""
     baselines: Mapping[str, Callable[[Frames, JsonObject], np.ndarray]]
@@ -165,6 +181,8 @@ class Judgement:
     """The baseline the first version must beat."""
     slices: tuple[str, ...] = ()
     """Columns of the examples by which the metrics are broken down."""
+    units: str = "customers"
+    """What a `unit` of the examples is, in the plural: the figures' intervals resample them."""
 
 
 # --- Service ----------------------------------------------------------------------------------

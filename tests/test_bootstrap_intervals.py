@@ -20,7 +20,7 @@ def draw(columns, units, **changes):
 
 def test_interval_agrees_with_scipy_where_each_unit_has_one_row(rng):
     values = rng.gamma(2.0, size=300)
-    ours = draw({"a": values}, np.arange(300), resamples=4000).mean("a")
+    ours = draw({"a": values}, np.arange(300), resamples=4000).figure("a")
     theirs = stats.bootstrap((values,), np.mean, n_resamples=4000, method="percentile", rng=rng).confidence_interval
     spread = theirs.high - theirs.low
     assert ours.value == pytest.approx(values.mean(), rel=1e-6)
@@ -42,13 +42,13 @@ def test_pairing_makes_the_difference_far_surer_than_the_figures(rng):
     drawn = draw({"a": a, "b": a + 0.01}, np.arange(400))
     difference = drawn.difference("b", "a")
     assert difference.high - difference.low < 1e-6
-    assert drawn.mean("a").high - drawn.mean("a").low > 0.1
+    assert drawn.figure("a").high - drawn.figure("a").low > 0.1
 
 
 def test_rows_of_one_unit_are_drawn_together(rng):
     values = rng.normal(size=100)
-    alone = draw({"a": values}, np.arange(100)).mean("a")
-    copied = draw({"a": np.repeat(values, 20)}, np.repeat(np.arange(100), 20)).mean("a")
+    alone = draw({"a": values}, np.arange(100)).figure("a")
+    copied = draw({"a": np.repeat(values, 20)}, np.repeat(np.arange(100), 20)).figure("a")
     assert (copied.low, copied.high) == pytest.approx((alone.low, alone.high))
 
 
@@ -69,16 +69,16 @@ def test_gain_from_nothing_is_no_finite_figure():
 
 def test_rows_without_a_value_count_for_nothing():
     drawn = draw({"a": [1.0, math.nan, 3.0]}, ["u", "v", "w"])
-    assert drawn.mean("a").value == pytest.approx(2.0)
+    assert drawn.figure("a").value == pytest.approx(2.0)
 
 
 @pytest.mark.parametrize("values", [[1.0, math.inf], [math.nan, math.nan]])
 def test_a_column_that_is_not_finite_has_no_figure(values):
-    assert not draw({"a": values}, ["u", "v"]).mean("a").is_finite()
+    assert not draw({"a": values}, ["u", "v"]).figure("a").is_finite()
 
 
 def test_an_unknown_column_has_no_figure():
-    assert not draw({"a": [1.0]}, ["u"]).mean("b").is_finite()
+    assert not draw({"a": [1.0]}, ["u"]).figure("b").is_finite()
 
 
 def test_no_rows_are_refused():
@@ -89,7 +89,7 @@ def test_no_rows_are_refused():
 def test_order_of_rows_does_not_matter_to_the_last_bit(rng):
     values, units = rng.normal(size=500), rng.integers(0, 90, 500)
     order = rng.permutation(500)
-    assert draw({"a": values}, units).mean("a") == draw({"a": values[order]}, units[order]).mean("a")
+    assert draw({"a": values}, units).figure("a") == draw({"a": values[order]}, units[order]).figure("a")
 
 
 def test_intervals_hold_the_truth_as_often_as_they_claim(rng):
@@ -103,7 +103,7 @@ def test_intervals_hold_the_truth_as_often_as_they_claim(rng):
             np.repeat(np.arange(80), sizes),
             resamples=400,
             seed=seed,
-        ).mean("a")
+        ).figure("a")
         held += found.low <= 1.0 <= found.high
     assert 0.89 <= held / 300 <= 0.995
 
@@ -111,6 +111,6 @@ def test_intervals_hold_the_truth_as_often_as_they_claim(rng):
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=30))
 def test_interval_stays_within_the_values(values):
-    found = draw({"a": values}, np.arange(len(values)), resamples=200).mean("a")
+    found = draw({"a": values}, np.arange(len(values)), resamples=200).figure("a")
     slack = 1e-6 * max(1.0, *map(abs, values))
     assert min(values) - slack <= found.low <= found.high <= max(values) + slack

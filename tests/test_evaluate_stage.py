@@ -50,7 +50,13 @@ def test_figures_are_the_plain_means_of_the_test_rows(context):
     aisles = np.array(["bread", "dairy", "fruit", "tea"])
     by_hand = (aisles[(x @ TRUE_WEIGHTS).argmax(axis=1)] == test["aisle"]).mean()
     assert figure(metrics, "float32")["value"] == pytest.approx(by_hand, abs=1e-6)
-    assert metrics["test"] == {"rows": 400, "units": 200, "first": "2026-01-22", "last": "2026-01-28"}
+    assert metrics["test"] == {
+        "rows": 400,
+        "units": 200,
+        "first": "2026-01-22",
+        "unit": "customers",
+        "last": "2026-01-28",
+    }
 
 
 def test_slices_add_up(context):

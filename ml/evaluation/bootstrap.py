@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 # Values are rounded to 2^-30 of their column's largest: below 8 million rows sums are then exact in any order.
 GRID_BITS = 30
 SMALLEST_BITS = -1000  # below it a float loses digits
-CHUNK_CELLS = 20_000_000  # resamples × units held at once
+CHUNK_CELLS = 20_000_000  # resamples × units, or rows where a figure looks at each, held at once
+
+RowStatistic: TypeAlias = "Callable[[NDArray[np.float64]], NDArray[np.float64]]"
+"""How often each row counts `(n_draws, n_rows)` -> the figure of each draw `(n_draws,)`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +38,7 @@ NOTHING = Estimate(value=math.nan, low=math.nan, high=math.nan)
 
 @dataclass(frozen=True, kw_only=True)
 class Draws:
-    """Means of named columns over all rows, and over each resample."""
+    """Named figures over all rows, and over each resample."""
 
     places: Mapping[Hashable, int]
     """Column of each name."""
@@ -45,8 +48,8 @@ class Draws:
     """`(resamples, n_columns)`"""
     confidence: float
 
-    def mean(self, name: Hashable) -> Estimate:
-        """Return a column's mean; without evidence if the column is unknown."""
+    def figure(self, name: Hashable) -> Estimate:
+        """Return a figure; without evidence if its name is unknown."""
         if name not in self.places:
             return NOTHING
         at = self.places[name]
@@ -68,7 +71,7 @@ class Draws:
         return self._estimate(point, _change(sign * (self.samples[:, a] - self.samples[:, b]), self.samples[:, b]))
 
     def _estimate(self, point: NDArray[np.float64], samples: NDArray[np.float64]) -> Estimate:
-        """Return the percentile interval (Efron & Tibshirani 1993, ch. 13); a resample without any row has no mean."""
+        """Return the percentile interval (Efron & Tibshirani 1993, ch. 13); a resample without any row has no figure."""
         import numpy as np
 
         known = samples[~np.isnan(samples)]
@@ -80,18 +83,19 @@ class Draws:
 
 
 def resample(
-    columns: Mapping[Hashable, NDArray[np.float64]],
+    columns: Mapping[Hashable, NDArray[np.float64] | RowStatistic],
     units: Sequence[str] | NDArray[np.object_],
     *,
     resamples: int,
     confidence: float,
     seed: int,
 ) -> Draws:
-    """Draw units with replacement and take each column's mean over the drawn units' rows.
+    """Draw units with replacement and take each figure over the drawn units' rows.
 
     Args:
         columns: Values `(n_rows,)` by name; not-a-number where a row has no value, and then it counts for nothing.
-            A column that holds an infinite value has no mean.
+            A column that holds an infinite value has no mean. A function instead of values works a figure out that is
+            no mean.
         units: The unit of each row `(n_rows,)`; all rows of a unit are drawn together.
         resamples: Number of draws.
         confidence: Level of the intervals (0..1).
@@ -105,12 +109,20 @@ def resample(
     names, codes = np.unique(np.asarray(units, dtype=str), return_inverse=True)
     if not len(names):
         raise ValueError("Expected at least one row to resample. Received none.")
-    totals = [_totals(values, codes, len(names)) for values in columns.values()]
-    sums, counts = (np.stack(part, axis=1) for part in zip(*totals, strict=True))
-    weights = _weights(len(names), resamples, seed)
-    samples = np.concatenate([_mean(drawn @ sums, drawn @ counts) for drawn in weights])
-    point = _mean(sums.sum(axis=0), counts.sum(axis=0))
-    places = {name: at for at, name in enumerate(columns)}
+    means = {name: values for name, values in columns.items() if not callable(values)}
+    others = {name: values for name, values in columns.items() if callable(values)}
+    totals = [_totals(values, codes, len(names)) for values in means.values()]
+    none = np.zeros((len(names), 0))
+    sums, counts = (np.column_stack([none, *(total[part] for total in totals)]) for part in (0, 1))
+
+    def figures(drawn: NDArray[np.float64]) -> NDArray[np.float64]:
+        by_row = drawn[:, codes] if others else drawn
+        return np.column_stack([_mean(drawn @ sums, drawn @ counts), *(other(by_row) for other in others.values())])
+
+    width = len(codes) if others else len(names)
+    samples = np.concatenate([figures(drawn) for drawn in _weights(len(names), resamples, seed, CHUNK_CELLS // width)])
+    point = figures(np.ones((1, len(names))))[0]
+    places = {name: at for at, name in enumerate([*means, *others])}
     return Draws(places=places, point=point, samples=samples, confidence=confidence)
 
 
@@ -140,12 +152,12 @@ def _grid(values: NDArray[np.float64]) -> float:
     return math.ldexp(1.0, max(math.frexp(largest)[1] - GRID_BITS, SMALLEST_BITS)) if largest else 1.0
 
 
-def _weights(n_units: int, resamples: int, seed: int) -> Iterator[NDArray[np.float64]]:
+def _weights(n_units: int, resamples: int, seed: int, chunk: int) -> Iterator[NDArray[np.float64]]:
     """Yield how often each unit is drawn, in chunks `(n_draws, n_units)`."""
     import numpy as np
 
     rng = np.random.default_rng(seed)
-    size = max(1, CHUNK_CELLS // n_units)
+    size = max(1, chunk)
     even = np.full(n_units, 1 / n_units)
     for start in range(0, resamples, size):
         yield rng.multinomial(n_units, even, size=min(size, resamples - start)).astype(np.float64)

@@ -33,7 +33,7 @@ class Contender:
     name: str
     kind: Kind
     values: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
-    """By metric, one value a test row `(n_rows,)`; not-a-number where the row has no truth to compare with."""
+    """By column of `measure`, one value a test row `(n_rows,)`; not-a-number where the row has no truth to compare with."""
     summary: Mapping[str, float] = field(default_factory=dict)
     """Figures of the whole set, such as coverage."""
     size_bytes: int | None = None

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from ml.contract import JsonObject, Judgement, Metric
-from ml.evaluation.bootstrap import Draws, Estimate, resample
+from ml.evaluation.bootstrap import Draws, Estimate, RowStatistic, resample
 from ml.evaluation.contender import Contender
 from ml.parameter import GateParams
 
@@ -51,7 +51,7 @@ class Figures:
 
     def of(self, contender: Contender) -> dict[str, Estimate]:
         """Return the contender's figure for each declared metric; without evidence where it has none."""
-        return {one.name: self.draws.mean(_key(contender, one.name)) for one in self.judgement.metrics}
+        return {one.name: self.draws.figure(_key(contender, one.name)) for one in self.judgement.metrics}
 
     def gain(self, contender: Contender, other: Contender, metric: str) -> Estimate:
         """Return how much better the first is, in the metric's unit."""
@@ -109,13 +109,33 @@ def document(figures: Figures, examples: pd.DataFrame, params: GateParams) -> Js
         "schema": METRICS_SCHEMA,
         "primary": figures.judgement.primary,
         "naive": figures.judgement.naive,
-        "metrics": [asdict(one) for one in figures.judgement.metrics],
+        "metrics": [_described(one) for one in figures.judgement.metrics],
         "interval": {"confidence": params.confidence, "resamples": params.resamples, "seed": params.seed},
         "test": _test_set(figures, examples),
         "contenders": [_contender(figures, one) for one in figures.contenders],
         "differences": list(_differences(figures)),
         "slices": [_slice(figures, part) for part in figures.slices],
     }
+
+
+def column(
+    metric: Metric, values: Mapping[str, NDArray[np.float64]], mask: NDArray[np.bool_] | None = None
+) -> NDArray[np.float64] | RowStatistic:
+    """Return a metric over some rows in the form that `resample` takes.
+
+    Args:
+        metric: The metric.
+        values: `metric.columns` at least, each `(n_rows,)`.
+        mask: Rows that count; none means all.
+    """
+    import numpy as np
+
+    if metric.statistic is None:
+        own = values[metric.name]
+        return own if mask is None else np.where(mask, own, np.nan)
+    rows = np.arange(len(values[metric.parts[0]])) if mask is None else np.flatnonzero(mask)
+    parts, statistic = {name: values[name][rows] for name in metric.parts}, metric.statistic
+    return lambda weights: statistic(parts, weights[:, rows])
 
 
 def plain(estimate: Estimate) -> JsonObject:
@@ -125,16 +145,17 @@ def plain(estimate: Estimate) -> JsonObject:
 
 def _columns(
     judgement: Judgement, contenders: Sequence[Contender], parts: Sequence[Slice]
-) -> Iterator[tuple[Hashable, NDArray[np.float64]]]:
-    import numpy as np
-
-    names = [one.name for one in judgement.metrics]
+) -> Iterator[tuple[Hashable, NDArray[np.float64] | RowStatistic]]:
     for contender in contenders:
-        for name in (name for name in names if name in contender.values):
-            values = contender.values[name]
-            yield _key(contender, name), values
+        for metric in (one for one in judgement.metrics if contender.values.keys() >= set(one.columns)):
+            yield _key(contender, metric.name), column(metric, contender.values)
             for part in parts:
-                yield _key(contender, name, part), np.where(part.mask, values, np.nan)
+                yield _key(contender, metric.name, part), column(metric, contender.values, part.mask)
+
+
+def _described(metric: Metric) -> JsonObject:
+    shown = ("name", "higher_is_better", "unit", "description")
+    return {name: getattr(metric, name) for name in shown}
 
 
 def _key(contender: Contender, metric: str, part: Slice | None = None) -> tuple[str, ...]:
@@ -159,6 +180,7 @@ def _test_set(figures: Figures, examples: pd.DataFrame) -> JsonObject:
     return {
         "rows": len(examples),
         "units": figures.units,
+        "unit": figures.judgement.units,
         "first": str(times.min())[:10],
         "last": str(times.max())[:10],
     }
@@ -205,7 +227,7 @@ def _slice(figures: Figures, part: Slice) -> JsonObject:
 
 def _slice_figures(figures: Figures, contender: Contender, part: Slice) -> Mapping[str, JsonObject]:
     names = (one.name for one in figures.judgement.metrics)
-    return {name: plain(figures.draws.mean(_key(contender, name, part))) for name in names}
+    return {name: plain(figures.draws.figure(_key(contender, name, part))) for name in names}
 
 
 def _number(value: float) -> float | None:

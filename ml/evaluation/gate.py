@@ -26,7 +26,7 @@ class Candidate:
     over_reference: Estimate | None
     """The same over the most faithful variant, relative to it; none for that variant itself."""
     fallen: tuple[str, ...] = ()
-    """Parts of the customers for whom the primary metric fell beyond chance against production."""
+    """Parts of the test rows in which the primary metric fell beyond chance against production."""
     fault: str | None = None
     """Why it could not be measured."""
     is_live: bool = False
@@ -191,9 +191,9 @@ def _notes(candidate: Candidate, evidence: Evidence) -> tuple[Rule, ...]:
         return ()
     parts = ", ".join(candidate.fallen)
     sentence = (
-        f"Against production {evidence.primary} fell beyond chance for {parts}: look at the slices."
+        f"Against production {evidence.primary} fell beyond chance in {parts}: look at the slices."
         if parts
-        else f"For no part of the customers {evidence.primary} fell beyond chance against production."
+        else f"In no part of the test rows {evidence.primary} fell beyond chance against production."
     )
     return (
         Rule(

@@ -1,11 +1,11 @@
-"""Finds what a model leans on: shuffles one of its inputs among the customers and sees what the metric loses.
+"""Finds what a model leans on: shuffles one of its inputs among the rows and sees what the metric loses.
 
 Breiman 2001, "Random Forests", Machine Learning 45; here for each model input, on test rows, with the gate's metric.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from ml.contract import JsonObject, Predictor, UseCase
 
@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BATCH_ROWS = 512
+Values: TypeAlias = "dict[str, NDArray[np.float64]]"
 
 
 def shuffled_values(
     use_case: UseCase, predictor: Predictor, examples: pd.DataFrame, state: JsonObject, seed: int
-) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]]:
-    """Return the primary metric a row as it is, and with each model input shuffled among the rows.
+) -> tuple[Values, dict[str, Values]]:
+    """Return what is measured of each row as it is, and with each model input shuffled among the rows.
 
     Args:
         use_case: Its record.
@@ -30,17 +31,17 @@ def shuffled_values(
         seed: All inputs are shuffled by the same permutation.
 
     Returns:
-        `(n_rows,)`, and one `(n_rows,)` a model input.
+        Columns `(n_rows,)` of `Judgement.measure`, and the same for each model input.
     """
     import numpy as np
 
     inputs = use_case.data.encode(examples, state)
     order = np.random.default_rng(seed).permutation(len(examples))
 
-    def values(changed: dict[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+    def values(changed: dict[str, NDArray[np.float64]]) -> Values:
         scores = _scores(predictor, {**inputs, **changed}, len(examples))
         measured = use_case.judgement.measure(scores, examples, state)
-        return measured[use_case.judgement.primary].to_numpy(dtype=np.float64)
+        return {str(name): measured[name].to_numpy(dtype=np.float64) for name in measured.columns}
 
     return values({}), {name: values({name: inputs[name][order]}) for name in sorted(inputs)}
 

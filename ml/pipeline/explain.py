@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ml.contract import Explanation, JsonObject, Predictor, UseCase
-from ml.evaluation.bootstrap import resample
+from ml.evaluation.bootstrap import RowStatistic, resample
+from ml.evaluation.figures import column
 from ml.evaluation.figures import plain as plain_estimate
 from ml.explanation.card import CardFacts, render
 from ml.explanation.collect import check, explain_each, plain, reason_importance, sample_requests, scores_of_each
@@ -115,12 +116,12 @@ def _input_importance(
     sampling = metrics["interval"]
     rows = test.sample(n=min(SHUFFLED_ROWS, len(test)), random_state=sampling["seed"]).sort_index()
     intact, shuffled = shuffled_values(use_case, predictor, rows, state, sampling["seed"])
-    columns: dict[Hashable, NDArray[np.float64]] = {
-        "": intact,
-        **{f"={name}": values for name, values in shuffled.items()},
+    metric = next(one for one in use_case.judgement.metrics if one.name == metrics["primary"])
+    columns: dict[Hashable, NDArray[np.float64] | RowStatistic] = {
+        "": column(metric, intact),
+        **{f"={name}": column(metric, values) for name, values in shuffled.items()},
     }
     draws = resample(columns, rows["unit"].to_numpy(dtype=object), **sampling)
-    metric = next(one for one in use_case.judgement.metrics if one.name == metrics["primary"])
     sign = 1 if metric.higher_is_better else -1
     found = {name: draws.difference("", f"={name}", sign) for name in shuffled}
     ordered = sorted(found, key=lambda name: (-found[name].value, name))

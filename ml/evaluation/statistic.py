@@ -1,0 +1,80 @@
+"""Figures that are no mean over rows, worked out for many resamples at once: ratios of sums, and how well scores rank.
+
+Each function returns a `Statistic` (`ml.contract`) over the columns it is told the names of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from ml.contract import Statistic
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+def ratio(top: str, bottom: str) -> Statistic:
+    """Return Σ top / Σ bottom over the rows of a draw; not-a-number where the bottom sums to nothing."""
+
+    def statistic(parts: Mapping[str, NDArray[np.float64]], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        return _divided(weights @ parts[top], weights @ parts[bottom])
+
+    return statistic
+
+
+def average_precision(score: str, label: str) -> Statistic:
+    """Return Σ (Rₙ − Rₙ₋₁) Pₙ over the distinct scores, highest first, with precision P and recall R.
+
+    No interpolation between scores (Davis and Goadrich 2006, doi:10.1145/1143844.1143874): the definition of
+    scikit-learn's `average_precision_score`. Labels are 0 or 1; a draw without a 1 gives not-a-number.
+    """
+
+    def statistic(parts: Mapping[str, NDArray[np.float64]], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        import numpy as np
+
+        hits, drawn = _cumulated(parts[score], parts[label], weights)
+        precision = _divided(hits, drawn, nothing=0.0)
+        found = np.diff(hits, axis=1, prepend=0.0)
+        return _divided((found * precision).sum(axis=1), hits[:, -1])
+
+    return statistic
+
+
+def roc_auc(score: str, label: str) -> Statistic:
+    """Return the chance that a row labelled 1 scores above one labelled 0, ties counting half (Hanley & McNeil 1982).
+
+    A draw without both labels gives not-a-number.
+    """
+
+    def statistic(parts: Mapping[str, NDArray[np.float64]], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        import numpy as np
+
+        hits, drawn = _cumulated(parts[score], parts[label], weights)
+        misses = drawn - hits
+        won = (np.diff(misses, axis=1, prepend=0.0) * (hits - np.diff(hits, axis=1, prepend=0.0) / 2)).sum(axis=1)
+        return _divided(won, hits[:, -1] * misses[:, -1])
+
+    return statistic
+
+
+def _cumulated(
+    score: NDArray[np.float64], label: NDArray[np.float64], weights: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return labelled and all weight down to each distinct score, highest first: twice `(n_draws, n_scores)`."""
+    import numpy as np
+
+    order = np.argsort(-score, kind="stable")
+    ends = np.flatnonzero(np.diff(score[order], append=np.nan) != 0)
+    ordered = weights[:, order]
+    hits = np.cumsum(ordered * label[order], axis=1)[:, ends]
+    return hits, np.cumsum(ordered, axis=1)[:, ends]
+
+
+def _divided(
+    top: NDArray[np.float64], bottom: NDArray[np.float64], nothing: float = float("nan")
+) -> NDArray[np.float64]:
+    import numpy as np
+
+    return np.divide(top, bottom, out=np.full_like(top, nothing), where=bottom > 0)

@@ -1,0 +1,57 @@
+"""Figures over many resamples at once agree with scikit-learn's on each, and with hand arithmetic."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from ml.evaluation.bootstrap import resample
+from ml.evaluation.statistic import average_precision, ratio, roc_auc
+
+ROWS = 30
+
+
+@given(
+    score=hnp.arrays(np.float64, ROWS, elements=st.sampled_from([0.0, 0.1, 0.5, 0.7, 1.0])),
+    label=hnp.arrays(np.float64, ROWS, elements=st.sampled_from([0.0, 1.0])),
+    weights=hnp.arrays(np.float64, (3, ROWS), elements=st.integers(0, 3).map(float)),
+)
+@settings(max_examples=100, deadline=None)
+def test_ranking_figures_agree_with_scikit_learn_on_every_draw(score, label, weights):
+    parts = {"score": score, "label": label}
+    ours = {"ap": average_precision("score", "label"), "auc": roc_auc("score", "label")}
+    theirs = {"ap": average_precision_score, "auc": roc_auc_score}
+    for name, statistic in ours.items():
+        found = statistic(parts, weights)
+        for draw, value in zip(weights, found, strict=True):
+            seen = label[draw > 0]
+            if seen.sum() == 0 or (name == "auc" and seen.all()):
+                assert np.isnan(value)
+            else:
+                assert value == pytest.approx(theirs[name](label, score, sample_weight=draw))
+
+
+def test_a_ratio_of_sums_is_no_mean_of_ratios():
+    found = ratio("lost", "sold")({"lost": np.array([1.0, 1.0]), "sold": np.array([1.0, 9.0])}, np.array([[1.0, 1.0]]))
+    assert found == pytest.approx([0.2])
+    assert np.isnan(ratio("lost", "sold")({"lost": np.ones(1), "sold": np.zeros(1)}, np.ones((1, 1)))).all()
+
+
+def test_a_statistic_is_resampled_with_the_same_draws_as_a_mean(rng):
+    values, units = rng.gamma(2.0, size=200), np.arange(200) % 40
+    mean = ratio("value", "one")
+    drawn = resample(
+        {
+            "column": values,
+            "statistic": lambda weights: mean({"value": values, "one": np.ones(200)}, weights),
+        },
+        units,
+        resamples=300,
+        confidence=0.9,
+        seed=1,
+    )
+    difference = drawn.difference("column", "statistic")
+    assert drawn.figure("statistic").high - drawn.figure("statistic").low > 0.1
+    assert difference.high - difference.low < 1e-6
