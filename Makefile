@@ -5,7 +5,7 @@ RUN_EXTRAS := --extra pipeline --extra serve
 BIN := .venv/bin
 HOME_DIR := $(or $(TRADEWIND_HOME),.tradewind)
 
-.PHONY: help run up down clean test check setup setup-dev
+.PHONY: help run up down clean test check bench setup setup-dev
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -31,7 +31,7 @@ setup-dev: .venv/.dev-ready
 	@touch $@
 
 .venv/.dev-ready: pyproject.toml uv.lock | $(UV)
-	@$(UV) sync --frozen --quiet --inexact --group dev $(RUN_EXTRAS) $(TRADEWIND_TEST_EXTRAS)
+	@$(UV) sync --frozen --quiet --inexact --group dev --group bench $(RUN_EXTRAS) $(TRADEWIND_TEST_EXTRAS)
 	@touch $@ .venv/.run-ready
 
 .uv/bin/uv:
@@ -42,6 +42,9 @@ check: setup-dev  ## Lint, formatting, types, import rules
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+bench: setup-dev  ## Compare with what a shop would use instead: make bench USE_CASE=… (data: TRADEWIND_DATA_DIR)
+	@$(BIN)/tradewind bench $(USE_CASE) $(if $(DATA),--data $(DATA)) $(if $(ONLY),--only $(ONLY))
 
 test: check  ## check, then the tests
 	@$(BIN)/pytest -n 2 --dist loadfile

@@ -37,6 +37,7 @@ def main() -> None:
         ["stage"],
         ["task"],
         ["serve"],
+        ["bench"],
     ]  # by a machine, which keeps the story; people see results
     level = os.environ.get("TRADEWIND_LOG", "INFO" if called else "WARNING")
     logging.basicConfig(level=level, stream=sys.stderr, format="%(name)s %(message)s")
@@ -181,6 +182,19 @@ def batch(
     from ml.use_cases import load
 
     typer.echo(write_all(_acting(home, "serve", "pseudonym_key"), load(use_case), k))
+
+
+@app.command()
+def bench(
+    use_case: UseCaseName,
+    data: Annotated[Path | None, typer.Option(help="A file of the same shape; default: the public set.")] = None,
+    only: Annotated[str | None, typer.Option(help="One comparison by name; default: all of the use case.")] = None,
+    home: Home = DEFAULT_HOME,
+) -> None:
+    """Measure a use case's peers in one run, print the tables and keep them in docs/benchmarks.md; resumable."""
+    from ml.benchmark.report import report
+
+    report(use_case, home, data_dir=load_settings().data_dir, file=data, only=only)
 
 
 # --- What Airflow and DVC call ------------------------------------------------------------------

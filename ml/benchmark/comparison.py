@@ -1,0 +1,49 @@
+"""What a comparison is: data under a fixed protocol, peers that are measured in the same run, and bars to reach."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+Figures: TypeAlias = "dict[str, float]"
+Peer: TypeAlias = "Callable[[Any, int], Figures]"
+"""(what `load` returned, seed) -> figures on the test rows; trains and tunes on what the protocol lets it see."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bar:
+    """What one figure has to reach."""
+
+    figure: str
+    limit: float
+    side: Literal["at least", "at most"]
+
+    def is_reached(self, value: float) -> bool:
+        """Tell whether a value reaches it."""
+        return value >= self.limit if self.side == "at least" else value <= self.limit
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """One table: peers on the same rows."""
+
+    name: str
+    """Short, without spaces: its results are kept under it."""
+    title: str
+    protocol: str
+    """How training, validation and test rows are told apart, and where the protocol comes from."""
+    data: str
+    """File below the data folder, unless a path is given instead."""
+    load: Callable[[Path], Any]
+    """(the file) -> what the peers receive; raises `SourceInvalid` where columns are missing."""
+    peers: Mapping[str, Peer]
+    ours: str
+    """Name of the peer that ships."""
+    seeds: tuple[int, ...] = (1, 2, 3)
+    """Every peer is measured once a seed; the table shows the mean and its 95 % interval over seeds."""
+    fixed: frozenset[str] = field(default_factory=frozenset)
+    """Peers in which nothing is drawn: measured once."""
+    bars: tuple[Bar, ...] = ()
+    """What `ours` has to reach."""
