@@ -107,6 +107,8 @@ class LandingZone:
         for table in tables:
             if table.time_column is not None:
                 days |= self._days_inside(table, landed[table.name])
+        if not self._has_days(tables, landed):
+            return limit
         if first and days:
             return min(days)
         reached = [day for day in days if day <= limit]
@@ -115,6 +117,11 @@ class LandingZone:
                 f"data up to {limit} in {self.place.name}", f"{len(days)} days, all later", "Ask for a later date."
             )
         return max(reached)
+
+    def _has_days(self, tables: Sequence[Table], landed: dict[str, list[LandedFile]]) -> bool:
+        """Tell whether anything in the zone bears a date: tables without a time may lie in files without a day."""
+        dated_files = any(file.day is not None for files in landed.values() for file in files)
+        return dated_files or any(table.time_column is not None for table in tables)
 
     def _days_inside(self, table: Table, files: list[LandedFile]) -> set[date]:
         whole = [self._rows(table, file)[table.time_column] for file in files if file.day is None]
@@ -127,7 +134,8 @@ class LandingZone:
             for table in tables
         }
         mapping = self.mapping.model_dump(mode="json")
-        return sha256(canonical({"files": files, "mapping": mapping, "last_day": last_day.isoformat()}))
+        day = last_day.isoformat() if self._has_days(tables, landed) else None
+        return sha256(canonical({"files": files, "mapping": mapping, "last_day": day}))
 
 
 def _files_of(name: str, entries: dict[str, Content]) -> list[LandedFile]:

@@ -8,11 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
+import ml
 from ml.config import Settings
 from ml.errors import SourceInvalid
 from ml.files import sha256_file
 from ml.store import Bucket, connect
 
+PROJECT = Path(ml.__file__).parent.parent
 S3 = "s3://"
 Content: TypeAlias = Callable[[], str]
 """Tells a content's digest; of large folders only the files that count are read for it."""
@@ -99,7 +101,7 @@ class Prefix:
 
 
 def open_place(location: str, settings: Settings) -> Place:
-    """Open a folder or `s3://bucket/prefix`.
+    """Open a folder, named absolutely or relative to the project, or `s3://bucket/prefix`.
 
     Raises:
         SourceInvalid: There is no such folder.
@@ -108,7 +110,7 @@ def open_place(location: str, settings: Settings) -> Place:
         bucket, _, prefix = location.removeprefix(S3).partition("/")
         prefix = prefix.rstrip("/")
         return Prefix(Bucket(connect(settings), bucket), f"{prefix}/" if prefix else "")
-    root = Path(location).expanduser()
+    root = PROJECT / Path(location).expanduser()
     if not root.is_dir():
         raise SourceInvalid(f"a folder {root}", "none", "Correct source.location, or create it.")
     return Folder(root.resolve())
