@@ -66,14 +66,16 @@ def up(home: Home = DEFAULT_HOME) -> None:
 
 @app.command()
 def run(
-    use_case: Annotated[str, typer.Argument(help="What to retrain.")] = "recommend",
+    use_case: Annotated[list[str] | None, typer.Argument(help="What to retrain; default all.")] = None,
     as_of: Annotated[str | None, typer.Option(help="Read data up to this day [YYYY-MM-DD]; default today.")] = None,
     home: Home = DEFAULT_HOME,
 ) -> None:
     """Start the stack, retrain and promote through Airflow, and show what is live."""
     from ml.stack.journey import travel
+    from ml.use_cases import NAMES, load
 
-    travel(home, use_case, date.fromisoformat(as_of) if as_of else None)
+    chosen = tuple(load(name).name for name in use_case or NAMES)
+    travel(home, chosen, date.fromisoformat(as_of) if as_of else None)
 
 
 @app.command()

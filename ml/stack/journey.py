@@ -1,8 +1,11 @@
-"""`make run`: the stack up, one retraining through Airflow followed task by task, and what came of it."""
+"""`make run`: the stack up, each use case retrained through Airflow and followed task by task, and what came of it."""
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
@@ -22,10 +25,41 @@ POLL_SECONDS = 0.5
 LOG_LINES = 25
 COLOURS = {"success": "green", "failed": "red", "upstream_failed": "red", "running": "yellow", "skipped": "cyan"}
 REFUSALS: dict[str, type[TradewindError]] = {"validate": DataRejected, "evaluate": GateFailed}
+BEFORE, AFTER = STAGES[: STAGES.index("promote")], STAGES[STAGES.index("promote") :]
+ORDER = (*BEFORE, "approve", *AFTER)
+"""The tasks of a run, in the order people see them."""
 
 
-def travel(home: Path, use_case: str, as_of: date | None) -> None:
-    """Bring the stack up, retrain one use case and show what is live.
+@dataclass
+class Journey:
+    """One use case's retraining, as it is followed."""
+
+    use_case: str
+    run_id: str
+    began: float
+    """On the monotonic clock [s]."""
+    tasks: dict[str, TaskState] = field(default_factory=dict)
+    is_over: bool = False
+
+    @property
+    def dag_id(self) -> str:
+        """Its DAG."""
+        return f"retrain_{self.use_case}"
+
+    def look(self, orchestrator: Orchestrator) -> list[TaskState]:
+        """Ask Airflow how it stands, and return the tasks whose state changed."""
+        self.is_over = orchestrator.state(self.dag_id, self.run_id) in ENDED
+        before, self.tasks = self.tasks, orchestrator.tasks(self.dag_id, self.run_id)
+        return [one for name, one in self.tasks.items() if name not in before or before[name].state != one.state]
+
+    def failed(self) -> TaskState | None:
+        """Return the first task that failed."""
+        failed = [task for task in self.tasks.values() if task.state == "failed"]
+        return min(failed, key=lambda task: ORDER.index(task.name)) if failed else None
+
+
+def travel(home: Path, use_cases: Sequence[str], as_of: date | None) -> None:
+    """Bring the stack up, retrain the use cases, as many at once as there are cores, and show what is live.
 
     Raises:
         DataRejected: The data checks refused; production stays as it was.
@@ -36,66 +70,87 @@ def travel(home: Path, use_case: str, as_of: date | None) -> None:
     began = time.monotonic()
     out.print("[bold]Tradewind[/]  starting the stack")
     running = stack.up(home, lambda line: out.print(f"  {line}"))
-    out.print(f"  up after {time.monotonic() - began:.0f} s")
+    out.print(f"  up after {time.monotonic() - began:.0f} s\n")
     orchestrator = Orchestrator(running.airflow_url, running.secrets["airflow_password"])
-    dag_id = f"retrain_{use_case}"
-    run_id = orchestrator.trigger(dag_id, {"as_of": as_of.isoformat()} if as_of else {})
-    out.print(f"\n[bold]{dag_id}[/]  run {run_id}")
-    tasks = _follow(out, orchestrator, dag_id, run_id)
-    _raise_if_failed(out, orchestrator, dag_id, run_id, tasks)
-    show(out, running, use_case, run_id)
+    conf = {"as_of": as_of.isoformat()} if as_of else {}
+    journeys = _follow(out, orchestrator, use_cases, conf)
+    for journey in journeys:
+        if journey.failed() is None:
+            show(out, running, journey.use_case, journey.run_id)
     out.print(
         f"\ndone in {time.monotonic() - began:.0f} s · Airflow login: {USER} / {running.secrets['airflow_password']}"
     )
+    _raise_if_failed(out, orchestrator, journeys)
 
 
-def _follow(out: Console, orchestrator: Orchestrator, dag_id: str, run_id: str) -> dict[str, TaskState]:
-    """Show the run's tasks until it has ended, and return their last states."""
-    began = time.monotonic()
-    tasks: dict[str, TaskState] = {}
+def _follow(out: Console, orchestrator: Orchestrator, use_cases: Sequence[str], conf: dict[str, str]) -> list[Journey]:
+    """Start the runs one after the other, show their tasks until all have ended, and return them."""
+    waiting, journeys = list(use_cases), list[Journey]()
     with Live(console=out, refresh_per_second=4, auto_refresh=out.is_terminal, transient=True) as live:
-        while orchestrator.state(dag_id, run_id) not in ENDED:
-            before, tasks = tasks, orchestrator.tasks(dag_id, run_id)
+        while waiting or not all(journey.is_over for journey in journeys):
+            running = [journey for journey in journeys if not journey.is_over]
+            if waiting and len(running) < (os.cpu_count() or 1):
+                journeys.append(_started(out, orchestrator, waiting.pop(0), conf))
+                continue
+            for journey in running:
+                _tell_changes(out, journey, journey.look(orchestrator))
             if out.is_terminal:
-                live.update(_table(tasks, time.monotonic() - began))
-            else:
-                _tell_changes(out, before, tasks, time.monotonic() - began)
+                live.update(Group(*_tables(journeys)))
             time.sleep(POLL_SECONDS)
-    tasks = orchestrator.tasks(dag_id, run_id)
-    out.print(_table(tasks, time.monotonic() - began))
-    return tasks
+    out.print(*_tables(journeys), sep="\n")
+    return journeys
 
 
-def _tell_changes(out: Console, before: dict[str, TaskState], tasks: dict[str, TaskState], seconds: float) -> None:
+def _started(out: Console, orchestrator: Orchestrator, use_case: str, conf: dict[str, str]) -> Journey:
+    run_id = orchestrator.trigger(f"retrain_{use_case}", conf)
+    out.print(f"[bold]retrain_{use_case}[/]  run {run_id}")
+    return Journey(use_case=use_case, run_id=run_id, began=time.monotonic())
+
+
+def _tell_changes(out: Console, journey: Journey, changed: Sequence[TaskState]) -> None:
     """Print a line for each task whose state changed: progress where nothing can be redrawn."""
-    for name, task in tasks.items():
-        if (name not in before or before[name].state != task.state) and task.state in COLOURS:
-            out.print(f"  {seconds:5.0f} s  {name:<10} {task.state}")
+    if out.is_terminal:
+        return
+    for task in changed:
+        if task.state in COLOURS:
+            out.print(
+                f"  {time.monotonic() - journey.began:5.0f} s  {journey.use_case:<10} {task.name:<10} {task.state}"
+            )
 
 
-def _table(tasks: dict[str, TaskState], seconds: float) -> Group:
-    table = Table(box=None, pad_edge=False, show_header=True)
+def _tables(journeys: Sequence[Journey]) -> Iterator[Table]:
+    for journey in journeys:
+        yield _table(journey)
+
+
+def _table(journey: Journey) -> Table:
+    spent = sum(task.seconds or 0 for task in journey.tasks.values())
+    table = Table(
+        box=None, pad_edge=False, title=f"{journey.use_case}: {spent:.0f} s of task time", title_justify="left"
+    )
     for heading, side in (("task", "left"), ("state", "left"), ("time [s]", "right"), ("try", "right")):
         table.add_column(heading, justify=side)  # type: ignore[arg-type]
-    order = [*STAGES[: STAGES.index("promote")], "approve", *STAGES[STAGES.index("promote") :]]
-    for name in order:
-        task = tasks.get(name, TaskState(name=name, state="waiting", seconds=None, tries=0))
-        spent = f"{task.seconds:.1f}" if task.seconds is not None else ""
+    for name in ORDER:
+        task = journey.tasks.get(name, TaskState(name=name, state="waiting", seconds=None, tries=0))
+        seconds = f"{task.seconds:.1f}" if task.seconds is not None else ""
         state = Text(task.state, style=COLOURS.get(task.state, "dim"))
-        table.add_row(name, state, spent, str(task.tries) if task.tries > 1 else "")
-    return Group(table, Text(f"{seconds:.0f} s", style="dim"))
+        table.add_row(name, state, seconds, str(task.tries) if task.tries > 1 else "")
+    return table
 
 
-def _raise_if_failed(
-    out: Console, orchestrator: Orchestrator, dag_id: str, run_id: str, tasks: dict[str, TaskState]
-) -> None:
-    failed = [task for task in tasks.values() if task.state == "failed"]
-    if not failed:
-        return
-    first = min(failed, key=lambda task: (*STAGES, "approve").index(task.name))
-    lines = orchestrator.log(dag_id, run_id, first.name, first.tries)
-    out.print(f"\nthe log of [bold]{first.name}[/] ends with")
-    for line in lines[-LOG_LINES:]:
-        out.print(f"  {line}", markup=False)
-    kind = REFUSALS.get(first.name, StageFailed)
-    raise kind(f"{first.name} to succeed", first.state, "Read the lines above, mend the cause and run again.")
+def _raise_if_failed(out: Console, orchestrator: Orchestrator, journeys: Sequence[Journey]) -> None:
+    """Show where each failed run ended, and raise for the first."""
+    failed = [(journey, task) for journey in journeys if (task := journey.failed()) is not None]
+    for journey, task in failed:
+        lines = orchestrator.log(journey.dag_id, journey.run_id, task.name, task.tries)
+        out.print(f"\nthe log of [bold]{task.name}[/] of {journey.dag_id} ends with")
+        for line in lines[-LOG_LINES:]:
+            out.print(f"  {line}", markup=False)
+    if failed:
+        journey, task = failed[0]
+        kind = REFUSALS.get(task.name, StageFailed)
+        raise kind(
+            f"{task.name} of {journey.use_case} to succeed",
+            task.state,
+            "Read the lines above, mend the cause and run again.",
+        )
