@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ml.config import Settings
+from ml.contract import Table
 from ml.parameter import Section, UseCaseParams
 from ml.pipeline.context import StageContext
 from ml.shop import AGE_GROUPS, CUSTOMERS, PRODUCTS, PURCHASES
@@ -49,15 +50,21 @@ def _purchases(rng: np.random.Generator, ids: list[str], products: pd.DataFrame)
     ).reset_index(drop=True)
 
 
-def land(folder: Path, tables: dict[str, pd.DataFrame]) -> None:
-    """Write the tables as the shop would: purchases a CSV a day, the others one file each."""
-    purchases = tables["purchases"]
-    for day, rows in purchases.groupby(purchases.purchased_at.dt.strftime("%Y-%m-%d"), dropna=True):
-        file = folder / "purchases" / str(day) / "till.csv"
+def land(folder: Path, tables: dict[str, pd.DataFrame], declared: tuple[Table, ...] = TABLES) -> None:
+    """Write the tables as the shop would: those with a time a CSV a day, the others one file each."""
+    times = {table.name: table.time_column for table in declared}
+    for name, frame in sorted(tables.items()):
+        if times[name] is None:
+            frame.to_parquet(folder / f"{name}.parquet", index=False)
+        else:
+            _land_days(folder / name, frame, times[name])
+
+
+def _land_days(folder: Path, frame: pd.DataFrame, time_column: str) -> None:
+    for day, rows in frame.groupby(frame[time_column].dt.strftime("%Y-%m-%d"), dropna=True):
+        file = folder / str(day) / "till.csv"
         file.parent.mkdir(parents=True, exist_ok=True)
         rows.to_csv(file, index=False)
-    for name in sorted(set(tables) - {"purchases"}):
-        tables[name].to_parquet(folder / f"{name}.parquet", index=False)
 
 
 def frozen_context(

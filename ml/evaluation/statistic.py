@@ -24,6 +24,17 @@ def ratio(top: str, bottom: str) -> Statistic:
     return statistic
 
 
+def root_mean(part: str) -> Statistic:
+    """Return √(mean of a part), such as the root of the mean squared error."""
+
+    def statistic(parts: Mapping[str, NDArray[np.float64]], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        import numpy as np
+
+        return np.sqrt(_divided(weights @ parts[part], weights.sum(axis=1)))
+
+    return statistic
+
+
 def average_precision(score: str, label: str) -> Statistic:
     """Return Σ (Rₙ − Rₙ₋₁) Pₙ over the distinct scores, highest first, with precision P and recall R.
 
