@@ -52,6 +52,7 @@ def _purchases(rng: np.random.Generator, ids: list[str], products: pd.DataFrame)
 
 def land(folder: Path, tables: dict[str, pd.DataFrame], declared: tuple[Table, ...] = TABLES) -> None:
     """Write the tables as the shop would: those with a time a CSV a day, the others one file each."""
+    folder.mkdir(parents=True, exist_ok=True)
     times = {table.name: table.time_column for table in declared}
     for name, frame in sorted(tables.items()):
         if times[name] is None:

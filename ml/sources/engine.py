@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -52,5 +53,6 @@ def _spark() -> Any:
         from pyspark.sql import SparkSession
     except ImportError as error:
         raise ConfigInvalid("pyspark", "none", "Install Tradewind's extra `spark`.") from error
+    logging.getLogger("py4j").setLevel(logging.WARNING)  # it tells of every connection, even after streams are closed
     builder = SparkSession.builder.config("spark.ui.enabled", "false").config("spark.sql.session.timeZone", "UTC")
     return ibis.pyspark.connect(builder.getOrCreate())
