@@ -21,6 +21,7 @@ INCOME_GROUPS = (
 )
 HOUSEHOLD_SIZES = ("1", "2", "3", "4", "5+")
 KIDS_COUNTS = ("0", "1", "2", "3+")
+CHANNELS = ("till", "self_checkout", "online")
 
 PRODUCTS = Table(
     name="products",
@@ -64,5 +65,51 @@ PURCHASES = Table(
         Column(name="amount", type="float64", description="paid for the line [currency of the shop]"),
         Column(name="discount", type="float64", nullable=True, description="given on the line [currency of the shop]"),
         Column(name="purchased_at", type="timestamp", description="local time of the shop"),
+    ),
+)
+
+PAYMENTS = Table(
+    name="payments",
+    key=("payment_id",),
+    time_column="paid_at",
+    columns=(
+        Column(name="payment_id", type="string", treatment="pseudonym"),
+        Column(name="customer_id", type="string", treatment="pseudonym", description="whose card or account paid"),
+        Column(name="basket_id", type="string", nullable=True, treatment="pseudonym", description="what was paid for"),
+        Column(name="terminal_id", type="string", description="store and till, or the web shop's entrance"),
+        Column(name="store_id", type="string", nullable=True),
+        Column(
+            name="product_id",
+            type="string",
+            nullable=True,
+            description="the article, where the order is for a single one; no article list need know it",
+        ),
+        Column(name="amount", type="float64", description="paid, after coupons [currency of the shop]"),
+        Column(name="coupon_amount", type="float64", description="value of the coupons [currency of the shop]"),
+        Column(name="n_items", type="int64", description="[pieces]"),
+        Column(name="channel", type="string", description="till, self_checkout or online"),
+        Column(name="paid_at", type="timestamp", description="local time of the shop"),
+    ),
+)
+
+CHARGEBACKS = Table(
+    name="chargebacks",
+    key=("payment_id",),
+    time_column="reported_at",
+    references={"payment_id": ("payments", "payment_id")},
+    columns=(
+        Column(name="payment_id", type="string", treatment="pseudonym"),
+        Column(
+            name="payment_at",
+            type="timestamp",
+            nullable=True,
+            description="time of the payment as the notice tells it [local time of the shop]",
+        ),
+        Column(name="reported_at", type="timestamp", description="when the shop learnt of it [local time of the shop]"),
+        Column(
+            name="reason",
+            type="string",
+            description="code of the notice; of the default source the simulated scenario. Never a feature",
+        ),
     ),
 )

