@@ -107,9 +107,10 @@ def _basket_ids(key: tuple[str | int, ...], n: int) -> pd.Series[str]:
 def _stolen_card(rng: np.random.Generator, day: pd.Timestamp, past: Rows) -> Rows:
     """A burst in the quiet hours: one small payment to try the card, then large ones, where its owner never pays."""
     victim = _someone(rng, past)
-    strange = past[~past.store_id.isin(_stores_of(past, victim))]
-    trial = _some(rng, strange[(strange.amount < 4) & (strange.n_items == 1)], 1)
-    loot = _some(rng, _large(strange), int(rng.integers(2, 7)))
+    strange = ~_in_stores_of(victim, past)
+    large = past.amount >= past.amount.quantile(0.85)
+    trial = _some(rng, past, 1, strange & (past.amount < 4) & (past.n_items == 1))
+    loot = _some(rng, past, int(rng.integers(2, 7)), strange & large)
     loot["amount"] *= rng.uniform(1, 1.5, len(loot))
     burst = pd.concat([trial, loot], ignore_index=True)
     minutes = 60 * rng.uniform(5, 10) + rng.exponential(20, len(burst)).cumsum()  # fewest payments are at 5 to 10
@@ -118,28 +119,29 @@ def _stolen_card(rng: np.random.Generator, day: pd.Timestamp, past: Rows) -> Row
 
 def _compromised_terminal(rng: np.random.Generator, day: pd.Timestamp, past: Rows) -> Rows:
     """Cards that were copied at a till pay there again for two to four weeks; amounts and hours are ordinary ones."""
-    staffed = past[past.channel == "till"]
-    served = staffed.groupby("terminal_id").payment_id.transform("size")
-    till = _some(rng, staffed[served >= HISTORY_DAYS], 1).iloc[0]  # one customer a day at least
-    copied = staffed[staffed.terminal_id == till.terminal_id]
+    served = past.terminal_id.map(past.terminal_id.value_counts())
+    busy = (past.channel == "till") & (served >= HISTORY_DAYS)  # one payment a day at least
+    till = _some(rng, past, 1, busy).iloc[0]
+    copied = past.terminal_id == till.terminal_id
     n_days = int(rng.integers(14, 29))
     odds = TERMINAL_FRAUD_SHARE / (1 - TERMINAL_FRAUD_SHARE)
-    n = max(1, rng.poisson(len(copied) / HISTORY_DAYS * n_days * odds))
-    return _some(rng, past, n).assign(
-        customer_id=_some(rng, copied, n).customer_id,
+    clones = _some(rng, past, max(1, rng.poisson(copied.sum() / HISTORY_DAYS * n_days * odds)))
+    return clones.assign(
+        customer_id=_some(rng, past, len(clones), copied).customer_id,
         terminal_id=till.terminal_id,
         store_id=till.store_id,
         channel=till.channel,
-        paid_at=lambda rows: _on_days(rng, day, n_days, rows),
+        paid_at=_on_days(rng, day, n_days, clones),
     )
 
 
 def _account_takeover(rng: np.random.Generator, day: pd.Timestamp, past: Rows) -> Rows:
     """From one day on an account orders online, for another store, and more than its owner did."""
     victim = _someone(rng, past)
-    usual = past[past.customer_id == victim].amount.mean()
-    store = _some(rng, past[~past.store_id.isin(_stores_of(past, victim))], 1).store_id.iloc[0]
-    orders = _some(rng, past[past.amount >= min(1.5 * usual, past.amount.quantile(0.95))], int(rng.integers(5, 12)))
+    usual = past.amount[past.customer_id == victim].mean()
+    more = past.amount >= min(1.5 * usual, past.amount.quantile(0.95))
+    store = str(_some(rng, past, 1, ~_in_stores_of(victim, past)).store_id.iloc[0])
+    orders = _some(rng, past, int(rng.integers(5, 12)), more)
     paid_at = _on_days(rng, day, int(rng.integers(7, 22)), orders)
     return orders.assign(customer_id=victim, **_online(store), paid_at=paid_at)
 
@@ -147,8 +149,9 @@ def _account_takeover(rng: np.random.Generator, day: pd.Timestamp, past: Rows) -
 def _coupon_abuse(rng: np.random.Generator, day: pd.Timestamp, past: Rows) -> Rows:
     """An account pays most of its baskets by coupon, again and again, in its own stores."""
     abuser = _someone(rng, past)
-    own = past[past.store_id.isin(_stores_of(past, abuser)) & (past.amount >= 10)]
-    baskets = _some(rng, own if len(own) else past[past.amount >= 10], int(rng.integers(5, 11)))
+    worthwhile = past.amount >= 10
+    own = worthwhile & _in_stores_of(abuser, past)
+    baskets = _some(rng, past, int(rng.integers(5, 11)), own if own.any() else worthwhile)
     price = baskets.amount + baskets.coupon_amount
     coupon = (price * rng.uniform(0.5, 0.9, len(baskets))).round(2)
     paid_at = _on_days(rng, day, int(rng.integers(10, 31)), baskets)
@@ -157,17 +160,17 @@ def _coupon_abuse(rng: np.random.Generator, day: pd.Timestamp, past: Rows) -> Ro
 
 def _order_farming(rng: np.random.Generator, day: pd.Timestamp, past: Rows) -> Rows:
     """A ring of accounts, half of them new, orders one cheap article many times within two days, for its rank."""
-    cheap = past[past.product_id.notna() & (past.n_items == 1) & (past.amount <= 10)]
-    article = _some(rng, cheap.drop_duplicates("product_id"), 1).iloc[0]
+    cheap = past.product_id.notna() & (past.n_items == 1) & (past.amount <= 10)
+    article = _some(rng, past, 1, cheap & ~past.product_id.where(cheap).duplicated()).iloc[0]
     n_accounts = int(rng.integers(8, 16))
     new = rng.integers(FIRST_NEW_ACCOUNT, LAST_NEW_ACCOUNT + 1, n_accounts // 2).astype(str)
     known = _some(rng, past, n_accounts - len(new)).customer_id
     accounts = np.repeat([*new, *known], rng.integers(1, 4, n_accounts))
-    stores = _some(rng, past, len(accounts)).store_id
     pieces = rng.integers(1, 3, len(accounts))
-    return _some(rng, cheap, len(accounts)).assign(
+    orders = _some(rng, past, len(accounts))
+    return orders.assign(
         customer_id=pd.Series(accounts, dtype="str"),
-        **_online(stores),
+        **_online(orders.store_id),
         product_id=article.product_id,
         n_items=pieces,
         amount=article.amount * pieces,
@@ -185,9 +188,10 @@ SCENARIOS = (
 )
 
 
-def _some(rng: np.random.Generator, rows: Rows, n: int) -> Rows:
+def _some(rng: np.random.Generator, rows: Rows, n: int, among: pd.Series[bool] | None = None) -> Rows:
     """Return n rows drawn with replacement: what is simulated is made of what was recorded."""
-    return rows.iloc[rng.integers(len(rows), size=n)].reset_index(drop=True)
+    positions = np.arange(len(rows)) if among is None else np.flatnonzero(among)
+    return rows.iloc[rng.choice(positions, size=n)].reset_index(drop=True)
 
 
 def _someone(rng: np.random.Generator, past: Rows) -> str:
@@ -195,12 +199,9 @@ def _someone(rng: np.random.Generator, past: Rows) -> str:
     return str(_some(rng, past, 1).customer_id.iloc[0])
 
 
-def _stores_of(past: Rows, customer: str) -> pd.Series[str]:
-    return past.store_id[past.customer_id == customer]
-
-
-def _large(rows: Rows) -> Rows:
-    return rows[rows.amount >= rows.amount.quantile(0.85)]
+def _in_stores_of(customer: str, past: Rows) -> pd.Series[bool]:
+    """Tell which payments were made in stores where the customer paid."""
+    return past.store_id.isin(past.store_id[past.customer_id == customer])
 
 
 def _on_days(rng: np.random.Generator, day: pd.Timestamp, n_days: int, rows: Rows) -> pd.Series[pd.Timestamp]:
