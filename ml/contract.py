@@ -187,6 +187,9 @@ class Judgement:
 
 # --- Service ----------------------------------------------------------------------------------
 
+Observe: TypeAlias = Callable[[JsonObject | None, JsonObject], JsonObject]
+"""(stored history or none, an event such as a purchase) -> new history."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Reason:
@@ -219,17 +222,21 @@ class Service:
     identity: str | None
     """Field of the request that names a customer; the server replaces it by its pseudonym at the door."""
     answer: Callable[[Predictor, JsonObject, BaseModel, JsonObject | None], BaseModel]
-    """(predictor, state, request, the customer's stored history or none) -> response."""
+    """(predictor, state, request, stored history or none) -> response. The history is the customer's, and under the name of
+    each `related` field that of what the request names there."""
     explain: Callable[[Predictor, JsonObject, BaseModel, JsonObject | None], list[Explanation]]
     """The same arguments -> one explanation for each item of the answer."""
-    observe: Callable[[JsonObject | None, JsonObject], JsonObject]
-    """(stored history or none, an event such as a purchase) -> new history."""
+    observe: Observe
+    """How an event changes the customer's history."""
     golden: Callable[[pd.DataFrame, JsonObject, int], list[JsonObject]]
     """(test examples, state, n) -> n requests that bring their own history: replayed before every promotion."""
     features: Callable[[BaseModel, BaseModel, JsonObject | None], dict[str, float | str]]
     """(request, response, history) -> the drift features of one answer, named as in `Features.profile`, plus `score`."""
     outcome: Callable[[JsonObject, list[JsonObject]], dict[str, float]]
     """(a logged answer, the customer's later events) -> quality figures once the truth is known; empty while it is not."""
+    related: Mapping[str, Observe] = field(default_factory=dict)
+    """Other fields of requests and events that name something with a history of its own (a terminal), and how an event
+    changes it. Their histories are kept under `ml.serving.subject.unit_of`."""
 
 
 @dataclass(frozen=True, kw_only=True)

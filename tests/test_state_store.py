@@ -12,13 +12,13 @@ from ml.serving.state import Event, Snapshot, StateStore
 USE_CASE = "toy"
 
 
-def observe(history, event):
+def observe(unit, history, event):
     """A history that lists what was bought; order matters, so a wrong order shows."""
     return {"bought": [*(history or {"bought": []})["bought"], event["product_id"]]}
 
 
 def event(product, time, unit="a", event_id=None):
-    return Event(unit=unit, time=time, body={"product_id": product}, id=event_id)
+    return Event(units=(unit,), time=time, body={"product_id": product}, id=event_id)
 
 
 def rows(**histories):
@@ -120,3 +120,21 @@ def test_every_event_is_either_covered_or_applied(tmp_path_factory, days, cut):
     later = sorted((day, number) for number, day in enumerate(days) if day > cut)
     assert store.history(USE_CASE, "a")["bought"] == [str(number) for _, number in later]
     store.close()
+
+
+def test_an_event_changes_the_histories_of_all_it_names_or_of_none(store):
+    both = Event(units=("a", "terminal_id=t1"), time="2026-01-02", body={"product_id": "tea"}, id="1")
+    assert store.record(USE_CASE, both, observe)
+    assert not store.record(USE_CASE, both, observe)
+    assert store.history(USE_CASE, "a") == store.history(USE_CASE, "terminal_id=t1") == {"bought": ["tea"]}
+
+    def refuse(unit, history, event):
+        if unit != "a":
+            raise ValueError("a terminal that cannot take it")
+        return observe(unit, history, event)
+
+    with pytest.raises(ValueError, match="cannot take it"):
+        store.record(
+            USE_CASE, Event(units=("a", "terminal_id=t1"), time="2026-01-03", body={"product_id": "x"}), refuse
+        )
+    assert store.history(USE_CASE, "a") == {"bought": ["tea"]}

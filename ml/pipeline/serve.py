@@ -21,6 +21,7 @@ from ml.errors import ModelNotFound, ServiceUnavailable
 from ml.files import read_json
 from ml.registry.fetch import fetch_version
 from ml.serving import snapshot
+from ml.serving.subject import is_customer
 
 WAIT_SECONDS = 90.0  # a version is loaded in seconds; the server may just be starting
 LOOK_SECONDS = 0.25
@@ -120,8 +121,7 @@ def _some_unit(use_case: UseCase, histories: Path) -> str | None:
     """Return the first customer of the histories; none where the use case knows no customers."""
     if use_case.service.identity is None:
         return None
-    first = next(snapshot.read(histories.read_bytes()), None)
-    return None if first is None else first[0]
+    return next((unit for unit, _ in snapshot.read(histories.read_bytes()) if is_customer(unit)), None)
 
 
 def _question(settings: Settings, use_case: UseCase, digest: str) -> JsonObject:

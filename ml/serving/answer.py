@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from pydantic import BaseModel
@@ -15,6 +16,7 @@ from ml.serving.door import Door
 from ml.serving.follower import Follower
 from ml.serving.request_log import EVENT_SCHEMA, REQUEST_SCHEMA, RequestLog
 from ml.serving.state import Event, StateStore
+from ml.serving.subject import Subjects
 from ml.serving.version import Served
 
 EVENT_AHEAD = timedelta(days=1)  # clocks differ, but an event of next week is a mistake
@@ -35,6 +37,7 @@ class Answerer:
         self._use_case = use_case
         self._door = door
         self._follower = follower
+        self._subjects = Subjects(use_case.service)
         self._store = store
         self._log = log
 
@@ -94,9 +97,9 @@ class Answerer:
         """
         unit, body = self._door.unit(customer), self._door.hide(event)
         moment = self._moment(body)
-        taken = Event(unit=unit, time=moment, body=body, id=event_id)
+        taken = Event(units=tuple(self._subjects.units(body, unit)), time=moment, body=body, id=event_id)
         try:
-            counted = self._store.record(self._use_case.name, taken, self._use_case.service.observe)
+            counted = self._store.record(self._use_case.name, taken, self._subjects.observe)
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError("the fields of an event, each with its type") from error
         self._write("events", {"schema": EVENT_SCHEMA, "unit": unit, "event": body})
@@ -130,7 +133,8 @@ class Answerer:
 
     def _admit(self, sent: BaseModel, unit: str | None) -> tuple[BaseModel, JsonObject | None]:
         request, known = self._door.admit(sent, unit)
-        return request, self._store.history(self._use_case.name, known) if known else None
+        units = self._subjects.units(request.model_dump(), known)
+        return request, self._subjects.history(units, partial(self._store.history, self._use_case.name))
 
     def _unit(self, request: BaseModel) -> Any:
         identity = self._use_case.service.identity

@@ -17,6 +17,7 @@ from ml.config import Settings
 from ml.contract import JsonObject, Predictor, UseCase
 from ml.errors import ConfigInvalid, ModelNotFound
 from ml.serving import snapshot
+from ml.serving.subject import is_customer
 from ml.serving.together import in_batches
 from ml.serving.version import Served, VersionCache, load
 from ml.serving.versions import RegistryVersions, Versions
@@ -105,7 +106,7 @@ def _answers(use_case: UseCase, served: Served, request: JsonObject, table: byte
         asked = service.request.model_validate({**request, identity: unit})
         return unit, service.answer(predictor, served.state, asked, json.loads(history)).model_dump(mode="json")
 
-    return in_batches(served.predictor, ask, sorted(snapshot.read(table)))
+    return in_batches(served.predictor, ask, sorted(known for known in snapshot.read(table) if is_customer(known[0])))
 
 
 def _written(answers: Iterator[tuple[str, Any]], items: str) -> tuple[int, int, bytes]:

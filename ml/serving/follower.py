@@ -18,6 +18,7 @@ from ml.registry.live import Live
 from ml.serving import snapshot
 from ml.serving.meters import Meters
 from ml.serving.state import StateStore
+from ml.serving.subject import Subjects
 from ml.serving.version import Served, VersionCache, load
 from ml.serving.versions import Versions
 from ml.store import Bucket
@@ -151,7 +152,8 @@ class Follower:
         served = self._served.get(use_case)
         if served is not None and self._use_cases[use_case].service.identity is not None:
             _ensure_same_key(self._settings, served)
-        snapshot.follow(self._state_bucket, self._store, use_case, self._use_cases[use_case].service.observe)
+        subjects = Subjects(self._use_cases[use_case].service)
+        snapshot.follow(self._state_bucket, self._store, use_case, subjects.observe)
 
     def _note(self, use_case: str, part: str, error: TradewindError) -> None:
         known = self._problems.get((use_case, part))

@@ -39,8 +39,8 @@ CREATE UNIQUE INDEX IF NOT EXISTS event_id ON event (use_case, unit, id) WHERE i
 CREATE INDEX IF NOT EXISTS event_unit ON event (use_case, unit, time, number);
 """
 
-Observe: TypeAlias = Callable[[JsonObject | None, JsonObject], JsonObject]
-"""(stored history or none, event) -> new history: `Service.observe`."""
+Observe: TypeAlias = Callable[[str, JsonObject | None, JsonObject], JsonObject]
+"""(unit, stored history or none, event) -> new history."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,8 @@ class Snapshot:
 class Event:
     """One thing a customer did."""
 
-    unit: str
+    units: tuple[str, ...]
+    """Whose histories it changes."""
     time: str
     """On the data's own clock [ISO 8601]."""
     body: JsonObject
@@ -96,7 +97,7 @@ class StateStore:
         return None if row is None else Snapshot(mark=row[0], as_of=row[1], units=row[2])
 
     def record(self, use_case: str, event: Event, observe: Observe) -> bool:
-        """Apply an event to its customer's history and keep it for the next snapshot.
+        """Apply an event to the histories of its units and keep it for the next snapshot: to all of them or to none.
 
         Returns:
             Whether it counted: not if its id was seen before, or if the snapshot in use already covers its time.
@@ -105,11 +106,11 @@ class StateStore:
             covered = connection.execute("SELECT as_of FROM snapshot WHERE use_case = ?", (use_case,)).fetchone()
             if covered is not None and event.time <= covered[0]:
                 return False
-            if not _keep(connection, use_case, event):
-                return False
-            history = observe(_known(connection, use_case, event.unit), event.body)
-            _set_current(connection, use_case, event.unit, history)
-            return True
+            kept = [unit for unit in event.units if _keep(connection, use_case, unit, event)]
+            for unit in kept:
+                history = observe(unit, _known(connection, use_case, unit), event.body)
+                _set_current(connection, use_case, unit, history)
+            return bool(kept)
 
     def adopt(
         self, use_case: str, snapshot: Snapshot, histories: Iterable[tuple[str, str]], observe: Observe
@@ -169,9 +170,9 @@ def _known(connection: sqlite3.Connection, use_case: str, unit: str) -> JsonObje
     return history
 
 
-def _keep(connection: sqlite3.Connection, use_case: str, event: Event) -> bool:
+def _keep(connection: sqlite3.Connection, use_case: str, unit: str, event: Event) -> bool:
     command = "INSERT OR IGNORE INTO event (use_case, unit, time, id, event) VALUES (?, ?, ?, ?, ?)"
-    row = (use_case, event.unit, event.time, event.id, json.dumps(event.body))
+    row = (use_case, unit, event.time, event.id, json.dumps(event.body))
     return connection.execute(command, row).rowcount == 1
 
 
@@ -209,7 +210,7 @@ def _reapply(connection: sqlite3.Connection, use_case: str, observe: Observe) ->
     """Apply the events the snapshot does not cover, each customer's in order of time, then of arrival."""
     query = "SELECT unit, event FROM event WHERE use_case = ? ORDER BY unit, time, number"
     for unit, body in connection.execute(query, (use_case,)).fetchall():
-        history = observe(_known(connection, use_case, unit), json.loads(body))
+        history = observe(unit, _known(connection, use_case, unit), json.loads(body))
         _set_current(connection, use_case, unit, history)
 
 

@@ -1,0 +1,51 @@
+"""Whose histories count for a request or an event: the customer's, and those of what else it names, such as a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ml.contract import JsonObject, Service
+
+MARK = "="  # between field and value; no pseudonym has one
+
+
+def unit_of(field: str, value: object) -> str:
+    """Return the unit under which the history of something that is no customer is kept."""
+    return f"{field}{MARK}{value}"
+
+
+def is_customer(unit: str) -> bool:
+    """Tell whether a unit is a customer's pseudonym."""
+    return MARK not in unit
+
+
+@dataclass(frozen=True)
+class Subjects:
+    """The subjects of one use case."""
+
+    service: Service
+
+    def units(self, fields: Mapping[str, Any], customer: str | None) -> list[str]:
+        """Return the units that a request or an event names, the customer first.
+
+        Args:
+            fields: Of the request or the event.
+            customer: The customer's pseudonym, if one is named.
+        """
+        others = [unit_of(name, fields[name]) for name in self.service.related if fields.get(name) is not None]
+        return [*([customer] if customer else []), *others]
+
+    def history(self, units: list[str], look: Callable[[str], JsonObject | None]) -> JsonObject | None:
+        """Return what is known of all of them: the customer's own history, and under each other field what it has."""
+        known = {unit: found for unit in units if (found := look(unit)) is not None}
+        merged: JsonObject = {}
+        for unit, found in known.items():
+            merged |= found if is_customer(unit) else {unit.partition(MARK)[0]: found}
+        return merged if known else None
+
+    def observe(self, unit: str, history: JsonObject | None, event: JsonObject) -> JsonObject:
+        """Return a unit's history after an event."""
+        observe = self.service.observe if is_customer(unit) else self.service.related[unit.partition(MARK)[0]]
+        return observe(history, event)
