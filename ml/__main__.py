@@ -187,6 +187,25 @@ def batch(
 
 
 @app.command()
+def tune(
+    use_case: UseCaseName,
+    trials: Annotated[int, typer.Option(min=1, max=10_000, help="Most trainings of this call.")] = 20,
+    minutes: Annotated[float, typer.Option(min=0.1, max=10_000, help="Most time of this call [min].")] = 30,
+    home: Home = DEFAULT_HOME,
+) -> None:
+    """Search better training parameters on validation rows; goes on from earlier calls and changes nothing."""
+    from ml.pipeline.tune import Budget, bring, search
+    from ml.stack.summary import show_tried
+    from ml.use_cases import load
+
+    record, out = load(use_case), Console()
+    folder = bring(_acting(home, "train"), record, home)
+    budget = Budget(trials=trials, minutes=minutes)
+    tried = search(record, folder, budget, lambda one: out.print(f"  trial {one.number}: {one.value}", highlight=False))
+    show_tried(out, record, tried)
+
+
+@app.command()
 def bench(
     use_case: UseCaseName,
     data: Annotated[Path | None, typer.Option(help="A file of the same shape; default: the public set.")] = None,
@@ -220,6 +239,19 @@ def stage(name: str, use_case: UseCaseName) -> None:
     from ml.pipeline.task import run_file_stage
 
     run_file_stage(name, use_case)
+
+
+@app.command()
+def trial(
+    use_case: UseCaseName,
+    folder: Annotated[Path, typer.Option(help="Holds train, valid and state of a run's features.")],
+    train: Annotated[str, typer.Option(help="Section `train` of the parameters [JSON].")],
+) -> None:
+    """Train once and tell the primary metric on validation rows (`tune` calls this)."""
+    from ml.pipeline.tune import RESULT, try_once
+    from ml.use_cases import load
+
+    typer.echo(f"{RESULT}{try_once(load(use_case), folder, json.loads(train))}")
 
 
 @app.command()

@@ -5,11 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from ml.errors import ConfigInvalid
 
 P = TypeVar("P", bound="UseCaseParams")
+
+
+def searched(low: float, high: float, *, log: bool = False) -> dict[str, JsonValue]:
+    """Return the `json_schema_extra` of a field that `tradewind tune` may vary.
+
+    Args:
+        low: Least value tried.
+        high: Largest value tried.
+        log: Whether equal ratios are as likely as equal steps.
+    """
+    return {"search": {"low": low, "high": high, "log": log}}
 
 
 class Section(BaseModel):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,12 @@ from rich.console import Console
 from rich.table import Table
 
 from ml.config import Settings
-from ml.contract import JsonObject
+from ml.contract import JsonObject, UseCase
 from ml.errors import ModelNotFound, ServiceUnavailable
 from ml.files import read_json
 from ml.packaging import artifact
 from ml.pipeline import storage_id
+from ml.pipeline.tune import Tried
 from ml.registry.entry import Entry
 from ml.registry.fetch import fetch_document, fetch_record, fetch_version
 from ml.registry.ledger import live
@@ -25,6 +26,7 @@ from ml.stack.up import Stack
 from ml.use_cases import NAMES
 
 CHANNEL = "production"
+TRIED_SHOWN = 5  # trials of a search
 REQUEST_WIDTH = 160  # characters of a request that are shown
 SHORT = 19  # characters of a digest that tell versions apart for a reader
 
@@ -76,6 +78,26 @@ def show_history(out: Console, entries: Iterable[Entry]) -> None:
         facts = (str(entry.seq), entry.when[:19], entry.channel, entry.action)
         table.add_row(*facts, before, entry.to_digest[:SHORT], entry.who, entry.why)
     out.print(table)
+
+
+def show_tried(out: Console, use_case: UseCase, tried: Sequence[Tried]) -> None:
+    """Show the best trials of a search, and the best as a section of `params.yaml`."""
+    failed = sum(one.value is None for one in tried)
+    title = f"{len(tried)} trials, {failed} failed; {use_case.judgement.primary} on validation rows"
+    table = Table(box=None, pad_edge=False, title=title, title_justify="left")
+    names = sorted({name for one in tried for name in one.params})
+    for name in ("trial", use_case.judgement.primary, *names):
+        table.add_column(name, justify="right")
+    known = [one for one in tried if one.value is not None]
+    for one in known[:TRIED_SHOWN]:
+        table.add_row(str(one.number), f"{one.value:.5f}", *(f"{one.params[name]:.4g}" for name in names))
+    out.print(table)
+    if known:
+        chosen = {
+            name: float(f"{value:.4g}") if isinstance(value, float) else value
+            for name, value in known[0].params.items()
+        }
+        out.print(f"\n{use_case.name}:\n  train: {json.dumps(chosen)}", highlight=False, markup=False)
 
 
 def ask(stack: Stack, path: str, body: JsonObject) -> JsonObject:

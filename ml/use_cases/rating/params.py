@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from ml.parameter import Section, UseCaseParams
+from ml.parameter import Section, UseCaseParams, searched
 
 
 class RatingFeatures(Section):
@@ -27,11 +27,11 @@ class RatingTrain(Section):
     """Most passes over the training examples."""
     patience: int = Field(10, ge=1, le=100)
     """Passes without a better R² on `valid` before training ends; the best pass is kept."""
-    batch_size: int = Field(32, ge=4, le=1024)
+    batch_size: int = Field(32, ge=4, le=1024, json_schema_extra=searched(8, 128, log=True))
     """Examples a step."""
-    learning_rate: float = Field(0.003, gt=0, le=0.1)
+    learning_rate: float = Field(0.003, gt=0, le=0.1, json_schema_extra=searched(0.0003, 0.03, log=True))
     """Step size of Adam."""
-    hidden: int = Field(16, ge=2, le=128)
+    hidden: int = Field(16, ge=2, le=128, json_schema_extra=searched(4, 64, log=True))
     """Units of the layer that bends the straight line."""
     confidence: float = Field(0.95, gt=0.5, lt=1)
     """Confidence level of the coefficients' intervals."""

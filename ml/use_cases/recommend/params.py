@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from ml.parameter import Section, UseCaseParams
+from ml.parameter import Section, UseCaseParams, searched
 from ml.use_cases.recommend.history import MAX_BASKETS
 
 
@@ -40,15 +40,15 @@ class RecommendTrain(Section):
     """Most passes over the training examples."""
     patience: int = Field(2, ge=1, le=50)
     """Passes without a better Recall@10 on `valid` before training ends; the best pass is kept."""
-    batch_size: int = Field(32, ge=8, le=2048)
+    batch_size: int = Field(32, ge=8, le=2048, json_schema_extra=searched(16, 128, log=True))
     """Examples a step."""
-    learning_rate: float = Field(0.003, gt=0, le=0.1)
+    learning_rate: float = Field(0.003, gt=0, le=0.1, json_schema_extra=searched(0.0005, 0.02, log=True))
     """Step size of Adam at the start; it falls along a half cosine to a tenth."""
-    embedding: int = Field(32, ge=1, le=256)
+    embedding: int = Field(32, ge=1, le=256, json_schema_extra=searched(8, 64, log=True))
     """Numbers that describe a product in the explore term."""
-    hidden: int = Field(48, ge=4, le=256)
+    hidden: int = Field(48, ge=4, le=256, json_schema_extra=searched(16, 96))
     """Units of the layers that weigh a history's product."""
-    dropout: float = Field(0.1, ge=0, lt=0.9)
+    dropout: float = Field(0.1, ge=0, lt=0.9, json_schema_extra=searched(0, 0.4))
     """Share of the explore term's numbers that is dropped while training."""
     threads: int = Field(2, ge=1, le=64)
     """Threads of one TensorFlow operation; another number can change the last bits of the weights."""
