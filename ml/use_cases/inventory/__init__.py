@@ -1,0 +1,1 @@
+"""Inventory: how much of each product to order, when, and at what cost."""
