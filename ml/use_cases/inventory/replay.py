@@ -1,0 +1,63 @@
+"""Replays held-out demand under orders that follow from forecasts, so that forecasts are compared by what they cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ml.use_cases.inventory.order import Worth, best_packs
+from ml.use_cases.inventory.protection import Dependence, ProtectedDemand, QuantileForecast, protect
+from ml.use_cases.inventory.simulate import Floats, Movement, PerLine, Supply, simulate
+
+Forecaster: TypeAlias = Callable[[int], QuantileForecast]
+"""(period) -> forecast of that period and those after it, from what was known before it; asked at each review."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Aim:
+    """What orders aim at."""
+
+    holding: PerLine
+    """A unit left at the end of the interval [money], above 0."""
+    shortage: PerLine
+    """A unit short at the end of the interval [money], above 0."""
+    dependence: Dependence = field(default_factory=Dependence)
+
+
+def replay(demand: ArrayLike, forecaster: Forecaster, supply: Supply, aim: Aim, *, start: PerLine) -> Movement:
+    """Return how stock moves when each review orders what is cheapest by its forecast.
+
+    Where supply comes in packs, the number of packs is the cheapest one; otherwise orders reach the critical quantile.
+    Where the lead time varies, the interval is as long as the longest.
+
+    Args:
+        demand: Held-out demand `(n_series, n_periods)` [units].
+        forecaster: Quantiles for lead time plus review period at least.
+        supply: Lead time, review, packs, lost sales or backorders.
+        aim: Costs that orders weigh.
+        start: Stock on hand at first, `(n_series,)`: the same for all forecasts that are compared.
+    """
+    protected = int(np.max(supply.lead_time)) + supply.review_every
+
+    def policy(period: int, position: Floats) -> Floats:
+        ahead = protect(forecaster(period), protected, aim.dependence)
+        return _units(position, ahead, supply.pack, aim)
+
+    return simulate(demand, policy, supply, start=start)
+
+
+def _units(position: Floats, ahead: ProtectedDemand, pack: PerLine | None, aim: Aim) -> Floats:
+    holding, shortage = (_each(cost, position) for cost in (aim.holding, aim.shortage))
+    if pack is None:
+        return np.asarray(ahead.quantile(shortage / (shortage + holding)) - position)
+    least = np.ones(len(position), dtype=np.int64)
+    worth = Worth(holding=holding, shortage=shortage, pack=_each(pack, position), least_packs=least)
+    return np.asarray(best_packs(position, ahead, worth) * worth.pack)
+
+
+def _each(figure: PerLine, lines: Floats) -> NDArray[np.float64]:
+    return np.broadcast_to(np.asarray(figure, dtype=np.float64), lines.shape)
