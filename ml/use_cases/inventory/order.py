@@ -1,4 +1,4 @@
-"""How many packs to order now: the number with the least expected holding and shortage over the protection interval."""
+"""How many packs each line orders now, on its own: the cheapest number, or the fewest that keep a promised service level."""
 
 from __future__ import annotations
 
@@ -11,9 +11,13 @@ from ml.use_cases.inventory.protection import ProtectedDemand
 
 
 @dataclass(frozen=True, kw_only=True)
-class Worth:
+class Need:
     """What decides an order's size; each `(n_lines,)`."""
 
+    position: NDArray[np.float64]
+    """Stock on hand and on order, less backorders [units]."""
+    demand: ProtectedDemand
+    """Over each line's protection interval."""
     holding: NDArray[np.float64]
     """A unit left at the end of the interval [money], above 0."""
     shortage: NDArray[np.float64]
@@ -21,35 +25,43 @@ class Worth:
     pack: NDArray[np.float64]
     """Units of a pack, above 0."""
     least_packs: NDArray[np.int64]
-    """Packs of the smallest order that a supplier takes."""
+    """Packs of the smallest order that the supplier takes, at least 1."""
 
     @property
     def ratio(self) -> NDArray[np.float64]:
         """The critical ratio p / (p + h)."""
         return np.asarray(self.shortage / (self.shortage + self.holding))
 
+    def costs(self, packs: NDArray[np.int64], lines: NDArray[np.intp] | None = None) -> NDArray[np.float64]:
+        """Return h E[(y − D)⁺] + p E[(D − y)⁺] after an order; one a line, or of the lines that are named beside it."""
+        at = np.arange(len(self.position)) if lines is None else lines
+        level = self.position[at] + packs * self.pack[at]
+        left = self.demand.expected_left(level, at)
+        return np.asarray(self.holding[at] * left + self.shortage[at] * (left + self.demand.expected[at] - level))
 
-def best_packs(position: NDArray[np.float64], demand: ProtectedDemand, worth: Worth) -> NDArray[np.int64]:
+
+def best_packs(need: Need) -> NDArray[np.int64]:
     """Return the cheapest number of packs for each line, on its own; of equal ones the smaller.
 
     Expected cost is convex in the level, so the best is next to the critical quantile, below or above it. An order below
     the supplier's minimum is raised to it where that still beats ordering nothing.
-
-    Args:
-        position: Stock on hand and on order, less backorders `(n_lines,)` [units].
-        demand: Over each line's protection interval.
-        worth: Costs, packs and minimum orders.
     """
-    wanted = np.maximum(demand.quantile(worth.ratio) - position, 0.0) / worth.pack
-    fewer = np.floor(np.round(wanted, 9))
-    more = np.ceil(np.round(wanted, 9))
-    best = np.where(_costs(more, position, demand, worth) < _costs(fewer, position, demand, worth), more, fewer)
-    raised = np.maximum(best, worth.least_packs)
-    saves = _costs(raised, position, demand, worth) < _costs(np.zeros_like(best), position, demand, worth)
-    return np.where((best > 0) & saves, raised, 0).astype(np.int64)
+    wanted = _gap(need)
+    fewer, more = np.floor(wanted).astype(np.int64), np.ceil(wanted).astype(np.int64)
+    best = np.where(need.costs(more) < need.costs(fewer), more, fewer)
+    raised = np.maximum(best, need.least_packs)
+    pays = (best > 0) & (need.costs(raised) < need.costs(np.zeros_like(best)))
+    return np.where(pays, raised, 0)
 
 
-def _costs(
-    packs: NDArray[np.float64], position: NDArray[np.float64], demand: ProtectedDemand, worth: Worth
-) -> NDArray[np.float64]:
-    return demand.expected_costs(position + packs * worth.pack, worth.holding, worth.shortage)
+def promised_packs(need: Need) -> NDArray[np.int64]:
+    """Return the fewest packs that lift each line to its critical quantile, and no fewer than the supplier takes."""
+    wanted = _gap(need)
+    return np.where(wanted > 0, np.maximum(np.ceil(wanted), need.least_packs), 0).astype(np.int64)
+
+
+def _gap(need: Need) -> NDArray[np.float64]:
+    """Return the packs, in fractions, that are lacking to the critical quantile."""
+    lacking = np.maximum(need.demand.quantile(need.ratio) - need.position, 0.0)
+    # Rounded, because a gap of 0.3 is 3 packs of 0.1, though 0.3 / 0.1 is a little less or more.
+    return np.asarray(np.round(lacking / need.pack, 9))

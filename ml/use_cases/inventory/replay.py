@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ml.use_cases.inventory.order import Worth, best_packs
+from ml.use_cases.inventory.order import Need, best_packs
 from ml.use_cases.inventory.protection import Dependence, ProtectedDemand, QuantileForecast, protect
 from ml.use_cases.inventory.simulate import Floats, Movement, PerLine, Supply, simulate
 
@@ -54,9 +54,15 @@ def _units(position: Floats, ahead: ProtectedDemand, pack: PerLine | None, aim: 
     holding, shortage = (_each(cost, position) for cost in (aim.holding, aim.shortage))
     if pack is None:
         return np.asarray(ahead.quantile(shortage / (shortage + holding)) - position)
-    least = np.ones(len(position), dtype=np.int64)
-    worth = Worth(holding=holding, shortage=shortage, pack=_each(pack, position), least_packs=least)
-    return np.asarray(best_packs(position, ahead, worth) * worth.pack)
+    need = Need(
+        position=position,
+        demand=ahead,
+        holding=holding,
+        shortage=shortage,
+        pack=_each(pack, position),
+        least_packs=np.ones(len(position), dtype=np.int64),
+    )
+    return np.asarray(best_packs(need) * need.pack)
 
 
 def _each(figure: PerLine, lines: Floats) -> NDArray[np.float64]:
