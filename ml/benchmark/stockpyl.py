@@ -52,7 +52,8 @@ def load_problems(file: Path) -> list[Problem]:
 def largest_error(problem: Problem) -> float:
     """Solve a problem and return the largest error of its figures, relative where the answer is above 1."""
     solved = {LETTERS[name]: value for name, value in dataclasses.asdict(SOLVERS[problem.model](problem.given)).items()}
-    return max(abs(ours - theirs) / max(1.0, abs(theirs)) for ours, theirs in _pairs(solved, problem.answer))
+    errors = (abs(ours - theirs) / max(1.0, abs(theirs)) for ours, theirs in _pairs(solved, problem.answer))
+    return float(max(errors))
 
 
 def _pairs(solved: Mapping[str, Any], answer: Mapping[str, Any]) -> Iterator[tuple[float, float]]:

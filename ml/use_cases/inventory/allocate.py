@@ -92,16 +92,16 @@ def _take(steps: Steps, limits: Limits) -> NDArray[np.intp]:
 
     Each round takes all steps up to the first that does not fit, and drops the lines that can take no more.
     """
-    demand = np.column_stack([steps.spend, steps.room])
+    use = np.column_stack([steps.spend, steps.room])
     left = np.array([limits.budget, limits.capacity])
     slack = np.where(np.isfinite(left), left, 0.0) * ROUNDING
     open_steps, taken = np.arange(len(steps.line)), [np.zeros(0, dtype=np.intp)]
     while open_steps.size:
-        fits = (np.cumsum(demand[open_steps], axis=0) <= left + slack).all(axis=1)
+        fits = (np.cumsum(use[open_steps], axis=0) <= left + slack).all(axis=1)
         first = int(np.append(fits, False).argmin())
         taken.append(open_steps[:first])
-        left = left - demand[open_steps[:first]].sum(axis=0)
+        left = left - use[open_steps[:first]].sum(axis=0)
         open_steps = open_steps[first:]
-        too_large = (demand[open_steps] > left + slack).any(axis=1)
+        too_large = (use[open_steps] > left + slack).any(axis=1)
         open_steps = open_steps[~np.isin(steps.line[open_steps], steps.line[open_steps[too_large]])]
     return np.concatenate(taken)

@@ -27,7 +27,7 @@ class _CycleCosts:
     """Long-run cost c(s, S) of any band: a cycle starts at S and ends when demand has reached S − s.
 
     m(j) is the expected number of periods that start j units below S: m(j) = [j = 0] + Σ_l P(D = l) m(j − l).
-    c(s, S) = (K + Σ_{j<S−s} m(j) g(S − j)) / Σ_{j<S−s} m(j) (Zheng and Federgruen 1991, eq. 4).
+    c(s, S) = (K + Σ_{j<S−s} m(j) g(S − j)) / Σ_{j<S−s} m(j) (Zheng and Federgruen 1991).
     """
 
     def __init__(
@@ -51,17 +51,16 @@ class _CycleCosts:
 
         if len(self._visits) < depth:
             size = 2 * depth
-            chances = self._demand.pmf(np.arange(size))
-            impulse = np.eye(1, size)[0]
+            start = signal.unit_impulse(size)
             # Generating functions: M(x) = 1 / (1 − P(x)), which a recursive filter divides out.
-            self._visits = signal.lfilter([1.0], np.eye(1, size)[0] - chances, impulse)
+            self._visits = signal.lfilter([1.0], start - self._demand.pmf(np.arange(size)), start)
         return self._visits[:depth]
 
 
 def band_of_counts(
     demand: CountDistribution, price: Price, *, order_cost: float, protected: CountDistribution | None = None
 ) -> Band:
-    """Return the best (s, S) in whole units (Zheng and Federgruen 1991, doi:10.1287/opre.39.4.654, algorithm of §4).
+    """Return the best (s, S) in whole units (Zheng and Federgruen 1991, doi:10.1287/opre.39.4.654).
 
     Args:
         demand: Of one period, independent between periods; P(D = 0) below 1.

@@ -82,7 +82,7 @@ def newsvendor(demand: Distribution, price: Price) -> Level:
 
 
 def newsvendor_normal(mean: float, sd: float, price: Price) -> Level:
-    """Return S = μ + zσ and cost (h + p) φ(z) σ with z = Φ⁻¹(p / (p + h)) (§4.3.2)."""
+    """Return S = μ + zσ and cost (h + p) φ(z) σ with z = Φ⁻¹(p / (p + h))."""
     from scipy import stats
 
     z = float(stats.norm.ppf(price.ratio))
@@ -90,13 +90,13 @@ def newsvendor_normal(mean: float, sd: float, price: Price) -> Level:
 
 
 def newsvendor_count(demand: CountDistribution, price: Price) -> Level:
-    """Return the best level for demand in whole units: the smallest S with F(S) ≥ p / (p + h) (§4.3.2.4)."""
+    """Return the best level for demand in whole units: the smallest S with F(S) ≥ p / (p + h)."""
     level = int(demand.ppf(price.ratio))
     return Level(units=level, cost=float(expected_costs(demand, [level], price)[0]))
 
 
 def newsvendor_empirical(values: ArrayLike, price: Price) -> Level:
-    """Return the best level for observed or simulated demand, each value as likely as the others (§4.3.2.5).
+    """Return the best level for observed or simulated demand, each value as likely as the others.
 
     Args:
         values: `(n,)` demands [units], any order.
@@ -113,7 +113,7 @@ def newsvendor_empirical(values: ArrayLike, price: Price) -> Level:
 
 
 def base_stock_normal(mean: float, sd: float, price: Price, *, lead_time: float, review_every: float = 1.0) -> Level:
-    """Return the base-stock level of normal demand, independent between periods (§4.3.4).
+    """Return the base-stock level of normal demand, independent between periods.
 
     An order placed now is the last to arrive before lead time plus review period are over: the level has to last for
     both. The cost is that of the last period of them.

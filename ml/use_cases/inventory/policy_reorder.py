@@ -78,7 +78,7 @@ def lots_of_counts(
 
 
 def lots_of_normal(demand: NormalDemand, price: Price, *, order_cost: float) -> ReorderPoint:
-    """Return the best (r, Q) for normal demand: g(r) = g(r + Q) = C(r, Q) (Zheng 1992, lemma 3).
+    """Return the best (r, Q) for normal demand: g(r) = g(r + Q) = C(r, Q) (Zheng 1992).
 
     Solved for the cost c at which the area between c and g is the ordering cost Kλ, in units of the standard deviation.
     g is convex with slopes −p to h, so the area is at least that of a triangle: c is at most √(2Kλhp/(h+p)) above min g.
@@ -109,7 +109,7 @@ def lots_of_normal(demand: NormalDemand, price: Price, *, order_cost: float) -> 
 
 
 def lots_by_expected_inventory(demand: NormalDemand, price: Price, *, order_cost: float) -> ReorderPoint:
-    """Return (r, Q) of the expected-inventory-level approximation (Hadley and Whitin 1963; Snyder and Shen 2019, §5.2).
+    """Return (r, Q) of the expected-inventory-level approximation (Hadley and Whitin 1963; Snyder and Shen 2019, ch. 5).
 
     C(r, Q) = h (r − λL + Q/2) + Kλ/Q + pλ n(r)/Q with n(r) = E[(D − r)⁺]; its minimum has Q = √(2λ(K + p n(r))/h) and
     F(r) = 1 − Qh/(pλ). Backorders are charged by the unit, not by time, and held stock ignores them.
@@ -167,7 +167,7 @@ def _standard_cost(z: float, price: Price) -> float:
 
 
 def _standard_area(low: float, high: float, price: Price) -> float:
-    """Return ∫ g from low to high, by ∫_z^∞ n(u) du = ((z² + 1)(1 − Φ(z)) − zφ(z)) / 2 (Zipkin 2000, §C.2)."""
+    """Return ∫ g from low to high, by ∫_z^∞ n(u) du = ((z² + 1)(1 − Φ(z)) − zφ(z)) / 2 (the second-order loss; Zipkin 2000)."""
     short = _standard_second_loss(low) - _standard_second_loss(high)
     return price.holding * (high**2 - low**2) / 2 + (price.holding + price.shortage) * short
 

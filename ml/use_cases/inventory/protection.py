@@ -118,7 +118,7 @@ def quantiles_at(
     """Return quantiles at other chances `(n_series, n_chances)`.
 
     Linear between levels and, never below 0, under the lowest. Above the highest an exponential tail,
-    q(a) = q_K + β ln((1 − a_K)/(1 − a)), goes through the last two (Park et al. 2022, arXiv:2111.06581, §3.2).
+    q(a) = q_K + β ln((1 − a_K)/(1 − a)), goes through the last two (Park et al. 2022, arXiv:2111.06581).
 
     Args:
         values: `(n_series, n_quantiles)`, rising.
