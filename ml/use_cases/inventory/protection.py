@@ -108,7 +108,7 @@ def protect(forecast: QuantileForecast, periods: ArrayLike, dependence: Dependen
     for period in range(forecast.horizon):
         drawn = quantiles_at(forecast.values[:, period], forecast.levels, chances[:, period])
         means[:, period] = drawn.mean(axis=1)
-        total += np.where(period < lengths[:, None], drawn, 0.0)
+        np.add(total, drawn, out=total, where=period < lengths[:, None])
     return ProtectedDemand(paths=np.sort(total, axis=1), means=means)
 
 
@@ -127,10 +127,14 @@ def quantiles_at(
     """
     right = np.clip(np.searchsorted(levels, chances), 1, len(levels) - 1)
     share = (chances - levels[right - 1]) / (levels[right] - levels[right - 1])
-    linear = values[:, right - 1] + share * (values[:, right] - values[:, right - 1])
-    scale = (values[:, -1] - values[:, -2]) / np.log((1 - levels[-2]) / (1 - levels[-1]))
-    tail = values[:, -1:] + scale[:, None] * np.log((1 - levels[-1]) / (1 - chances))
-    return np.asarray(np.maximum(np.where(chances > levels[-1], tail, linear), 0.0))
+    beyond = np.log((1 - levels[-1]) / (1 - chances)) / np.log((1 - levels[-2]) / (1 - levels[-1]))
+    share = np.where(chances > levels[-1], 1 + beyond, share)  # both are linear in the two quantiles they lie beside
+    found = np.take(values, right, axis=1)
+    low = np.take(values, right - 1, axis=1)
+    found -= low
+    found *= share
+    found += low
+    return np.maximum(found, 0.0, out=found)
 
 
 def _chances(horizon: int, dependence: Dependence) -> NDArray[np.float64]:
