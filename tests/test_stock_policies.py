@@ -257,12 +257,15 @@ def test_bands_of_zheng_and_federgruen(mean, reorder, up_to, cost):
     assert (band.reorder, band.up_to, round(band.cost, 3)) == (reorder, up_to, cost)
 
 
-def test_a_band_with_lead_time_is_the_best_of_a_markov_chain():
+@pytest.mark.parametrize("order_cost", [0, 1, 12])
+def test_a_band_with_lead_time_is_the_best_of_a_markov_chain(order_cost):
     """Stationary distribution of the stock after ordering, by linear algebra, for every band in reach."""
     demand, protected, price = stats.poisson(2), stats.poisson(6), Price(holding=1, shortage=9)
-    found = band_of_counts(demand, price, order_cost=12, protected=protected)
+    found = band_of_counts(demand, price, order_cost=order_cost, protected=protected)
     costs = {
-        (low, high): _chain_cost(low, high, demand, expected_costs(protected, np.arange(low + 1, high + 1), price), 12)
+        (low, high): _chain_cost(
+            low, high, demand, expected_costs(protected, np.arange(low + 1, high + 1), price), order_cost
+        )
         for low in range(2, 12)
         for high in range(low + 1, 24)
     }

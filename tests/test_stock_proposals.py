@@ -119,6 +119,16 @@ def test_a_minimum_that_costs_more_than_it_saves_is_not_ordered():
     )
 
 
+def test_a_reason_counts_in_words_a_buyer_uses():
+    terms = Terms(review_every=1, holding_rate=0.001, period="week")
+    asked = lines(3, on_hand=[2, 1200, 0], lead_time=0, pack_size=1, backorders=[0, 0, 2])
+    assert propose(asked, certain(3, 3, 0.5), terms)["reason"].tolist() == [
+        "stock 2 covers less than a week; demand in the next week is 3 (90 %: 3); ordered 1 pack of 1",
+        "stock 1,200 covers all 14 weeks of the forecast; demand in the next week is 3 (90 %: 3); nothing ordered",
+        "stock 0 with 2 owed covers less than a week; demand in the next week is 0.5 (90 %: 0.5); ordered 3 packs of 1",
+    ]
+
+
 # --- Direction ---------------------------------------------------------------------------------
 
 aims = st.sampled_from([{"service_level": 0.8}, {"service_level": 0.97}, {"cost_ratio": 4.0}, {"cost_ratio": 30.0}])

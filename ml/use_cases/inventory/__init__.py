@@ -1,1 +1,1 @@
-"""Inventory: how much of each product to order, when, and at what cost."""
+"""Inventory: how much will be asked for, and how much to hold."""

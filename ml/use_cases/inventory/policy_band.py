@@ -89,8 +89,8 @@ def band_by_power(mean: float, sd: float, price: Price, *, order_cost: float, le
     """Return the revised power approximation (Ehrhardt 1979, doi:10.1287/mnsc.25.8.777; Ehrhardt and Mosier 1984).
 
     Q = 1.30 μ^0.494 (K/h)^0.506 (1 + σ_L²/μ²)^0.116, z = √(Qh/(σ_L p)), s = 0.973 μ_L + σ_L (0.183/z + 1.063 − 2.192 z),
-    S = s + Q, with μ_L and σ_L over lead time plus one period (Snyder and Shen 2019, §4.4). Left out, as there: where
-    Q ≤ 1.5 μ, Ehrhardt and Mosier also cap both levels at the base-stock level.
+    S = s + Q, with μ_L and σ_L over lead time plus one period (Snyder and Shen 2019, §4.4). Left out, as in the
+    published answers to their examples: where Q ≤ 1.5 μ, Ehrhardt and Mosier cap both levels at the base-stock level.
 
     Args:
         mean: Of demand in a period, μ, above 0.
