@@ -1,6 +1,5 @@
 """Proposals order what is needed, keep to what is shared, move the right way, and say why."""
 
-import itertools
 import math
 
 import numpy as np
@@ -11,10 +10,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from ml.errors import SourceInvalid
-from ml.use_cases.inventory.allocate import Limits, allocate, rank_steps
-from ml.use_cases.inventory.order import Need, best_packs, promised_packs
+from ml.use_cases.inventory.allocate import Limits
 from ml.use_cases.inventory.propose import COLUMNS, Terms, propose
-from ml.use_cases.inventory.protection import Dependence, ProtectedDemand, QuantileForecast, protect, quantiles_at
+from ml.use_cases.inventory.protection import Dependence, QuantileForecast
 
 LEVELS = np.array([0.1, 0.3, 0.5, 0.7, 0.9])
 TERMS = Terms(review_every=7, holding_rate=0.001)
@@ -68,39 +66,6 @@ def test_what_is_on_order_counts_and_what_is_owed_does_not():
     assert (row["position"], row["packs"]) == (31, 0)
     assert row["reason"].startswith("stock 12 with 24 on order and 5 owed covers 10 days;")
     assert row["reason"].endswith("; nothing ordered")
-
-
-def test_a_promised_service_level_is_kept_where_a_cost_ratio_may_round_down():
-    """Demand is 1..10, equally likely; with p/h = 9 the best level is 9. A level of 8 costs 2.8 + 9·0.3, one of 12 6.5."""
-    need = needs(paths=[np.arange(1.0, 11.0)], position=[0], pack=[4], ratio=9)
-    assert promised_packs(need).tolist() == [3]
-    assert best_packs(need).tolist() == [2]
-
-
-@given(
-    paths=st.lists(st.lists(st.integers(0, 20), min_size=4, max_size=4), min_size=1, max_size=3),
-    position=st.integers(-5, 20),
-    pack=st.integers(1, 7),
-    ratio=st.sampled_from([0.5, 1, 3, 9, 19]),
-    least=st.integers(1, 3),
-)
-def test_no_number_of_packs_is_cheaper(paths, position, pack, ratio, least):
-    n = len(paths)
-    need = needs(paths=paths, position=[position] * n, pack=[pack] * n, ratio=ratio, least=[least] * n)
-    every = np.array([need.costs(np.full(n, packs)) for packs in [0, *range(least, 40)]])
-    np.testing.assert_allclose(need.costs(best_packs(need)), every.min(axis=0), atol=1e-9)
-
-
-def needs(paths, position, pack, ratio, least=None) -> Need:
-    demand = np.sort(np.asarray(paths, dtype=float), axis=1)
-    return Need(
-        position=np.asarray(position, dtype=float),
-        demand=ProtectedDemand(paths=demand, means=demand.mean(axis=1, keepdims=True)),
-        holding=np.ones(len(demand)),
-        shortage=np.full(len(demand), float(ratio)),
-        pack=np.asarray(pack, dtype=float),
-        least_packs=np.asarray(least if least is not None else np.ones(len(demand)), dtype=np.int64),
-    )
 
 
 def test_a_small_need_is_raised_to_the_suppliers_minimum():
@@ -201,50 +166,6 @@ def test_a_limit_that_holds_everything_changes_nothing():
 # --- What is shared ----------------------------------------------------------------------------
 
 
-def best_of_all(need, wanted, prices, budget) -> float:
-    """The largest saving of every affordable combination."""
-    choices = [[0, *range(int(least), int(most) + 1)] for least, most in zip(need.least_packs, wanted, strict=True)]
-    before = need.costs(np.zeros_like(wanted)).sum()
-    combined = (np.array(packs) for packs in itertools.product(*choices))
-    return max(before - need.costs(packs).sum() for packs in combined if packs @ prices <= budget)
-
-
-tiny = st.lists(st.lists(st.integers(0, 9), min_size=4, max_size=4), min_size=1, max_size=3)
-
-
-@given(paths=tiny, ratio=st.sampled_from([3, 9]), packs_affordable=st.integers(0, 12))
-@settings(deadline=None)
-def test_with_packs_of_one_price_the_allocation_is_the_best_of_all(paths, ratio, packs_affordable):
-    n = len(paths)
-    need = needs(paths=paths, position=np.zeros(n), pack=np.full(n, 2), ratio=ratio)
-    wanted, prices, budget = best_packs(need), np.full(n, 10.0), 10.0 * packs_affordable
-    packs = allocate(rank_steps(need, wanted, prices, prices), Limits(budget=budget), n)
-    saved = need.costs(np.zeros(n, dtype=int)).sum() - need.costs(packs).sum()
-    assert saved == pytest.approx(best_of_all(need, wanted, prices, budget), abs=1e-9)
-
-
-@given(
-    paths=tiny,
-    prices=st.lists(st.integers(1, 9), min_size=3, max_size=3),
-    least=st.lists(st.integers(1, 3), min_size=3, max_size=3),
-    budget=st.integers(0, 60),
-)
-@settings(deadline=None)
-def test_the_allocation_is_the_best_but_for_less_than_one_step(paths, prices, least, budget):
-    n = len(paths)
-    need = needs(paths=paths, position=np.zeros(n), pack=np.full(n, 2), ratio=9, least=least[:n])
-    wanted, price = best_packs(need), np.array(prices[:n], dtype=float)
-    steps = rank_steps(need, wanted, price, price)
-    packs = allocate(steps, Limits(budget=float(budget)), n)
-    saved = need.costs(np.zeros(n, dtype=int)).sum() - need.costs(packs).sum()
-    lost = best_of_all(need, wanted, price, budget) - saved
-    refused = steps.saving[np.cumsum(steps.spend) > budget]
-    assert lost <= (refused[0] if refused.size else 0.0) + 1e-9
-    assert lost >= -1e-9
-    if budget in np.append(0, np.cumsum(steps.spend)):
-        assert lost == pytest.approx(0, abs=1e-9)
-
-
 def test_the_line_that_saves_more_for_its_money_goes_first():
     """Both lack 12 units, but a shortage costs the first 19 times the holding of a unit, the second 4 times."""
     asked = lines(2, on_hand=[18, 18], service_level=[0.95, 0.8])
@@ -312,43 +233,3 @@ def test_a_forecast_that_ends_too_early_or_of_other_lines_is_refused():
         propose(lines(lead_time=8), certain(3), TERMS)
     with pytest.raises(ValueError, match="Align them"):
         propose(lines(), certain(3, 3), TERMS)
-
-
-# --- Demand over the protection interval -------------------------------------------------------
-
-
-def test_quantiles_between_below_and_above_the_levels_by_hand():
-    """Linear inside and below; above, each halving of what is left of chance adds the same: 4 from 0.5 to 0.75."""
-    values, levels = np.array([[2.0, 6.0]]), np.array([0.5, 0.75])
-    found = quantiles_at(values, levels, np.array([0.0, 0.4, 0.5, 0.625, 0.875, 0.9375]))
-    assert found[0] == pytest.approx([0, 0.4, 2, 4, 10, 14])
-
-
-def test_crossing_quantiles_are_put_in_order():
-    forecast = QuantileForecast(values=np.array([[[3.0, 1.0]]]), levels=np.array([0.4, 0.6]))
-    assert forecast.values.tolist() == [[[1, 3]]]
-
-
-def test_the_sum_of_independent_normal_periods_spreads_by_the_root_and_of_persistent_ones_by_more():
-    levels = np.linspace(0.01, 0.99, 99)
-    values = np.broadcast_to(stats.norm(100, 10).ppf(levels), (1, 4, 99))
-    forecast = QuantileForecast(values=values, levels=levels)
-    covariance = 0.8 ** np.abs(np.subtract.outer(np.arange(4), np.arange(4)))
-    for persistence, deviation in ((0.0, 20.0), (0.8, 10 * covariance.sum() ** 0.5)):
-        ahead = protect(forecast, 4, Dependence(persistence=persistence))
-        assert ahead.expected[0] == pytest.approx(400, abs=0.5)
-        assert ahead.paths.std() == pytest.approx(deviation, rel=0.03)
-
-
-@pytest.mark.parametrize(
-    ("values", "levels", "message"),
-    [
-        (np.zeros((1, 1, 2)), [0.5, 0.5], "rising levels"),
-        (np.zeros((1, 1, 2)), [0.5, 1.0], "rising levels"),
-        (np.zeros((1, 1, 3)), [0.4, 0.6], "one quantile a level"),
-        (np.full((1, 1, 2), np.nan), [0.4, 0.6], "finite quantiles"),
-    ],
-)
-def test_a_forecast_that_is_none_is_refused(values, levels, message):
-    with pytest.raises(ValueError, match=message):
-        QuantileForecast(values=values, levels=np.array(levels))
