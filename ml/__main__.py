@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 import tempfile
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from typing import Annotated
@@ -132,12 +133,21 @@ def status(home: Home = DEFAULT_HOME) -> None:
 
 
 @app.command()
-def history(use_case: UseCaseName, home: Home = DEFAULT_HOME) -> None:
+def history(
+    use_case: UseCaseName,
+    home: Home = DEFAULT_HOME,
+    as_json: Annotated[bool, typer.Option("--json", help="One entry of the ledger a line.")] = False,
+) -> None:
     """Show every move of a use case's channels: when, who, why, from and to."""
     from ml.registry import ledger
     from ml.stack import summary
 
-    summary.show_history(Console(), ledger.history(_reader(home), use_case))
+    entries = ledger.history(_reader(home), use_case)
+    if as_json:
+        for entry in entries:
+            typer.echo(json.dumps(asdict(entry)))
+    else:
+        summary.show_history(Console(), entries)
 
 
 @app.command()

@@ -28,7 +28,6 @@ from ml.use_cases import NAMES
 CHANNEL = "production"
 TRIED_SHOWN = 5  # trials of a search
 REQUEST_WIDTH = 160  # characters of a request that are shown
-SHORT = 19  # characters of a digest that tell versions apart for a reader
 
 
 def show(out: Console, stack: Stack, use_case: str, run_id: str) -> None:
@@ -69,15 +68,12 @@ def show_live(out: Console, settings: Settings) -> None:
 
 
 def show_history(out: Console, entries: Iterable[Entry]) -> None:
-    """Show the moves of a ledger, oldest first."""
-    table = Table(box=None, pad_edge=False)
-    for heading in ("seq", "when [UTC]", "channel", "action", "from", "to", "who", "why"):
-        table.add_column(heading)
+    """Show the moves of a ledger, oldest first; digests whole, so that they can be copied into a rollback."""
     for entry in entries:
-        before = (entry.from_digest or "nothing")[:SHORT]
-        facts = (str(entry.seq), entry.when[:19], entry.channel, entry.action)
-        table.add_row(*facts, before, entry.to_digest[:SHORT], entry.who, entry.why)
-    out.print(table)
+        when = entry.when[:19].replace("T", " ")
+        out.print(f"{entry.seq}  {when} UTC  {entry.channel}  {entry.action} by {entry.who}", highlight=False)
+        for word, value in (("from", entry.from_digest or "nothing"), ("to", entry.to_digest), ("why", entry.why)):
+            out.print(f"   {word:<5}{value}", highlight=False, markup=False, soft_wrap=True)
 
 
 def show_tried(out: Console, use_case: UseCase, tried: Sequence[Tried]) -> None:
