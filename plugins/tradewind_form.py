@@ -7,6 +7,7 @@ from typing import Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import Param
+from tradewind_tasks import AS_SET
 
 APPROVAL_HOURS = 24
 NUMBERS = {"integer": int, "number": float}
@@ -42,11 +43,11 @@ def params(use_case: str) -> dict[str, Param]:
             None, type=["null", "string"], format="date", title="As-of date", description="Read data up to this day."
         ),
         "source": Param(
-            None,
-            type=["null", "string"],
-            enum=[None, "complete_journey", "files", "sql", "online_retail"],
+            AS_SET,
+            type="string",
+            enum=[AS_SET, "complete_journey", "files", "sql", "online_retail"],
             title="Source",
-            description="Where the shop's data come from; empty means params.yaml.",
+            description="Where the shop's data come from.",
         ),
         "source_location": Param(
             None,

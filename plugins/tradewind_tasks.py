@@ -21,6 +21,7 @@ RETRIES = 3
 RETRY_DELAY = timedelta(seconds=5)  # doubled after each try
 RETRY_LIMIT = timedelta(minutes=5)
 TIME_LIMIT = timedelta(minutes=60)
+AS_SET = "as in params.yaml"  # a choice of the form that overrides nothing
 SOURCE_FIELDS = {"kind": "source", "location": "source_location", "mapping": "source_mapping"}
 RESULT = "RESULT "  # a line of the stage's standard output that starts so is the task's result
 
@@ -72,7 +73,7 @@ def _request(context: Any) -> dict[str, Any]:
 
     run, params = context["dag_run"], context["params"]
     moment = run.logical_date or run.run_after
-    source = {key: params[name] for key, name in SOURCE_FIELDS.items() if params.get(name)}
+    source = {key: params[name] for key, name in SOURCE_FIELDS.items() if params.get(name) not in (None, AS_SET)}
     return {
         "run_id": storage_id(run.run_id),
         "as_of": params.get("as_of") or moment.date().isoformat(),

@@ -181,8 +181,8 @@ def _test_set(figures: Figures, examples: pd.DataFrame) -> JsonObject:
         "rows": len(examples),
         "units": figures.units,
         "unit": figures.judgement.units,
-        "first": str(times.min())[:10],
-        "last": str(times.max())[:10],
+        "first": _day(times.min()),
+        "last": _day(times.max()),
     }
 
 
@@ -228,6 +228,13 @@ def _slice(figures: Figures, part: Slice) -> JsonObject:
 def _slice_figures(figures: Figures, contender: Contender, part: Slice) -> Mapping[str, JsonObject]:
     names = (one.name for one in figures.judgement.metrics)
     return {name: plain(figures.draws.figure(_key(contender, name, part))) for name in names}
+
+
+def _day(moment: pd.Timestamp) -> str | None:
+    """Return a day; none where rows bear no time."""
+    import pandas as pd
+
+    return None if pd.isna(moment) else str(moment)[:10]
 
 
 def _number(value: float) -> float | None:

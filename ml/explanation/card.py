@@ -110,6 +110,8 @@ def training_facts(facts: CardFacts) -> Iterator[tuple[str, str]]:
     for name, value in sorted(facts.training.items()):
         if isinstance(value, str | int | float) and not isinstance(value, bool):
             yield words(name).capitalize(), value if isinstance(value, str) else figure(value)
+        elif isinstance(value, dict) and all(isinstance(said, str) for said in value.values()):
+            yield from ((f"{words(name).capitalize()}: {words(key)}", said) for key, said in value.items())
 
 
 def chosen_from(facts: CardFacts) -> list[JsonObject]:

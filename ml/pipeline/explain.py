@@ -146,7 +146,7 @@ def _describe(folder: Path, split: str) -> JsonObject:
     import pandas as pd
 
     rows = pd.read_parquet(folder / f"{split}.parquet", columns=["unit", "time"])
-    first, last = str(rows["time"].min())[:10], str(rows["time"].max())[:10]
+    first, last = (None if pd.isna(moment) else str(moment)[:10] for moment in (rows["time"].min(), rows["time"].max()))
     return {"name": split, "rows": len(rows), "units": int(rows["unit"].nunique()), "first": first, "last": last}
 
 

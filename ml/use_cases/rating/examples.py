@@ -70,7 +70,7 @@ def _named(rows: pd.DataFrame) -> pd.DataFrame:
     texts = ordered.astype("str").agg("|".join, axis=1) + "|" + copy.astype("str")
     units = [hashlib.sha256(text.encode()).hexdigest()[:32] for text in texts]
     age = np.searchsorted(AGE_BANDS, ordered["age"].to_numpy(), side="right")
-    bands = ("under 30", "30 to 44", "45 to 59", "60 and over")
+    bands = ("0 to 29", "30 to 44", "45 to 59", "60 and over")
     named = ordered.assign(
         unit=units,
         time=pd.Series(pd.NaT, index=ordered.index, dtype="datetime64[us]"),

@@ -44,7 +44,8 @@ def train(splits: Frames, state: JsonObject, params: BaseModel, out: Path) -> Js
     figures = {LEAST_SQUARES: measured(_scores(model, valid, state), valid)}
     epochs = _fit(model, splits, state, wanted)
     figures[NETWORK] = measured(_scores(model, valid, state), valid)
-    chosen = max((LEAST_SQUARES, NETWORK), key=lambda name: figures[name]["r2"])  # a tie goes to the simpler one
+    gain = figures[NETWORK]["r2"] - figures[LEAST_SQUARES]["r2"]
+    chosen = NETWORK if gain > wanted.least_gain else LEAST_SQUARES
     if chosen == LEAST_SQUARES:
         network.straighten(model, solved.coefficients, mean, scale)
     settings = {"hidden": wanted.hidden, "chosen": chosen, "conditions": conditions}

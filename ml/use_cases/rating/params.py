@@ -33,9 +33,11 @@ class RatingTrain(Section):
     """Step size of Adam."""
     hidden: int = Field(16, ge=2, le=128, json_schema_extra=searched(4, 64, log=True))
     """Units of the layer that bends the straight line."""
+    least_gain: float = Field(0.002, ge=0, lt=1)
+    """Gain in R² on `valid` from which the network ships instead of the straight line, which everybody can read."""
     confidence: float = Field(0.95, gt=0.5, lt=1)
     """Confidence level of the coefficients' intervals."""
-    threads: int = Field(1, ge=1, le=64)
+    threads: int = Field(2, ge=1, le=64)
     """Threads of one TensorFlow operation; another number can change the last bits of the weights."""
 
 
