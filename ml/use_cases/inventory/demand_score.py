@@ -63,7 +63,11 @@ def wql(forecast: NDArray[np.float64], actual: NDArray[np.float64], levels: tupl
 def coverage(
     forecast: NDArray[np.float64], actual: NDArray[np.float64], levels: tuple[float, ...] = QUANTILES
 ) -> dict[str, float]:
-    """Return the share of demands at or below each quantile; of counts it is at least the level when calibrated."""
+    """Return the share of demands at or below each quantile.
+
+    Demand is whole pieces and a quantile may lie between two: of calibrated forecasts the level lies between the
+    coverage of the quantiles rounded down and up.
+    """
     split = forecast.reshape(*actual.shape, len(levels))
     known = ~np.isnan(actual)
     covered = (actual[..., None] <= split)[known].mean(axis=0)
