@@ -17,6 +17,6 @@ def load(use_case: str) -> tuple[Comparison, ...]:
         ConfigInvalid: It has none.
     """
     if use_case not in NAMES:
-        raise ConfigInvalid(f"one of {', '.join(NAMES) or 'no use case yet'}", repr(use_case), "Correct the name.")
+        raise ConfigInvalid(f"one of {', '.join(NAMES)}", repr(use_case), "Correct the name.")
     found: tuple[Comparison, ...] = import_module(f"ml.benchmark.{use_case}").COMPARISONS
     return found

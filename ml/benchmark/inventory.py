@@ -22,6 +22,7 @@ from ml.benchmark.demand_peer import (
     without_plans,
 )
 from ml.benchmark.demand_trees import light_gbm
+from ml.benchmark.stockpyl import COMPARISONS as TEXTBOOK
 from ml.use_cases.inventory.demand_score import wql
 from ml.use_cases.inventory.forecast_params import FeatureParams, TrainParams, WindowParams
 
@@ -129,4 +130,4 @@ JOURNEY = Comparison(
     fixed=frozenset(SIMPLE),
     bars=(Bar(figure="to best baseline", limit=0.95, side="at most"),),
 )
-COMPARISONS = (CARPARTS, JOURNEY)
+COMPARISONS = (CARPARTS, JOURNEY, *TEXTBOOK)
