@@ -75,10 +75,10 @@ def test_the_table_shows_means_intervals_and_missed_bars(file, tmp_path):
     assert mean == pytest.approx(0.4)
     assert half == pytest.approx(4.302652729911275 * 0.1 / math.sqrt(3))  # t(0.975, 2) from tables, s = 0.1
     text = table.markdown(toy, found, "origin")
-    assert "| **ours** | 0.4000 ± 0.2484 | 3 |" in text
-    assert "| other | 0.3000 | 1 |" in text
-    assert "at least 0.3: reached with 0.4000" in text
-    assert "at most 0.3: **missed** with 0.4000" in text
+    assert "| **ours** | 0.4 ± 0.25 | 3 |" in text
+    assert "| other | 0.3 | 1 |" in text
+    assert "at least 0.3: reached with 0.4" in text
+    assert "at most 0.3: **missed** with 0.4" in text
 
 
 def test_a_section_takes_the_place_of_the_one_before(tmp_path):

@@ -69,7 +69,7 @@ def verdicts(comparison: Comparison, found: Sequence[Line]) -> list[str]:
     for bar in comparison.bars:
         value = ours.figures[bar.figure][0]
         word = "reached" if bar.is_reached(value) else "**missed**"
-        said.append(f"{bar.figure} {bar.side} {bar.limit:g}: {word} with {value:.4f}.")
+        said.append(f"{bar.figure} {bar.side} {bar.limit:g}: {word} with {value:.4g}.")
     return said
 
 
@@ -100,7 +100,7 @@ def _named(line: Line, comparison: Comparison) -> str:
 
 def _cell(line: Line, name: str) -> str:
     mean, half = line.figures[name]
-    return f"{mean:.4f}" if math.isnan(half) else f"{mean:.4f} ± {half:.4f}"
+    return f"{mean:.4g}" if math.isnan(half) else f"{mean:.4g} ± {half:.2g}"
 
 
 def _tail(line: Line) -> tuple[str, str]:
