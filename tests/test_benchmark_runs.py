@@ -1,6 +1,7 @@
 """A comparison is measured once a seed, goes on where it was cut off, and says which bars were missed."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -79,6 +80,18 @@ def test_the_table_shows_means_intervals_and_missed_bars(file, tmp_path):
     assert "| other | 0.3 | 1 |" in text
     assert "at least 0.3: reached with 0.4" in text
     assert "at most 0.3: **missed** with 0.4" in text
+
+
+def test_a_relative_bar_is_held_against_the_best_baseline(file, tmp_path):
+    bar = Bar(figure="recall", limit=1.3, side="at least", is_relative=True)
+    harder = replace(bar, limit=1.6)
+    toy = replace(comparison(Counting(), Counting()), baselines=frozenset({"other"}), bars=(bar, harder))
+    said = table.verdicts(toy, table.lines(measure(toy, file, tmp_path / "kept")))
+    # ours is 0.4 on average, the only baseline 0.3: 4/3 of it
+    assert said == [
+        "recall at least 1.3 of the best baseline's (other, 0.3): reached with 1.333 of it.",
+        "recall at least 1.6 of the best baseline's (other, 0.3): **missed** with 1.333 of it.",
+    ]
 
 
 def test_a_section_takes_the_place_of_the_one_before(tmp_path):

@@ -19,10 +19,13 @@ class Bar:
     figure: str
     limit: float
     side: Literal["at least", "at most"]
+    is_relative: bool = False
+    """The limit is a multiple of the best baseline's figure."""
 
-    def is_reached(self, value: float) -> bool:
-        """Tell whether a value reaches it."""
-        return value >= self.limit if self.side == "at least" else value <= self.limit
+    def is_reached(self, value: float, best: float = 1.0) -> bool:
+        """Tell whether a value reaches it; `best` is the best baseline's, where the limit is relative."""
+        limit = self.limit * best if self.is_relative else self.limit
+        return value >= limit if self.side == "at least" else value <= limit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,5 +48,7 @@ class Comparison:
     """Every peer is measured once a seed; the table shows the mean and its 95 % interval over seeds."""
     fixed: frozenset[str] = field(default_factory=frozenset)
     """Peers in which nothing is drawn: measured once."""
+    baselines: frozenset[str] = field(default_factory=frozenset)
+    """Peers of which the best is what relative bars are held against."""
     bars: tuple[Bar, ...] = ()
     """What `ours` has to reach."""

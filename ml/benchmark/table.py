@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
 
-from ml.benchmark.comparison import Comparison
+from ml.benchmark.comparison import Bar, Comparison
 from ml.benchmark.run import Measured
 
 CONFIDENCE = 0.95
@@ -68,9 +68,23 @@ def verdicts(comparison: Comparison, found: Sequence[Line]) -> list[str]:
     said = []
     for bar in comparison.bars:
         value = ours.figures[bar.figure][0]
-        word = "reached" if bar.is_reached(value) else "**missed**"
-        said.append(f"{bar.figure} {bar.side} {bar.limit:g}: {word} with {value:.4g}.")
+        if not bar.is_relative:
+            word = "reached" if bar.is_reached(value) else "**missed**"
+            said.append(f"{bar.figure} {bar.side} {bar.limit:g}: {word} with {value:.4g}.")
+            continue
+        name, best = _best(bar, comparison, found)
+        word = "reached" if bar.is_reached(value, best) else "**missed**"
+        wanted = f"{bar.figure} {bar.side} {bar.limit:g} of the best baseline's ({name}, {best:.4g})"
+        said.append(f"{wanted}: {word} with {value / best:.4g} of it.")
     return said
+
+
+def _best(bar: Bar, comparison: Comparison, found: Sequence[Line]) -> tuple[str, float]:
+    """Return the baseline that makes a relative bar hardest, and its figure."""
+    known = {line.peer: line.figures[bar.figure][0] for line in found if line.peer in comparison.baselines}
+    choose = min if bar.side == "at most" else max
+    name = choose(known, key=lambda peer: known[peer])
+    return name, known[name]
 
 
 def put(file: Path, name: str, section: str) -> None:
