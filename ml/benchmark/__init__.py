@@ -7,7 +7,7 @@ from importlib import import_module
 from ml.benchmark.comparison import Comparison
 from ml.errors import ConfigInvalid
 
-NAMES: tuple[str, ...] = ("inventory",)
+NAMES: tuple[str, ...] = ("fraud", "inventory")
 
 
 def load(use_case: str) -> tuple[Comparison, ...]:
