@@ -66,6 +66,8 @@ def test_scaled_features_are_finite_and_say_what_is_missing():
 def test_the_network_learns_and_its_export_answers_the_same(rows, tmp_path):
     prepare()
     from ml.compression.predictor import open_litert
+
+    prepare()
     from ml.use_cases.fraud import network
 
     features, is_fraud = rows

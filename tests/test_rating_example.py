@@ -22,6 +22,7 @@ from ml.use_cases.rating.least_squares import least_squares
 from ml.use_cases.rating.params import RatingFeatures
 from ml.use_cases.rating.sample import COEFFICIENTS, formula, sample
 from ml.use_cases.rating.table import INPUTS, RATINGS
+from tests.recommend_shop import prepare
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 EXAMPLE = Path(ml.__file__).parent / "use_cases" / "rating" / "example"
@@ -31,6 +32,7 @@ CUSTOMER = {"age": 25, "gender": 1, "purchase_history": 10, "avg_rating": 3.5}
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
     """The textbook's coefficients as the network that ships, and the state it was scaled with."""
+    prepare()
     from ml.use_cases.rating import network
 
     rows = sample(np.random.default_rng(3), 200)["ratings"]
