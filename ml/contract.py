@@ -162,6 +162,11 @@ class Metric:
         """The columns of `measure` it needs."""
         return self.parts if self.statistic else (self.name,)
 
+    @property
+    def sign(self) -> int:
+        """1 where more is better, else −1: times a difference it is a gain."""
+        return 1 if self.higher_is_better else -1
+
 
 @dataclass(frozen=True, kw_only=True)
 class Judgement:
@@ -183,6 +188,10 @@ class Judgement:
     """Columns of the examples by which the metrics are broken down."""
     units: str = "customers"
     """What a `unit` of the examples is, in the plural: the figures' intervals resample them."""
+
+    def metric(self, name: str) -> Metric:
+        """Return the metric of that name; raise `StopIteration` if there is none."""
+        return next(metric for metric in self.metrics if metric.name == name)
 
 
 # --- Service ----------------------------------------------------------------------------------

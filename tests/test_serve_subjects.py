@@ -14,8 +14,8 @@ SUBJECTS = Subjects(SERVICE)
 
 
 def test_units_are_the_customer_first_then_what_else_is_named():
-    assert SUBJECTS.units({"terminal_id": "7-2", "amount": 3}, "ab12") == ["ab12", "terminal_id=7-2"]
-    assert SUBJECTS.units({"terminal_id": None}, None) == []
+    assert SUBJECTS.units({"terminal_id": "7-2", "amount": 3}.get, "ab12") == ["ab12", "terminal_id=7-2"]
+    assert SUBJECTS.units({"terminal_id": None}.get, None) == []
     assert [is_customer(unit) for unit in ("ab12", unit_of("terminal_id", "7-2"))] == [True, False]
 
 

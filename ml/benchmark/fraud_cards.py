@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ml.benchmark.comparison import Figures
 from ml.errors import SourceInvalid
-from ml.evaluation.statistic import average_precision, roc_auc
+from ml.evaluation.statistic import average_precision, once, roc_auc
 from ml.training.determinism import make_deterministic
 from ml.use_cases.fraud import blend, boost, calibrate, figures, normalise
 from ml.use_cases.fraud.tally import tally
@@ -227,12 +227,9 @@ def _figures(cards: Cards, rows: Rows, scores: Numbers, probabilities: Numbers) 
 
 
 def _ranking(cards: Cards, rows: Rows, scores: Numbers) -> Figures:
-    parts = {"score": scores, "label": _labels(cards, rows).astype(float)}
-    once = np.ones((1, len(rows)))
-    return {
-        "ap": float(average_precision("score", "label")(parts, once)[0]),
-        "auc": float(roc_auc("score", "label")(parts, once)[0]),
-    }
+    statistics = {"ap": average_precision("score", "label"), "auc": roc_auc("score", "label")}
+    labels = _labels(cards, rows)
+    return {name: once(statistic, score=scores, label=labels) for name, statistic in statistics.items()}
 
 
 def _labels(cards: Cards, rows: Rows) -> Rows:

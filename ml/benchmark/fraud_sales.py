@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ml.benchmark.comparison import Figures
 from ml.errors import SourceInvalid
-from ml.evaluation.statistic import average_precision
+from ml.evaluation.statistic import average_precision, once
 from ml.use_cases.fraud import boost, figures, normalise, price
 
 EFFORT = 0.1
@@ -121,8 +121,7 @@ def _boosted(split: Split, weight: float, seed: int) -> NDArray[np.float64]:
 def _figures(test: pd.DataFrame, scores: NDArray[np.float64]) -> Figures:
     labels = _labels(test)
     recall, precision = figures.inspection_recall(scores, labels, EFFORT)
-    parts = {"score": scores, "label": labels.astype(float)}
-    ap = float(average_precision("score", "label")(parts, np.ones((1, len(labels))))[0])
+    ap = once(average_precision("score", "label"), score=scores, label=labels)
     return {"recall@10%": recall, "precision@10%": precision, "ap": ap}
 
 

@@ -45,25 +45,21 @@ class Figures:
     slices: tuple[Slice, ...]
     units: int
 
-    def metric(self, name: str) -> Metric:
-        """Return the metric of that name."""
-        return next(one for one in self.judgement.metrics if one.name == name)
-
     def of(self, contender: Contender) -> dict[str, Estimate]:
         """Return the contender's figure for each declared metric; without evidence where it has none."""
         return {one.name: self.draws.figure(_key(contender, one.name)) for one in self.judgement.metrics}
 
     def gain(self, contender: Contender, other: Contender, metric: str) -> Estimate:
         """Return how much better the first is, in the metric's unit."""
-        return self.draws.difference(_key(contender, metric), _key(other, metric), _sign(self.metric(metric)))
+        return self.draws.difference(_key(contender, metric), _key(other, metric), self.judgement.metric(metric).sign)
 
     def relative_gain(self, contender: Contender, other: Contender, metric: str) -> Estimate:
         """Return how much better the first is, relative to the other."""
-        return self.draws.relative(_key(contender, metric), _key(other, metric), _sign(self.metric(metric)))
+        return self.draws.relative(_key(contender, metric), _key(other, metric), self.judgement.metric(metric).sign)
 
     def fallen(self, contender: Contender, other: Contender, metric: str) -> tuple[str, ...]:
         """Return the parts of the customers for whom the first is worse beyond chance."""
-        sign = _sign(self.metric(metric))
+        sign = self.judgement.metric(metric).sign
         parts = [part for part in self.slices if part.units >= SLICE_UNITS]
         keys = [(_key(contender, metric, part), _key(other, metric, part)) for part in parts]
         gains = [self.draws.difference(own, others, sign) for own, others in keys]
@@ -138,6 +134,13 @@ def column(
     return lambda weights: statistic(parts, weights[:, rows])
 
 
+def day(moment: pd.Timestamp) -> str | None:
+    """Return a day; none where rows bear no time."""
+    import pandas as pd
+
+    return None if pd.isna(moment) else str(moment)[:10]
+
+
 def plain(estimate: Estimate) -> JsonObject:
     """Return an estimate as JSON; what is not known is null."""
     return {name: _number(value) for name, value in asdict(estimate).items()}
@@ -163,10 +166,6 @@ def _key(contender: Contender, metric: str, part: Slice | None = None) -> tuple[
     return (contender.kind, contender.name, metric, *where)
 
 
-def _sign(metric: Metric) -> int:
-    return 1 if metric.higher_is_better else -1
-
-
 def _ordered(column: pd.Series, values: set[str]) -> list[str]:
     """Return values in numeric order where the column is numeric, else by name; missing and others last."""
     known = values - {MISSING, OTHER}
@@ -181,8 +180,8 @@ def _test_set(figures: Figures, examples: pd.DataFrame) -> JsonObject:
         "rows": len(examples),
         "units": figures.units,
         "unit": figures.judgement.units,
-        "first": _day(times.min()),
-        "last": _day(times.max()),
+        "first": day(times.min()),
+        "last": day(times.max()),
     }
 
 
@@ -228,13 +227,6 @@ def _slice(figures: Figures, part: Slice) -> JsonObject:
 def _slice_figures(figures: Figures, contender: Contender, part: Slice) -> Mapping[str, JsonObject]:
     names = (one.name for one in figures.judgement.metrics)
     return {name: plain(figures.draws.figure(_key(contender, name, part))) for name in names}
-
-
-def _day(moment: pd.Timestamp) -> str | None:
-    """Return a day; none where rows bear no time."""
-    import pandas as pd
-
-    return None if pd.isna(moment) else str(moment)[:10]
 
 
 def _number(value: float) -> float | None:

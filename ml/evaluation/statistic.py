@@ -12,7 +12,7 @@ from ml.contract import Statistic
 
 if TYPE_CHECKING:
     import numpy as np
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
 
 def ratio(top: str, bottom: str) -> Statistic:
@@ -22,6 +22,15 @@ def ratio(top: str, bottom: str) -> Statistic:
         return _divided(weights @ parts[top], weights @ parts[bottom])
 
     return statistic
+
+
+def once(statistic: Statistic, **parts: ArrayLike) -> float:
+    """Return a statistic over all rows, each counted once; not-a-number where there is no evidence."""
+    import numpy as np
+
+    columns = {name: np.asarray(values, dtype=np.float64) for name, values in parts.items()}
+    n_rows = len(next(iter(columns.values())))
+    return float(statistic(columns, np.ones((1, n_rows)))[0])
 
 
 def root_mean(part: str) -> Statistic:

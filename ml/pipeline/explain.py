@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ml.contract import Explanation, JsonObject, Predictor, UseCase
 from ml.evaluation.bootstrap import RowStatistic, resample
-from ml.evaluation.figures import column
+from ml.evaluation.figures import column, day
 from ml.evaluation.figures import plain as plain_estimate
 from ml.explanation.card import CardFacts, render
 from ml.explanation.collect import check, explain_each, plain, reason_importance, sample_requests, scores_of_each
@@ -116,14 +116,13 @@ def _input_importance(
     sampling = metrics["interval"]
     rows = test.sample(n=min(SHUFFLED_ROWS, len(test)), random_state=sampling["seed"]).sort_index()
     intact, shuffled = shuffled_values(use_case, predictor, rows, state, sampling["seed"])
-    metric = next(one for one in use_case.judgement.metrics if one.name == metrics["primary"])
+    metric = use_case.judgement.metric(metrics["primary"])
     columns: dict[Hashable, NDArray[np.float64] | RowStatistic] = {
         "": column(metric, intact),
         **{f"={name}": column(metric, values) for name, values in shuffled.items()},
     }
     draws = resample(columns, rows["unit"].to_numpy(dtype=object), **sampling)
-    sign = 1 if metric.higher_is_better else -1
-    found = {name: draws.difference("", f"={name}", sign) for name in shuffled}
+    found = {name: draws.difference("", f"={name}", metric.sign) for name in shuffled}
     ordered = sorted(found, key=lambda name: (-found[name].value, name))
     return [{"input": name, "loss": plain_estimate(found[name])} for name in ordered]
 
@@ -146,8 +145,8 @@ def _describe(folder: Path, split: str) -> JsonObject:
     import pandas as pd
 
     rows = pd.read_parquet(folder / f"{split}.parquet", columns=["unit", "time"])
-    first, last = (None if pd.isna(moment) else str(moment)[:10] for moment in (rows["time"].min(), rows["time"].max()))
-    return {"name": split, "rows": len(rows), "units": int(rows["unit"].nunique()), "first": first, "last": last}
+    times = {"first": day(rows["time"].min()), "last": day(rows["time"].max())}
+    return {"name": split, "rows": len(rows), "units": int(rows["unit"].nunique()), **times}
 
 
 def _latency(path: Path) -> JsonObject:

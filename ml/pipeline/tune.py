@@ -153,7 +153,7 @@ def _study(use_case: UseCase, folder: Path) -> optuna.Study:
     import optuna
 
     kept = optuna.storages.RDBStorage(f"sqlite:///{folder / STUDY}")
-    metric = next(one for one in use_case.judgement.metrics if one.name == use_case.judgement.primary)
+    metric = use_case.judgement.metric(use_case.judgement.primary)
     sampler = optuna.samplers.TPESampler(seed=SEED)
     direction: Literal["maximize", "minimize"] = "maximize" if metric.higher_is_better else "minimize"
     return optuna.create_study(
@@ -189,7 +189,6 @@ def _measure(use_case: str, folder: Path, train: JsonObject, seconds: float) -> 
 
 def _ranked(use_case: UseCase, study: optuna.Study) -> list[Tried]:
     tried = [Tried(number=one.number, value=one.value, params=dict(one.params)) for one in study.trials]
-    metric = next(one for one in use_case.judgement.metrics if one.name == use_case.judgement.primary)
-    sign = -1 if metric.higher_is_better else 1
+    sign = use_case.judgement.metric(use_case.judgement.primary).sign
     known = [one for one in tried if one.value is not None]
-    return [*sorted(known, key=lambda one: sign * (one.value or 0.0)), *(one for one in tried if one.value is None)]
+    return [*sorted(known, key=lambda one: -sign * (one.value or 0.0)), *(one for one in tried if one.value is None)]

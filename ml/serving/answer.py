@@ -97,7 +97,7 @@ class Answerer:
         """
         unit, body = self._door.unit(customer), self._door.hide(event)
         moment = self._moment(body)
-        taken = Event(units=tuple(self._subjects.units(body, unit)), time=moment, body=body, id=event_id)
+        taken = Event(units=tuple(self._subjects.units(body.get, unit)), time=moment, body=body, id=event_id)
         try:
             counted = self._store.record(self._use_case.name, taken, self._subjects.observe)
         except (KeyError, TypeError, ValueError) as error:
@@ -133,7 +133,7 @@ class Answerer:
 
     def _admit(self, sent: BaseModel, unit: str | None) -> tuple[BaseModel, JsonObject | None]:
         request, known = self._door.admit(sent, unit)
-        units = self._subjects.units(request.model_dump(), known)
+        units = self._subjects.units(lambda name: getattr(request, name, None), known)
         return request, self._subjects.history(units, partial(self._store.history, self._use_case.name))
 
     def _unit(self, request: BaseModel) -> Any:

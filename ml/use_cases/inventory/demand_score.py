@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ml.contract import Metric
-from ml.evaluation.statistic import ratio
+from ml.evaluation.statistic import once, ratio
 
 QUANTILES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
@@ -56,8 +56,7 @@ def measure(
 def wql(forecast: NDArray[np.float64], actual: NDArray[np.float64], levels: tuple[float, ...] = QUANTILES) -> float:
     """Return WQL of all rows; not-a-number where nothing was asked for."""
     parts = measure(forecast, actual, levels)
-    columns = {name: parts[name].to_numpy(np.float64) for name in WQL.parts}
-    return float(ratio("pinball", "demand")(columns, np.ones((1, len(parts))))[0])
+    return once(ratio(*WQL.parts), **{name: parts[name].to_numpy() for name in WQL.parts})
 
 
 def coverage(
