@@ -13,29 +13,9 @@
 set -euo pipefail
 
 layout=${1:?usage: deploy/build-base.sh FOLDER}
-project=$(cd "$(dirname "$0")/.." && pwd)
-ca=${CA_BUNDLE:-/etc/ssl/certs/ca-certificates.crt}
+source "$(dirname "${BASH_SOURCE[0]}")/podman.sh"
 official=docker.io/library/python:3.11-slim-bookworm
-local_base=localhost/tradewind-python:bookworm
 image=localhost/tradewind-runtime:latest
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-
-# crun cannot work with hybrid cgroups, runc can; a configuration of the caller's own is left alone.
-if [[ -z ${CONTAINERS_CONF:-} ]] && command -v runc >/dev/null; then
-    printf '[engine]\nruntime="runc"\n[containers]\ndefault_ulimits=["nofile=1024:1024","nproc=1024:1024"]\n' \
-        >"$scratch/containers.conf"
-    export CONTAINERS_CONF=$scratch/containers.conf
-fi
-
-say() { printf '%s\n' "$*" >&2; }
-
-make_local_base() {
-    podman image exists "$local_base" && return
-    say "no image registry: making a Python base with debootstrap"
-    debootstrap --variant=minbase --include=python3,python3-venv,ca-certificates bookworm "$scratch/rootfs" >&2
-    tar -C "$scratch/rootfs" -c . | podman import - "$local_base" >&2
-}
 
 choose_python() {
     [[ -n ${PYTHON_IMAGE:-} ]] && return
@@ -43,6 +23,7 @@ choose_python() {
     if digest=$(timeout 30 skopeo inspect --no-tags --format '{{.Digest}}' "docker://$official" 2>/dev/null); then
         PYTHON_IMAGE=${official%%:*}@$digest
     else
+        say "no image registry"
         make_local_base
         PYTHON_IMAGE=$local_base
     fi
@@ -54,8 +35,7 @@ if [[ -e $layout && ! -f $layout/oci-layout ]]; then
 fi
 choose_python
 say "building on $PYTHON_IMAGE"
-podman build --quiet --network=host --secret "id=ca,src=$ca" --build-arg "PYTHON_IMAGE=$PYTHON_IMAGE" \
-    --label "org.opencontainers.image.base.name=$PYTHON_IMAGE" --tag "$image" "$project" >&2
+build "$image" --label "org.opencontainers.image.base.name=$PYTHON_IMAGE"
 rm -rf "$layout"
 mkdir -p "$(dirname "$layout")"
 skopeo copy --quiet "containers-storage:$image" "oci:$layout:runtime"

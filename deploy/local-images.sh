@@ -11,44 +11,22 @@
 # Needs podman and a package mirror; debootstrap and root to make the Python base.
 set -euo pipefail
 
-project=$(cd "$(dirname "$0")/.." && pwd)
-ca=${CA_BUNDLE:-/etc/ssl/certs/ca-certificates.crt}
+source "$(dirname "${BASH_SOURCE[0]}")/podman.sh"
 tag=0.1.0
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
 
-# crun cannot work with hybrid cgroups, runc can; a configuration of the caller's own is left alone.
-if [[ -z ${CONTAINERS_CONF:-} ]] && command -v runc >/dev/null; then
-    printf '[engine]\nruntime="runc"\n[containers]\ndefault_ulimits=["nofile=1024:1024","nproc=1024:1024"]\n' \
-        >"$scratch/containers.conf"
-    export CONTAINERS_CONF=$scratch/containers.conf
-fi
-
-say() { printf '%s\n' "$*" >&2; }
-
-make_python() {
-    podman image exists "$1" && return
-    say "making a Python base with debootstrap"
-    debootstrap --variant=minbase --include=python3,python3-venv,ca-certificates bookworm "$scratch/rootfs" >&2
-    tar -C "$scratch/rootfs" -c . | podman import - "$1" >&2
-}
-
-build() {
-    local name=$1
-    shift
-    say "building $name"
-    podman build --quiet --format docker --network=host --secret "id=ca,src=$ca" \
-        --build-arg "PYTHON_IMAGE=$PYTHON_IMAGE" --tag "$name" "$@" "$project" >&2
+service() {
+    say "building $1"
+    build "localhost/tradewind-$1:$tag" --format docker --file "$project/$2"
 }
 
 if [[ -z ${PYTHON_IMAGE:-} ]]; then
-    PYTHON_IMAGE=localhost/tradewind-python:bookworm
-    make_python "$PYTHON_IMAGE"
+    PYTHON_IMAGE=$local_base
+    make_local_base
 fi
-build "localhost/tradewind-airflow:$tag" --file "$project/deploy/airflow.Dockerfile"
-build "localhost/tradewind-server:$tag" --file "$project/Dockerfile"
-build "localhost/tradewind-postgres:$tag" --file "$project/deploy/postgres.Dockerfile"
-build "localhost/tradewind-store:$tag" --file "$project/deploy/store.Dockerfile"
+service airflow deploy/airflow.Dockerfile
+service server Dockerfile
+service postgres deploy/postgres.Dockerfile
+service store deploy/store.Dockerfile
 
 printf 'export POSTGRES_IMAGE=localhost/tradewind-postgres:%s\n' "$tag"
 printf 'export SEAWEEDFS_IMAGE=localhost/tradewind-store:%s\n' "$tag"
