@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from ml.config import Role, Settings
+from ml.files import sha256
 from ml.stack import objectstore, secret
 from ml.stack.process import Children, free_port
 
@@ -56,6 +58,26 @@ def object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectSto
         yield ObjectStore(f"http://127.0.0.1:{port}", known, folder)
     finally:
         children.stop(objectstore.CHILD)
+
+
+@pytest.fixture
+def promoter(object_store: ObjectStore) -> Settings:
+    """The settings of who promotes."""
+    return object_store.settings("promote")
+
+
+@pytest.fixture
+def name(request: pytest.FixtureRequest) -> str:
+    """A use case of its own for each test, so that ledgers start empty."""
+    return f"toy-{sha256(request.node.nodeid.encode())[7:15]}"
+
+
+@pytest.fixture
+def ready(tmp_path: Path, promoter: Settings, name: str) -> Callable[..., tuple[Path, str]]:
+    """Make a packaged run: (workspace, digest)."""
+    from tests.promotable_run import packaged_run
+
+    return partial(packaged_run, tmp_path, promoter, name)
 
 
 @pytest.fixture

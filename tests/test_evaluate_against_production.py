@@ -7,16 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ml.files import read_json, read_verdict, sha256, write_json
+from ml.files import read_json, read_verdict, write_json
 from ml.packaging.oci import hexadecimal
 from ml.pipeline import evaluate
 from tests.promoted_toy import make_live, prepare, with_model
 from tests.toy_use_case import AISLES, STATE, TRUE_WEIGHTS
-
-
-@pytest.fixture
-def name(request):
-    return f"toy-{sha256(request.node.nodeid.encode())[7:15]}"
 
 
 @pytest.fixture

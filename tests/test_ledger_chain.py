@@ -24,11 +24,6 @@ A, B, C = (sha256(name) for name in (b"a", b"b", b"c"))
 
 
 @pytest.fixture
-def promoter(object_store):
-    return object_store.settings("promote")
-
-
-@pytest.fixture
 def shop(request):
     """A ledger name of its own for each test."""
     return f"case-{sha256(request.node.name.encode())[7:19]}"

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from functools import partial
 
 import pytest
 from cyclonedx.schema import SchemaVersion
@@ -13,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml.errors import GateFailed, IntegrityBroken
-from ml.files import read_json, sha256, sha256_file
+from ml.files import read_json, sha256_file
 from ml.packaging import artifact
 from ml.packaging.golden import differences
 from ml.packaging.lock import libraries
@@ -25,26 +24,8 @@ from tests.promotable_run import (
     PROJECT,
     files_of,
     lay_out_run,
-    packaged_run,
     use_case,
 )
-
-
-@pytest.fixture
-def promoter(object_store):
-    return object_store.settings("promote")
-
-
-@pytest.fixture
-def name(request):
-    """A use case of its own for each test, so that ledgers start empty."""
-    return f"toy-{sha256(request.node.nodeid.encode())[7:15]}"
-
-
-@pytest.fixture
-def ready(tmp_path, promoter, name):
-    """Make a packaged run: (workspace, digest)."""
-    return partial(packaged_run, tmp_path, promoter, name)
 
 
 def test_equal_inputs_give_an_equal_version_in_two_processes(tmp_path, object_store):

@@ -2,13 +2,12 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 import numpy as np
 import pytest
 
 from ml.errors import IntegrityBroken, ModelNotFound
-from ml.files import read_json, sha256, sha256_file
+from ml.files import read_json, sha256_file
 from ml.packaging import artifact
 from ml.packaging.golden import replay
 from ml.packaging.oci import Layout
@@ -20,27 +19,9 @@ from ml.registry.shelf import Shelf
 from ml.store import Bucket
 from tests.promotable_run import (
     FIGURES,
-    packaged_run,
     use_case,
     walk_in,
 )
-
-
-@pytest.fixture
-def promoter(object_store):
-    return object_store.settings("promote")
-
-
-@pytest.fixture
-def name(request):
-    """A use case of its own for each test, so that ledgers start empty."""
-    return f"toy-{sha256(request.node.nodeid.encode())[7:15]}"
-
-
-@pytest.fixture
-def ready(tmp_path, promoter, name):
-    """Make a packaged run: (workspace, digest)."""
-    return partial(packaged_run, tmp_path, promoter, name)
 
 
 def test_changed_weights_are_found_by_the_golden_requests(ready, promoter, name, tmp_path):

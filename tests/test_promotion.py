@@ -6,12 +6,11 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
 
 import pytest
 
 from ml.errors import ConfigInvalid, GateFailed, IntegrityBroken, ModelNotFound, PromotionConflict
-from ml.files import canonical, sha256, sha256_file, write_verdict
+from ml.files import canonical, sha256_file, write_verdict
 from ml.packaging import artifact
 from ml.packaging.oci import Layout
 from ml.pipeline import promote
@@ -25,28 +24,10 @@ from tests.promotable_run import (
     answer,
     environment_of,
     files_of,
-    packaged_run,
     use_case,
     verdict,
     walk_in,
 )
-
-
-@pytest.fixture
-def promoter(object_store):
-    return object_store.settings("promote")
-
-
-@pytest.fixture
-def name(request):
-    """A use case of its own for each test, so that ledgers start empty."""
-    return f"toy-{sha256(request.node.nodeid.encode())[7:15]}"
-
-
-@pytest.fixture
-def ready(tmp_path, promoter, name):
-    """Make a packaged run: (workspace, digest)."""
-    return partial(packaged_run, tmp_path, promoter, name)
 
 
 def test_promoted_version_is_live_and_serves_every_reader(ready, object_store, promoter, name, tmp_path):
