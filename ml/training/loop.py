@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import keras
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from ml.contract import JsonObject
 
@@ -35,6 +38,11 @@ class Watch:
     """Figures of each pass; no timing, so that equal trainings have equal histories."""
     best: JsonObject | None = None
 
+    @classmethod
+    def newest(cls) -> Watch:
+        """Return the watch that measures nothing: the newest pass is the best."""
+        return cls(measure=dict, figure="epoch", patience=1)
+
     def look(self, loss: float) -> bool:
         """Take the figures of a pass; tell whether it is the best so far."""
         entry: JsonObject = {"epoch": len(self.epochs) + 1, "loss": loss, **self.measure()}
@@ -46,6 +54,30 @@ class Watch:
     def is_over(self) -> bool:
         """Tell whether the last passes brought nothing."""
         return self.best is not None and len(self.epochs) - int(self.best["epoch"]) >= self.patience
+
+
+def shuffled(n_rows: int, size: int, *key: int) -> Iterator[NDArray[np.int64]]:
+    """Yield the rows of each step of a pass, in an order drawn by a key; the last step may be smaller.
+
+    Args:
+        n_rows: Training rows.
+        size: Rows a step.
+        key: Seed, pass and whatever else tells orders apart.
+    """
+    order = np.random.default_rng(key).permutation(n_rows)
+    for start in range(0, n_rows, size):
+        yield order[start : start + size]
+
+
+def falling_adam(rate: float, steps: int, last: float) -> Any:
+    """Return Adam whose step size falls along half a cosine.
+
+    Args:
+        rate: Step size at the start.
+        steps: Steps until the end.
+        last: Step size at the end, relative to the start.
+    """
+    return keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(rate, steps, alpha=last))
 
 
 AVERAGED = 0.99  # share of the running average of the weights that each step keeps

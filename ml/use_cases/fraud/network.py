@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ml.compression.litert import export_litert
 from ml.contract import Variant
 from ml.evaluation.statistic import average_precision, once
-from ml.training.loop import Watch, fit
+from ml.training.loop import Watch, falling_adam, fit, shuffled
 
 INPUT = "features"
 CHUNK = 65_536  # rows scored at a time
@@ -69,17 +69,16 @@ def train(model: keras.Model, rows: Rows, valid: Rows | None, course: Course) ->
         The figures of each pass.
     """
     steps = -(-len(rows.is_fraud) // course.batch_size)
-    rate = keras.optimizers.schedules.CosineDecay(course.learning_rate, course.epochs * steps, alpha=0.1)
-    model.compile(keras.optimizers.Adam(rate))
-    passes = iter(range(1, course.epochs + 1))
-
-    def measure() -> dict[str, float]:
-        return {"pass": float(next(passes))} if valid is None else {"ap": _precision(score(model, valid.inputs), valid)}
-
-    figure = "pass" if valid is None else "ap"
-    watch = Watch(measure=measure, figure=figure, patience=course.patience)
+    model.compile(falling_adam(course.learning_rate, course.epochs * steps, last=0.1))
+    watch = Watch.newest() if valid is None else _watch(model, valid, course)
     fit(model, lambda epoch: _batches(rows, course, epoch), weighted_loss, watch, course.epochs)
     return watch.epochs
+
+
+def _watch(model: keras.Model, valid: Rows, course: Course) -> Watch:
+    return Watch(
+        measure=lambda: {"ap": _precision(score(model, valid.inputs), valid)}, figure="ap", patience=course.patience
+    )
 
 
 def score(model: keras.Model, inputs: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -101,10 +100,8 @@ def weighted_loss(targets: Any, log_odds: Any) -> Any:
 
 
 def _batches(rows: Rows, course: Course, epoch: int) -> Iterator[tuple[dict[str, Any], Any]]:
-    order = np.random.default_rng((course.seed, epoch)).permutation(len(rows.is_fraud))
     targets = np.stack([rows.is_fraud, rows.weights / rows.weights.mean()], axis=1).astype(np.float32)
-    for start in range(0, len(order), course.batch_size):
-        chunk = order[start : start + course.batch_size]
+    for chunk in shuffled(len(targets), course.batch_size, course.seed, epoch):
         yield {INPUT: rows.inputs[chunk]}, targets[chunk]
 
 

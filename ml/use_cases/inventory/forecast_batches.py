@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from ml.training.loop import shuffled
 from ml.use_cases.inventory.forecast_params import TrainParams
 
 
@@ -30,7 +32,7 @@ class Steps:
 
     def __call__(self, epoch: int) -> Iterator[tuple[dict[str, Any], Any]]:
         """Yield inputs and targets of each step of a pass."""
-        order = np.random.default_rng((self._params.seed, self._member, epoch)).permutation(len(self._targets))
-        for chosen in order[: self.count * self._size].reshape(self.count, self._size):
+        steps = shuffled(len(self._targets), self._size, self._params.seed, self._member, epoch)
+        for chosen in islice(steps, self.count):
             inputs = {name: tf.constant(values[chosen]) for name, values in self._inputs.items()}
             yield inputs, tf.constant(self._targets[chosen].astype(np.float32))

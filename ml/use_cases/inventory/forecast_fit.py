@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import count
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -89,13 +88,10 @@ def best_passes(found: Forecaster) -> int:
 
 
 def _fit_member(member: Any, steps: Steps, params: TrainParams, watch: Watch, passes: int) -> None:
-    import keras
-
-    from ml.training.loop import fit
+    from ml.training.loop import falling_adam, fit
     from ml.use_cases.inventory.forecast_objective import pinball_loss
 
-    rate = keras.optimizers.schedules.CosineDecay(params.learning_rate, params.epochs * steps.count, alpha=SLOWEST)
-    member.compile(keras.optimizers.Adam(rate))
+    member.compile(falling_adam(params.learning_rate, params.epochs * steps.count, last=SLOWEST))
     fit(member, steps, pinball_loss(steps.horizon, steps.mean), watch, passes)
 
 
@@ -104,8 +100,7 @@ def _watch(member: Any, params: TrainParams, seen: tuple[Inputs, NDArray[np.floa
     from ml.training.loop import Watch
 
     if seen is None:
-        passes = count()
-        return Watch(measure=lambda: {"passes": float(next(passes))}, figure="passes", patience=params.epochs)
+        return Watch.newest()
     inputs, actual = seen
     return Watch(
         measure=lambda: {"neg_wql": -wql(_predict(member, inputs), actual)}, figure="neg_wql", patience=params.patience

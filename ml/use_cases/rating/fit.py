@@ -92,14 +92,12 @@ def _fit(model: Any, splits: Frames, state: JsonObject, params: RatingTrain) -> 
     import keras
     import tensorflow as tf
 
-    from ml.training.loop import Watch, fit
+    from ml.training.loop import Watch, fit, shuffled
 
     inputs, targets = encode(splits["train"], state)["inputs"], _targets(splits["train"]).astype(np.float32)
 
     def steps(epoch: int) -> Iterator[tuple[Any, Any]]:
-        order = np.random.default_rng([params.seed, epoch]).permutation(len(targets))
-        for start in range(0, len(order), params.batch_size):
-            rows = order[start : start + params.batch_size]
+        for rows in shuffled(len(targets), params.batch_size, params.seed, epoch):
             yield {"inputs": tf.constant(inputs[rows])}, tf.constant(targets[rows])
 
     model.compile(keras.optimizers.Adam(params.learning_rate))

@@ -84,14 +84,11 @@ def log_popularity(state: JsonObject) -> NDArray[np.float32]:
 
 
 def _fit(model: Any, splits: Frames, state: JsonObject, params: RecommendTrain) -> list[JsonObject]:
-    import keras
-
-    from ml.training.loop import Watch, fit
+    from ml.training.loop import Watch, falling_adam, fit
     from ml.use_cases.recommend.objective import basket_loss
 
     steps, valid = Steps(splits["train"], state, params), pack(splits["valid"], state)
-    rate = keras.optimizers.schedules.CosineDecay(params.learning_rate, params.epochs * steps.count, alpha=0.1)
-    model.compile(keras.optimizers.Adam(rate))
+    model.compile(falling_adam(params.learning_rate, params.epochs * steps.count, last=0.1))
     watch = Watch(
         measure=lambda: means(score(model, valid), splits["valid"], state), figure=PRIMARY, patience=params.patience
     )
