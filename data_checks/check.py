@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -32,6 +33,8 @@ class Check:
     """A Great Expectations expectation, judged partition by partition."""
     rows: Callable[[pd.DataFrame], Mask] | None = None
     """Instead of it: failing rows of a partition, for rules that look beyond the partition."""
+    whole: Callable[[Path], Callable[[pd.DataFrame], Mask]] | None = None
+    """Instead of both: looks at all rows (a folder with a folder of files a table) and returns `rows`."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from great_expectations import expectations as gxe
 
 from data_checks.check import Check
+from data_checks.farming import not_farmed
 
 CHECKS: tuple[Check, ...] = (
     Check(
@@ -39,6 +40,7 @@ CHECKS: tuple[Check, ...] = (
         reason="a discount is negative or above 500 on one line",
         expectation=gxe.ExpectColumnValuesToBeBetween(column="discount", min_value=0, max_value=500),
     ),
+    not_farmed("purchases"),
     Check(
         name="products.name_mostly_present",
         table="products",

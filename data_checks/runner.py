@@ -124,12 +124,19 @@ def _table(job: Job, table: Table, documents: Documents) -> Outcome:
 
 
 def _checks(job: Job, table: Table) -> tuple[Check, ...]:
-    own = tuple(check for check in job.checks if check.table == table.name)
+    own = tuple(_with_rows(job, check) for check in job.checks if check.table == table.name)
     optional = {other.name for other in job.tables if other.optional}
     done = {folder.name: table_files(folder) for folder in (job.out / "tables").glob("*")}
     filled = {name for name, files in done.items() if any(pq.read_metadata(file).num_rows for file in files)}
     parents = {name: job.out / "tables" / name for name in done if name in filled or name not in optional}
     return (*derived_checks(table, job.as_of), *across_checks(table, job.source, parents), *own)
+
+
+def _with_rows(job: Job, check: Check) -> Check:
+    """Let a rule that looks at the whole table do so, once, where there are rows."""
+    if check.whole is None or not table_files(job.source / check.table):
+        return check
+    return replace(check, rows=check.whole(job.source), whole=None)
 
 
 def _severities(checks: Sequence[Check], released: frozenset[str]) -> tuple[Check, ...]:

@@ -7,7 +7,7 @@ from importlib import import_module
 from ml.benchmark.comparison import Comparison
 from ml.errors import ConfigInvalid
 
-NAMES: tuple[str, ...] = ("fraud", "inventory")
+NAMES: tuple[str, ...] = ("recommend", "fraud", "inventory")
 
 
 def load(use_case: str) -> tuple[Comparison, ...]:
