@@ -196,6 +196,7 @@ class Judgement:
 
 # --- Service ----------------------------------------------------------------------------------
 
+OUT_OF_STOCK = "out_of_stock"
 Observe: TypeAlias = Callable[[JsonObject | None, JsonObject], JsonObject]
 """(stored history or none, an event such as a purchase) -> new history."""
 
@@ -243,6 +244,8 @@ class Service:
     """(request, response, history) -> the drift features of one answer, named as in `Features.profile`, plus `score`."""
     outcome: Callable[[JsonObject, list[JsonObject]], dict[str, float]]
     """(a logged answer, the customer's later events) -> quality figures once the truth is known; empty while it is not."""
+    heeds_stock: bool = False
+    """Answers leave out what the shop cannot deliver: histories then bear the products under `OUT_OF_STOCK`, if any are."""
     related: Mapping[str, Observe] = field(default_factory=dict)
     """Other fields of requests and events that name something with a history of its own (a terminal), and how an event
     changes it. Their histories are kept under `ml.serving.subject.unit_of`."""

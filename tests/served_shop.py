@@ -19,7 +19,19 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 import ml
-from ml.contract import Data, Explanation, Judgement, Metric, Model, Reason, Rule, Service, UseCase, Verdict
+from ml.contract import (
+    OUT_OF_STOCK,
+    Data,
+    Explanation,
+    Judgement,
+    Metric,
+    Model,
+    Reason,
+    Rule,
+    Service,
+    UseCase,
+    Verdict,
+)
 from ml.files import read_json, sha256, write_json, write_parquet, write_verdict
 from ml.packaging.signing import Signer
 from ml.pipeline import package, promote
@@ -68,13 +80,14 @@ class Additive:
 
 
 def counts(request, history, state):
-    bought = request.history if request.history is not None else (history or {"bought": []})["bought"]
+    bought = request.history if request.history is not None else (history or {}).get("bought", [])
     return np.asarray([[bought.count(product) for product in state["vocabulary"]]], np.float32)
 
 
 def answer(predictor, state, request, history):
     scores = predictor({"counts": counts(request, history, state)})[0]
-    best = np.argsort(-scores, kind="stable")[: request.k]
+    out = (history or {}).get(OUT_OF_STOCK, ())
+    best = [i for i in np.argsort(-scores, kind="stable") if state["vocabulary"][i] not in out][: request.k]
     items = [Item(product_id=state["vocabulary"][i], score=float(scores[i])) for i in best]
     return Answer(customer_id=request.customer_id, items=items)
 
@@ -110,7 +123,10 @@ def observe(history, event):
 
 
 def features(request, response, history):
-    return {"n_bought": float(len((history or {"bought": []})["bought"])), "score": response.items[0].score}
+    return {
+        "n_bought": float(len((history or {}).get("bought", []))),
+        "score": response.items[0].score if response.items else 0.0,
+    }
 
 
 def golden(examples, state, n):
@@ -138,6 +154,7 @@ def use_case(name):
         service=Service(
             request=Question,
             response=Answer,
+            heeds_stock=True,
             identity="customer_id",
             answer=answer,
             explain=explain,

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from ml.contract import OUT_OF_STOCK
 from ml.use_cases.recommend import USE_CASE
 from tests.recommend_shop import Shop, small_shop, write
 
@@ -83,6 +84,17 @@ def test_excluded_products_leave_their_places_to_the_next(shop, predictor):
     unwanted = [before[0], before[3], "no such product"]
     after = SERVICE.answer(predictor, shop.state, request(k=10, exclude=unwanted), history)
     assert [item.product_id for item in after.items] == [product for product in before if product not in unwanted]
+
+
+def test_no_list_of_10000_holds_a_product_out_of_stock(shop, predictor, rng):
+    products = shop.state["products"]
+    for drawn in rng.random((10_000, len(products))):
+        bought = [products[at] for at in drawn.argpartition(3)[:3]]
+        known = {"baskets": [["2026-06-01T10:00:00", bought]], "last": None}
+        out = frozenset(product for product, chance in zip(products, drawn, strict=True) if chance < 2 * drawn[0])
+        items = SERVICE.answer(predictor, shop.state, request(k=10), known | {OUT_OF_STOCK: out}).items
+        assert len(items) == min(10, len(products) - len(out))
+        assert out.isdisjoint(item.product_id for item in items)
 
 
 def test_own_purchases_in_a_request_are_used_before_a_known_history(shop, predictor):

@@ -16,6 +16,7 @@ from ml.serving.door import Door
 from ml.serving.follower import Follower
 from ml.serving.request_log import EVENT_SCHEMA, REQUEST_SCHEMA, RequestLog
 from ml.serving.state import Event, StateStore
+from ml.serving.stock import with_stock
 from ml.serving.subject import Subjects
 from ml.serving.version import Served
 
@@ -134,7 +135,9 @@ class Answerer:
     def _admit(self, sent: BaseModel, unit: str | None) -> tuple[BaseModel, JsonObject | None]:
         request, known = self._door.admit(sent, unit)
         units = self._subjects.units(lambda name: getattr(request, name, None), known)
-        return request, self._subjects.history(units, partial(self._store.history, self._use_case.name))
+        history = self._subjects.history(units, partial(self._store.history, self._use_case.name))
+        heeds_stock = self._use_case.service.heeds_stock
+        return request, with_stock(history, self._follower.stock.out()) if heeds_stock else history
 
     def _unit(self, request: BaseModel) -> Any:
         identity = self._use_case.service.identity

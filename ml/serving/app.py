@@ -25,6 +25,7 @@ from ml.serving.problem import http_error, invalid, ours
 from ml.serving.request_log import RequestLog
 from ml.serving.route import routes
 from ml.serving.state import StateStore
+from ml.serving.stock import stock_routes
 from ml.serving.versions import RegistryVersions, Versions
 from ml.store import Bucket
 
@@ -65,6 +66,7 @@ def create_app(settings: Settings, use_cases: Mapping[str, UseCase], versions: V
         door = Door(settings, use_case)
         answerer = Answerer(use_case, door, parts.follower, parts.store, parts.log)
         app.include_router(routes(use_case, answerer), dependencies=shown)
+    app.include_router(stock_routes(parts.follower.stock), dependencies=shown)
     app.include_router(_common(parts))
     return app
 

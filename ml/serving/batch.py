@@ -16,7 +16,7 @@ from typing import Any
 from ml.config import Settings
 from ml.contract import JsonObject, Predictor, UseCase
 from ml.errors import ConfigInvalid, ModelNotFound
-from ml.serving import snapshot
+from ml.serving import snapshot, stock
 from ml.serving.subject import is_customer
 from ml.serving.together import in_batches
 from ml.serving.version import Served, VersionCache, load
@@ -60,7 +60,8 @@ def batch(settings: Settings, use_case: UseCase, k: int, versions: Versions | No
     request = _request(use_case, k)
     table = snapshot.published(settings, use_case.name)
     served = _served(use_case, versions or RegistryVersions(settings))
-    units, rows, data = _written(_answers(use_case, served, request, table), items)
+    out = stock.listed(Bucket.open(settings, "state")) if use_case.service.heeds_stock else frozenset()
+    units, rows, data = _written(_answers(use_case, served, _Asked(request, out), table), items)
     key = f"{use_case.name}/batch/{served.live.digest.removeprefix('sha256:')}.parquet"
     Bucket.open(settings, "state").put(key, data, "application/vnd.apache.parquet")
     done = Batch(
@@ -98,13 +99,22 @@ def _served(use_case: UseCase, versions: Versions) -> Served:
         return load(use_case, live, VersionCache(Path(scratch)).bring(versions, live), "store")
 
 
-def _answers(use_case: UseCase, served: Served, request: JsonObject, table: bytes) -> Iterator[tuple[str, Any]]:
+@dataclass(frozen=True)
+class _Asked:
+    """What all requests of a batch have in common."""
+
+    fields: JsonObject
+    out_of_stock: frozenset[str]
+
+
+def _answers(use_case: UseCase, served: Served, common: _Asked, table: bytes) -> Iterator[tuple[str, Any]]:
     service, identity = use_case.service, use_case.service.identity or ""
 
     def ask(predictor: Predictor, known: tuple[str, str]) -> tuple[str, Any]:
         unit, history = known
-        asked = service.request.model_validate({**request, identity: unit})
-        return unit, service.answer(predictor, served.state, asked, json.loads(history)).model_dump(mode="json")
+        asked = service.request.model_validate({**common.fields, identity: unit})
+        known_now = stock.with_stock(json.loads(history), common.out_of_stock)
+        return unit, service.answer(predictor, served.state, asked, known_now).model_dump(mode="json")
 
     return in_batches(served.predictor, ask, sorted(known for known in snapshot.read(table) if is_customer(known[0])))
 

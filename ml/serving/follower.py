@@ -18,11 +18,13 @@ from ml.registry.live import Live
 from ml.serving import snapshot
 from ml.serving.meters import Meters
 from ml.serving.state import StateStore
+from ml.serving.stock import Stock
 from ml.serving.subject import Subjects
 from ml.serving.version import Served, VersionCache, load
 from ml.serving.versions import Versions
 from ml.store import Bucket
 
+SHOP = "shop"  # whose problems concern no single use case
 RETRY_LIMIT_S = 60.0  # longest pause before a refused version is tried again
 
 log = logging.getLogger(__name__)
@@ -58,6 +60,7 @@ class Follower:
         self._cache = VersionCache(settings.home / "server" / "versions")
         self._seen = _HighWater(settings.home / "server" / "seen.json")
         self._state_bucket = Bucket.open(settings, "state")
+        self.stock = Stock(self._state_bucket, settings.home / "server" / "out_of_stock.json")
         self._served: dict[str, Served] = {}
         self._problems: dict[tuple[str, str], Problem] = {}
         self._stopping = threading.Event()
@@ -96,6 +99,7 @@ class Follower:
         while not self._stopping.is_set():
             for name in self._use_cases:
                 self.look(name)
+            self._attempt(SHOP, "stock", lambda _: self.stock.follow())
             self._stopping.wait(self._settings.poll_seconds)
 
     def _attempt(self, use_case: str, part: str, follow: Callable[[str], None]) -> None:

@@ -88,6 +88,7 @@ USE_CASE = UseCase(
     service=Service(
         request=service.RecommendRequest,
         response=service.RecommendResponse,
+        heeds_stock=True,
         identity="customer_id",
         answer=service.answer,
         explain=service.explain,

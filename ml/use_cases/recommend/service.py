@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from ml.contract import Explanation, JsonObject, Predictor, Reason
+from ml.contract import OUT_OF_STOCK, Explanation, JsonObject, Predictor, Reason
 from ml.use_cases.recommend.describe import describe_history
 from ml.use_cases.recommend.encode import Events, Positions, events_of_history, inputs, positions
 from ml.use_cases.recommend.history import Purchase, from_purchases, local
@@ -63,6 +63,8 @@ class Asked:
     """A request with everything it is answered from."""
 
     def __init__(self, state: JsonObject, request: RecommendRequest, history: JsonObject | None) -> None:
+        self.k = request.k
+        self.left_out = {*request.exclude, *(history or {}).get(OUT_OF_STOCK, ())}
         self.history = used(request, history)
         self.now = moment(state, request, self.history)
         self.events: Events = events_of_history(self.history, self.now, state)
@@ -72,11 +74,20 @@ class Asked:
         """Return the model's inputs, one row."""
         return inputs(self.events, self.found, state)
 
+    def best(self, scores: NDArray[np.float32], vocabulary: Vocabulary) -> list[int]:
+        """Return the numbers of the best products that are wanted and can be delivered, best first."""
+        left_out = [vocabulary.numbers[product] for product in self.left_out if product in vocabulary.numbers]
+        allowed = scores.copy()
+        allowed[left_out] = -np.inf
+        k = min(self.k, len(scores) - len(set(left_out)))
+        best: list[int] = top_k(allowed[None], k)[0].tolist() if k else []
+        return best
+
 
 def used(request: RecommendRequest, history: JsonObject | None) -> JsonObject:
     """Return the history an answer rests on: the request's own before a known one."""
     known = from_purchases(request.history) if request.history is not None else history
-    return known or {"baskets": [], "last": None}
+    return {"baskets": [], "last": None, **(known or {})}
 
 
 def moment(state: JsonObject, request: RecommendRequest, history: JsonObject) -> datetime:
@@ -104,16 +115,9 @@ def answer(
             score=round(float(scores[number]), DIGITS),
             rank=rank,
         )
-        for rank, number in enumerate(chosen(scores, wanted, vocabulary), 1)
+        for rank, number in enumerate(asked.best(scores, vocabulary), 1)
     ]
     return RecommendResponse(items=items, fallback=len(asked.found.item) == 0, as_of=asked.now)
-
-
-def chosen(scores: NDArray[np.float32], request: RecommendRequest, vocabulary: Vocabulary) -> list[int]:
-    """Return the numbers of the best products that are wanted, best first."""
-    unwanted = {vocabulary.numbers[product] for product in request.exclude if product in vocabulary.numbers}
-    best: list[int] = top_k(scores[None], request.k + len(unwanted))[0].tolist()
-    return [number for number in best if number not in unwanted][: request.k]
 
 
 def explain(
@@ -129,7 +133,7 @@ def explain(
     asked, vocabulary = Asked(state, wanted, history), vocabulary_of(state)
     encoded = asked.encoded(state)
     scores = predictor(encoded)[0]
-    best = chosen(scores, wanted, vocabulary)
+    best = asked.best(scores, vocabulary)
     base, parts = occlude(predictor, encoded, best)
     told = _Told(asked, vocabulary)
     return [

@@ -1,0 +1,130 @@
+"""What the shop cannot deliver now: products out of stock, one small object each in the `state` bucket, for all servers.
+
+An object a product, because two servers may mark two products at once and neither mark may be lost.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from ml.contract import OUT_OF_STOCK, JsonObject
+from ml.files import canonical, read_json, write_json
+from ml.store import Bucket
+
+PREFIX = "shop/out_of_stock/"
+
+log = logging.getLogger(__name__)
+
+
+def listed(bucket: Bucket) -> frozenset[str]:
+    """Return the products out of stock, as the store has them now."""
+    return frozenset(unquote(key.removeprefix(PREFIX)) for key in bucket.keys(PREFIX))
+
+
+def with_stock(history: JsonObject | None, out: frozenset[str]) -> JsonObject | None:
+    """Return what an answer rests on, with the products out of stock where there are any."""
+    return {**(history or {}), OUT_OF_STOCK: out} if out else history
+
+
+class Stock:
+    """The list as one server knows it: changed through it at once, followed where others change it.
+
+    A copy on this disk serves a restart while the store is away.
+    """
+
+    def __init__(self, bucket: Bucket, copy: Path) -> None:
+        self._bucket = bucket
+        self._copy = copy
+        self._changing = threading.Lock()  # else a list read before a mark could be taken over after it
+        self._out: frozenset[str] = frozenset(read_json(copy)["products"]) if copy.exists() else frozenset()
+
+    def out(self) -> frozenset[str]:
+        """Return the products out of stock."""
+        return self._out
+
+    def follow(self) -> None:
+        """Take over what the store has; raise `StorageUnavailable` where it does not answer, and keep what is known."""
+        with self._changing:
+            self._take(listed(self._bucket))
+
+    def mark(self, product: str) -> None:
+        """Set a product out of stock: no answer that begins after this holds it."""
+        with self._changing:
+            self._put({product})
+            self._take(self._out | {product})
+
+    def unmark(self, product: str) -> None:
+        """Set a product in stock again."""
+        with self._changing:
+            self._delete({product})
+            self._take(self._out - {product})
+
+    def replace(self, products: Iterable[str]) -> None:
+        """Set exactly these out of stock; what cannot be delivered any more is marked first."""
+        wanted = frozenset(products)
+        with self._changing:
+            there = listed(self._bucket)
+            self._put(wanted - there)
+            self._take(there | wanted)
+            self._delete(there - wanted)
+            self._take(wanted)
+
+    def _put(self, products: Iterable[str]) -> None:
+        mark = canonical({"since": datetime.now(UTC).isoformat()})
+        for product in products:
+            self._bucket.put(_key(product), mark, "application/json")
+
+    def _delete(self, products: Iterable[str]) -> None:
+        for product in products:
+            self._bucket.delete(_key(product))
+
+    def _take(self, out: frozenset[str]) -> None:
+        if out == self._out:
+            return
+        self._out = out
+        write_json(self._copy, {"products": sorted(out)})
+        log.info("stock changed out_of_stock=%d", len(out))
+
+
+class OutOfStock(BaseModel):
+    """The products that cannot be delivered now."""
+
+    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
+
+    out_of_stock: list[str] = Field(max_length=100_000, description="article numbers")
+
+
+def stock_routes(stock: Stock) -> APIRouter:
+    """Return the routes by which the shop says what is out of stock."""
+    router = APIRouter(prefix="/v1/out-of-stock", tags=["stock"])
+
+    @router.get("", summary="Products out of stock")
+    def read() -> OutOfStock:
+        return OutOfStock(out_of_stock=sorted(stock.out()))
+
+    @router.put("", summary="Exactly these are out of stock")
+    def replace(body: OutOfStock) -> OutOfStock:
+        stock.replace(body.out_of_stock)
+        return read()
+
+    @router.put("/{product_id:path}", status_code=204, summary="One product ran out")
+    def mark(product_id: str) -> None:
+        stock.mark(product_id)
+
+    @router.delete("/{product_id:path}", status_code=204, summary="One product is in stock again")
+    def unmark(product_id: str) -> None:
+        stock.unmark(product_id)
+
+    return router
+
+
+def _key(product: str) -> str:
+    return PREFIX + quote(product, safe="")
