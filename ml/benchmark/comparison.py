@@ -44,6 +44,8 @@ class Comparison:
     peers: Mapping[str, Peer]
     ours: str
     """Name of the peer that ships."""
+    use_case: str = ""
+    """Whose code it runs: where that changes, it is measured again."""
     seeds: tuple[int, ...] = (1, 2, 3)
     """Every peer is measured once a seed; the table shows the mean and its 95 % interval over seeds."""
     fixed: frozenset[str] = field(default_factory=frozenset)

@@ -195,6 +195,7 @@ def _measure_all(given: Shop, _seed: int) -> Figures:
 COMPARISONS = (
     Comparison(
         name="order-farming",
+        use_case="recommend",
         title="Order farming: 500 orders for one product",
         protocol=(
             "Complete Journey with 500 orders planted before the validation window, for the product in the middle of the "

@@ -7,6 +7,7 @@ from ml.benchmark.comparison import Bar, Comparison
 
 CARDS = Comparison(
     name="fraud_cards",
+    use_case="fraud",
     title="Fraud: card payments, charge-backs a week late",
     protocol=(
         "Test week 2018-08-08 to 08-14 without cards known to be compromised, charge-backs known 7 days after the payment "
@@ -33,6 +34,7 @@ CARDS = Comparison(
 
 SALES = Comparison(
     name="fraud_sales",
+    use_case="fraud",
     title="Fraud: sales reports, few of them inspected",
     protocol=(
         "Three stratified 70/30 hold-outs, one a seed; the tenth with the highest scores is inspected, a report nobody "

@@ -85,6 +85,7 @@ def _measured(peer: Peer) -> Callable[[Trial, int], Figures]:
 
 CARPARTS = Comparison(
     name="carparts",
+    use_case="inventory",
     title="Demand for car parts, 12 months ahead",
     protocol=(
         "2,509 parts with all of 51 months known (R package expsmooth); the last 12 months are the test, as in the Monash "
@@ -103,6 +104,7 @@ CARPARTS = Comparison(
 )
 JOURNEY = Comparison(
     name="weekly-demand",
+    use_case="inventory",
     title="Weekly demand at a grocer, 8 weeks ahead",
     protocol=(
         "Complete Journey without fuel and miscellaneous goods; series are products in the larger and the smaller stores (each "

@@ -15,6 +15,7 @@ from ml.files import read_json, sha256_file, write_json
 
 RESULT_SCHEMA = "tradewind/benchmark/1"
 CODE = Path(__file__).parent.parent
+SHARED = ("benchmark", "evaluation", "training", "compression")
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ def measure(comparison: Comparison, file: Path, kept: Path) -> Iterator[Measured
         raise SourceInvalid(
             f"data for {comparison.name} at {file}", "no such file", "Set TRADEWIND_DATA_DIR, or give --data PATH."
         )
-    mark = _mark(file)
+    mark = _mark(file, comparison.use_case)
     data = None
     for peer, seed in plan(comparison):
         path = kept / comparison.name / mark / f"{peer}.{seed}.json".replace("/", "-")
@@ -77,10 +78,10 @@ def _plain(figures: Mapping[str, float]) -> Figures:
     return {name: float(value) for name, value in figures.items()}
 
 
-def _mark(file: Path) -> str:
+def _mark(file: Path, use_case: str) -> str:
     """Return a short digest of the data and of all code that a peer may run: a changed model is measured again."""
     total = hashlib.sha256(sha256_file(file).encode())
-    for path in sorted(CODE.rglob("*.py")):
-        if path.parent.name in ("benchmark", "evaluation", "training", "compression") or "use_cases" in path.parts:
-            total.update(path.read_bytes())
+    folders = [*SHARED, *([f"use_cases/{use_case}"] if use_case else [])]
+    for path in sorted(path for folder in folders for path in (CODE / folder).rglob("*.py")):
+        total.update(path.read_bytes())
     return total.hexdigest()[:16]

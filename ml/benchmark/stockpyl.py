@@ -167,6 +167,7 @@ SOLVERS: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
 COMPARISONS = (
     Comparison(
         name="textbook-policies",
+        use_case="inventory",
         title="Replenishment policies against textbook answers",
         protocol=(
             "Single-item problems of Snyder and Shen, Fundamentals of Supply Chain Theory, with the answers of stockpyl "
