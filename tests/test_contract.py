@@ -131,7 +131,9 @@ def test_a_customer_nobody_knows_gets_an_answer(trained):
     service, predict = trained.use_case.service, trained.use_case.model.open(trained.exported)
     if service.identity is None:
         pytest.skip("answers no customers")
-    request = service.request.model_validate({service.identity: "never seen"})
+    (known,) = service.golden(trained.examples, trained.state, 1)
+    required = {name: known[name] for name, field in service.request.model_fields.items() if field.is_required()}
+    request = service.request.model_validate({**required, service.identity: "never seen"})
     assert service.answer(predict, trained.state, request, None)
 
 

@@ -33,25 +33,44 @@ class Reliability:
 
 
 def card_precision(scored: pd.DataFrame, k: int = CARDS_A_DAY) -> float:
-    """Return the share of fraudulent cards among the k riskiest of a day, averaged over days.
+    """Return the share of fraudulent cards among the k riskiest of a day, averaged over days; see `checked_cards`."""
+    if scored.empty:
+        return float("nan")
+    checked = checked_cards(scored, k)
+    return float(checked["caught"].sum() / checked["places"].sum())
+
+
+def checked_cards(scored: pd.DataFrame, k: int = CARDS_A_DAY) -> pd.DataFrame:
+    """Return columns `caught` and `places`, index as the payments: Σ caught / Σ places is the card precision.
 
     Card Precision top-k (Fraud Detection Handbook, Le Borgne et al. 2022, ch. 4, "Precision top-k metrics"): a card is as
     risky as its riskiest payment of the day; a card found fraudulent is not looked at again on later days. Division is
-    by k, also on a day with fewer cards. Equal scores fall to the card that paid first.
+    by k, also on a day with fewer cards: its places are shared among them. Equal scores fall to the card that paid
+    first. Both columns stand at a card's first payment of the day.
 
     Args:
         scored: One row a payment: `day`, `customer_id`, `score`, `is_fraud`; cards known to be compromised left out.
         k: Cards a reviewer checks a day.
     """
+    import pandas as pd
+
     found: set[object] = set()
-    shares = []
+    told = pd.DataFrame({"caught": 0.0, "places": 0.0}, index=scored.index)
     for _, day in scored.groupby("day", sort=True):
-        cards = day[~day["customer_id"].isin(found)].groupby("customer_id", sort=False)[["score", "is_fraud"]].max()
-        checked = cards.sort_values("score", ascending=False, kind="stable").head(k)
-        caught = checked.index[checked["is_fraud"] == 1]
-        found |= set(caught)
-        shares.append(len(caught) / k)
-    return float(np.mean(shares)) if shares else float("nan")
+        cards = _cards(day[~day["customer_id"].isin(found)]).nlargest(k, "score", keep="first")
+        if cards.empty:
+            told.loc[day.index[0], "places"] = k
+            continue
+        found |= set(cards.index[cards["is_fraud"] == 1])
+        told.loc[cards["row"], "caught"] = cards["is_fraud"].to_numpy(dtype=float)
+        told.loc[cards["row"], "places"] = k / len(cards)
+    return told
+
+
+def _cards(day: pd.DataFrame) -> pd.DataFrame:
+    """Return a day's cards in order of their first payment: `score`, `is_fraud`, `row` of that payment."""
+    by_card = day.assign(row=day.index).groupby("customer_id", sort=False)
+    return by_card.agg({"score": "max", "is_fraud": "max", "row": "first"})
 
 
 def reliability(probabilities: NDArray[np.float64], is_fraud: NDArray[np.int64], n_bins: int = BINS) -> Reliability:

@@ -36,6 +36,11 @@ def to_cents(amount: NDArray[np.float64]) -> NDArray[np.int64]:
     return np.clip(np.rint(amount * 100), 0, MAX_CENTS).astype(np.int64)
 
 
+def cents_of(amount: float) -> int:
+    """Return one amount as whole cents."""
+    return int(to_cents(np.array([amount]))[0])
+
+
 def is_odd(cents: NDArray[np.int64], count: NDArray[np.int64], total: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Tell which amounts are out of line with the `count` earlier payments of the card that sum to `total` cents."""
     return (count >= ODD_AFTER) & (2 * cents * count > ODD_HALVES * total)

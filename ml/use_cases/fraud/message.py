@@ -1,0 +1,128 @@
+"""What is sent and answered: a payment that asks to be accepted, the decision, and the events that follow."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ml.contract import JsonObject
+from ml.use_cases.fraud.memory import Chargeback, Event, Payment
+from ml.use_cases.fraud.velocity import cents_of
+
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+Amount = Annotated[float, Field(ge=0, le=10_000_000, description="[currency of the shop]")]
+Moment = Annotated[datetime, Field(description="local time of the shop, or with an offset")]
+Whole = Annotated[int, Field(ge=0)]
+EPOCH = datetime(1970, 1, 1)
+
+
+class CardMemory(BaseModel):
+    """What serving remembers of a card, as `memory` keeps it; for requests that bring it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    count: Whole
+    cents: Whole
+    squares: Whole
+    usual_count: Whole
+    usual_cents: Whole
+    last: int | None = None
+    payments: list[tuple[int, int, int]] = Field(max_length=10_000)
+    known: list[tuple[int, int, int]] = Field(max_length=10_000)
+
+
+class TerminalMemory(BaseModel):
+    """What serving remembers of a terminal."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    payments: list[tuple[int]] = Field(max_length=1_000_000)
+    known: list[tuple[int, int, int]] = Field(max_length=10_000)
+
+
+class FraudRequest(BaseModel):
+    """A payment that asks to be accepted."""
+
+    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
+
+    customer_id: Name | None = Field(None, description="whose card or account pays; its known history is used")
+    terminal_id: Name = Field(description="store and till, or the web shop's entrance; its known history is used")
+    amount: Amount
+    paid_at: Moment
+    channel: str = Field(max_length=40, description="till, self_checkout or online")
+    payment_id: Name | None = Field(None, description="returned with the answer, and joins it with its charge-back")
+    coupon_amount: Amount = 0.0
+    n_items: int = Field(1, ge=0, le=1_000_000, description="[pieces]")
+    card: CardMemory | None = Field(None, description="used instead of what is known of the customer")
+    terminal: TerminalMemory | None = Field(None, description="used instead of what is known of the terminal")
+
+
+class ReasonCode(BaseModel):
+    """One kind of evidence that speaks for fraud."""
+
+    code: str = Field(description="amount, time, order, pace, card or terminal")
+    text: str
+    contribution: float = Field(description="what it adds to the score [log-odds]")
+
+
+class FraudResponse(BaseModel):
+    """What to do with the payment, and why."""
+
+    payment_id: str | None
+    decision: Literal["approve", "review", "decline"]
+    p_fraud: float = Field(ge=0, le=1, description="calibrated probability that it will be charged back")
+    score: float = Field(description="what payments are ranked by [log-odds before calibration]")
+    reasons: list[ReasonCode] = Field(description="why it was not approved, strongest first")
+    is_odd: bool = Field(description="the amount is out of line with the card's; send it with a charge-back as was_odd")
+    paid_at: datetime
+
+
+class PaymentEvent(BaseModel):
+    """A payment that was accepted."""
+
+    model_config = ConfigDict(extra="ignore", coerce_numbers_to_str=True)
+
+    amount: Amount
+    paid_at: Moment
+
+    def plain(self) -> Payment:
+        """Return it as memories take it."""
+        return Payment(second=second_of(self.paid_at), cents=cents_of(self.amount))
+
+
+class ChargebackEvent(BaseModel):
+    """A notice that an accepted payment was fraud."""
+
+    model_config = ConfigDict(extra="ignore", coerce_numbers_to_str=True)
+
+    reported_at: Moment
+    payment_at: Moment
+    was_odd: bool
+
+    def plain(self) -> Chargeback:
+        """Return it as memories take it."""
+        reported, paid = second_of(self.reported_at), second_of(self.payment_at)
+        return Chargeback(reported=reported, paid=paid, was_odd=self.was_odd)
+
+
+def event_of(body: JsonObject) -> Event:
+    """Return an event of a charge-back, which has `reported_at`, or of a payment.
+
+    Raises:
+        ValueError: A field is missing or of another type.
+    """
+    kind = ChargebackEvent if "reported_at" in body else PaymentEvent
+    return kind.model_validate(body).plain()
+
+
+def local(moment: datetime) -> datetime:
+    """Return a time without offset: as given, or on UTC where it has one."""
+    return moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
+
+
+def second_of(moment: datetime) -> int:
+    """Return whole seconds since 1970; fractions are cut off."""
+    since = local(moment) - EPOCH
+    return since.days * 86_400 + since.seconds
