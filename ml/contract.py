@@ -169,6 +169,19 @@ class Metric:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Plot:
+    """A chart of its own on the model card."""
+
+    title: str
+    text: str
+    """How to read it, in a sentence or two."""
+    label: str
+    """What a reader who cannot see it is told."""
+    spec: JsonObject
+    """A Vega-Lite view with its data inside; size and style are the card's."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Judgement:
     """How answers are judged on held-out rows."""
 
@@ -186,6 +199,8 @@ class Judgement:
     """The baseline the first version must beat."""
     slices: tuple[str, ...] = ()
     """Columns of the examples by which the metrics are broken down."""
+    plots: tuple[Callable[[np.ndarray, pd.DataFrame, JsonObject], Plot], ...] = ()
+    """Each (scores, examples, state) -> a chart of how the chosen variant does on the test rows, for the card."""
     units: str = "customers"
     """What a `unit` of the examples is, in the plural: the figures' intervals resample them."""
 

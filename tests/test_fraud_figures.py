@@ -82,3 +82,10 @@ def test_the_blend_takes_what_ranks_better_on_validation():
     assert blend.choose_share([(good, bad, label)]) == 1.0
     assert blend.choose_share([(bad, good, label)]) < 0.2
     np.testing.assert_allclose(blend.blend(good, bad, 0.25), 0.25 * good + 0.75 * bad)
+
+
+def test_a_genuine_payment_at_the_lower_end_does_not_lift_the_others():
+    scores, is_fraud = np.arange(1000.0), np.zeros(1000, dtype=int)
+    is_fraud[[1, 999]] = 1  # after one genuine payment comes a fraud: the first block is a single row
+    knots = calibrate.fit(scores, is_fraud)
+    assert calibrate.apply(np.array([500.0]), knots)[0] < 0.01

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ml.contract import JsonObject, UseCase, Verdict
+from ml.contract import JsonObject, Plot, UseCase, Verdict
 from ml.explanation import chart
 from ml.explanation.collect import TOLERANCE
 
@@ -32,6 +32,8 @@ class CardFacts:
     """Of each epoch and figure: `epoch`, `series`, `value`."""
     latency: JsonObject
     """By variant: `p50_ms`, `p95_ms`; empty where none was measured."""
+    plots: Sequence[Plot]
+    """The use case's own charts of what is shown."""
     inputs: JsonObject
     """The fields of the run's inputs that the card names: `as_of`, `source`."""
 
@@ -61,6 +63,7 @@ def render(facts: CardFacts) -> str:
         explanations=facts.explanations,
         contenders=contenders(facts),
         pictures=dict(pictures(facts)),
+        plots=[(plot, chart.drawn(plot)) for plot in facts.plots],
         slices=slices(facts),
         variants=variants(facts),
         examples=examples(facts),

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ml.contract import JsonObject
+from ml.contract import JsonObject, Plot
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +34,15 @@ AXIS = {
     "tickCount": 5,
 }
 PADDING = {"left": 14, "right": 2, "top": 2, "bottom": 2}  # [px]; a reader's font may be wider than the one measured
+PLOT_HEIGHT = 220  # of a use case's own chart [px]
 ROW = 24  # height of one bar or interval [px]
+
+
+def drawn(plot: Plot) -> str:
+    """Draw a use case's own chart in the card's style."""
+    import altair as alt
+
+    return _svg(alt.Chart.from_dict(plot.spec), PLOT_HEIGHT, plot.label)
 
 
 def intervals(rows: Sequence[JsonObject], axis: str, label: str) -> str:

@@ -12,8 +12,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ml.contract import Explanation, JsonObject, Predictor, UseCase
+from ml.contract import Explanation, JsonObject, Plot, Predictor, UseCase
 from ml.evaluation.bootstrap import RowStatistic, resample
+from ml.evaluation.contender import Rows, score
 from ml.evaluation.figures import column, day
 from ml.evaluation.figures import plain as plain_estimate
 from ml.explanation.card import CardFacts, render
@@ -34,7 +35,7 @@ EXAMPLES = 6  # of their answers shown on the card
 SHOWN_REASONS = 8  # strongest reasons of an example that are shown one by one
 LEAST_SHARE = 1e-3  # of the strongest reason: what is weaker is not shown alone
 TOP_REASONS = 15
-SHUFFLED_ROWS = 1000  # examples on which inputs are shuffled
+SHUFFLED_ROWS = 5000  # examples on which inputs are shuffled: enough to hold rare outcomes
 SPLITS = ("train", "valid", "test")
 
 log = logging.getLogger(__name__)
@@ -50,7 +51,8 @@ def run(context: StageContext) -> None:
     verdict = read_verdict(context.data("evaluate") / "verdict.json")
     metrics = read_json(context.data("evaluate") / "metrics.json")
     variant = verdict.chosen or next(one["name"] for one in metrics["contenders"] if one["kind"] == "variant")
-    explanations = _explanations(context, variant, metrics)
+    rows = _test_rows(context)
+    explanations = _explanations(context, variant, metrics, rows)
     write_json(context.data("explain") / "explanations.json", explanations)
     facts = CardFacts(
         use_case=context.use_case,
@@ -61,6 +63,7 @@ def run(context: StageContext) -> None:
         training=read_json(context.data("train") / "summary.json"),
         curves=list(curves(read_json(context.data("train") / "history.json"))),
         latency=_latency(context.reports("compress") / "latency.json"),
+        plots=_plots(rows, context.data("compress") / variant),
         inputs=context.inputs,
     )
     write_bytes(context.reports("explain") / "card.html", render(facts).encode())
@@ -85,12 +88,8 @@ def _by_epoch(history: JsonObject) -> list[JsonObject]:
     return [{name: values[at] for name, values in columns.items()} for at in range(length)]
 
 
-def _explanations(context: StageContext, variant: str, metrics: JsonObject) -> JsonObject:
-    import pandas as pd
-
-    use_case, seed = context.use_case, metrics["interval"]["seed"]
-    state = read_json(context.data("features") / "state.json")
-    test = pd.read_parquet(context.data("features") / "test.parquet")
+def _explanations(context: StageContext, variant: str, metrics: JsonObject, rows: Rows) -> JsonObject:
+    use_case, test, state, seed = context.use_case, rows.examples, rows.state, metrics["interval"]["seed"]
     predictor = use_case.model.open(context.data("compress") / variant)
     requests = sample_requests(use_case, test, state, ANSWERED, seed)
     explained = explain_each(use_case, predictor, state, requests[:REQUESTS])
@@ -105,8 +104,22 @@ def _explanations(context: StageContext, variant: str, metrics: JsonObject) -> J
             "rows": min(SHUFFLED_ROWS, len(test)),
             "inputs": _input_importance(use_case, predictor, test, state, metrics),
         },
-        "examples": [_shortened(answer[0]) for answer in explained[:EXAMPLES] if answer],
+        "examples": [_shortened(one) for one in _shown([answer[0] for answer in explained if answer])],
     }
+
+
+def _test_rows(context: StageContext) -> Rows:
+    import pandas as pd
+
+    state = read_json(context.data("features") / "state.json")
+    test = pd.read_parquet(context.data("features") / "test.parquet")
+    return Rows(use_case=context.use_case, examples=test, state=state)
+
+
+def _plots(rows: Rows, variant: Path) -> list[Plot]:
+    wanted = rows.use_case.judgement.plots
+    scores = score(variant, rows) if wanted else None
+    return [plot(scores, rows.examples, rows.state) for plot in wanted if scores is not None]
 
 
 def _input_importance(
@@ -125,6 +138,14 @@ def _input_importance(
     found = {name: draws.difference("", f"={name}", metric.sign) for name in shuffled}
     ordered = sorted(found, key=lambda name: (-found[name].value, name))
     return [{"input": name, "loss": plain_estimate(found[name])} for name in ordered]
+
+
+def _shown(explained: list[Explanation]) -> list[Explanation]:
+    """Return the highest scored half of the examples, and others from all over the ranks below."""
+    ranked = sorted(explained, key=lambda one: (-one.score, one.subject))
+    top, below = ranked[: EXAMPLES // 2], ranked[EXAMPLES // 2 :]
+    n_below = EXAMPLES - len(top)
+    return [*top, *below[:: max(1, len(below) // n_below)][:n_below]]
 
 
 def _shortened(explanation: Explanation) -> JsonObject:

@@ -20,7 +20,7 @@ from ml.contract import (
 )
 from ml.evaluation.statistic import average_precision, ratio, roc_auc
 from ml.shop import CHARGEBACKS, PAYMENTS
-from ml.use_cases.fraud import history, judgement, service
+from ml.use_cases.fraud import history, judgement, plot, service
 from ml.use_cases.fraud.encode import encode
 from ml.use_cases.fraud.message import FraudRequest, FraudResponse
 from ml.use_cases.fraud.outcome import outcome
@@ -69,7 +69,7 @@ USE_CASE = UseCase(
         "It scores payments. It is no evidence against a person, and not for decisions on credit, employment or accounts.",
         "What becomes known later than the test window's labels counts as genuine: the newest figures are a little too low.",
         "A new way of fraud is seen only after its first charge-backs, days later.",
-        "Thresholds hold for the costs and the review capacity in the parameters; other costs need another training.",
+        "Decisions hold for the costs and the review capacity in the parameters; other costs need another training.",
     ),
     params=FraudParams,
     data=Data(tables=(PAYMENTS, CHARGEBACKS), sample=_sample, build=_build, encode=encode),
@@ -116,6 +116,7 @@ USE_CASE = UseCase(
         },
         naive="amount",
         slices=("channel", "hour_band", "amount_band"),
+        plots=(plot.reliability, plot.cost),
         units="customer-days",
     ),
     service=Service(

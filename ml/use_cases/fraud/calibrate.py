@@ -15,7 +15,8 @@ def fit(scores: NDArray[np.float64], is_fraud: NDArray[np.int64]) -> JsonObject:
 
     Pool-adjacent-violators (Barlow et al. 1972, as in Zadrozny & Elkan 2002, doi:10.1145/775047.775151); departing from
     the step function, each block of equal probability becomes one knot at its mean score, so that scores between two
-    knots keep their order. A block's probability is smoothed as (k + 1/2) / (n + 1): none is exactly 0 or 1.
+    knots keep their order. A block's probability is smoothed as (k + p) / (n + 1), where p = (K + 1/2) / (N + 1) is that of
+    all rows: none is exactly 0 or 1, and a small block at the lower end does not lift those above it.
 
     Args:
         scores: `(n_rows,)` at least two, of rows the model did not learn from.
@@ -30,7 +31,8 @@ def fit(scores: NDArray[np.float64], is_fraud: NDArray[np.int64]) -> JsonObject:
     sizes = np.diff(starts, append=len(scores))
     frauds = np.add.reduceat(is_fraud[order], starts)
     middles = np.add.reduceat(scores[order], starts) / sizes
-    smoothed = np.maximum.accumulate((frauds + 0.5) / (sizes + 1))
+    overall = (is_fraud.sum() + 0.5) / (len(scores) + 1)
+    smoothed = np.maximum.accumulate((frauds + overall) / (sizes + 1))
     return {"scores": middles.tolist(), "probabilities": smoothed.tolist()}
 
 

@@ -46,7 +46,7 @@ FEATURES: tuple[str, ...] = tuple(name for names in GROUPS.values() for name in 
 HOUR, MINUTE = 3600, 60  # [s]
 
 
-def of_order(  # noqa: PLR0913 (a column each)
+def of_order(
     second: NDArray[np.int64],
     amount: NDArray[np.float64],
     coupon_amount: NDArray[np.float64],
@@ -97,11 +97,14 @@ def _time(known: Known) -> str:
 def _order(known: Known) -> str:
     where = "online" if known["is_online"] else "at the self-checkout" if known["is_self_checkout"] else "at a till"
     pieces = f"{known['n_items']:.0f} item{'' if known['n_items'] == 1 else 's'}"
-    return f"{pieces} bought {where}, {known['coupon_share']:.0%} of the price paid by coupon"
+    share = known["coupon_share"]
+    return f"{pieces} bought {where}" + (f", {share:.0%} of the price paid by coupon" if share else "")
 
 
 def _pace(known: Known) -> str:
-    counts = f"payment {known['card_count_1d']:.0f} of this card within a day, {known['card_count_7d']:.0f} within a week"
+    counts = (
+        f"payment {known['card_count_1d']:.0f} of this card within a day, {known['card_count_7d']:.0f} within a week"
+    )
     return counts if np.isnan(known["card_gap"]) else f"{counts}; the one before {_ago(known['card_gap'])}"
 
 

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 STATE_SCHEMA = "tradewind/fraud-state/1"
 COSTS = ("reviews_per_day", "review_cost", "decline_loss")
 ASKED = {"terminal_id": "terminal_id", "amount": "paid", "coupon_amount": "coupon_amount", "channel": "channel"}
-AMOUNT_BANDS = {0: "below 10", 10: "10 to 24", 25: "25 to 49", 50: "50 to 99", 100: "100 and more"}
-HOUR_BANDS = {0: "0 to 5", 6: "6 to 11", 12: "12 to 17", 18: "18 to 23"}
+AMOUNT_BANDS = {0: "0 to 9", 10: "10 to 24", 25: "25 to 49", 50: "50 to 99", 100: "≥ 100"}
+HOUR_BANDS = {0: "00 to 05", 6: "06 to 11", 12: "12 to 17", 18: "18 to 23"}
 
 
 def build(tables: Expressions, params: BaseModel) -> Features:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Scores = NDArray[np.float32]
+Numbers = NDArray[np.float64]
+HELD_OUT = ("valid", "test")
+LEAST = 1e-7  # of a probability: a float32 cannot tell 1 from what is closer
 
 
 def measure(scores: Scores, examples: pd.DataFrame, state: JsonObject) -> pd.DataFrame:
@@ -38,10 +42,7 @@ def measure(scores: Scores, examples: pd.DataFrame, state: JsonObject) -> pd.Dat
     return pd.DataFrame(values, index=examples.index).join(figures.checked_cards(_scored(scores, examples)))
 
 
-LEAST = 1e-7  # of a probability: a float32 cannot tell 1 from what is closer
-
-
-def summarise(scores: Scores, examples: pd.DataFrame, state: JsonObject) -> dict[str, float]:
+def summarise(scores: Scores, examples: pd.DataFrame, state: JsonObject) -> dict[str, float]:  # noqa: ARG001
     """Return figures of all payments together.
 
     `calibration_error`: mean distance of probability and share of fraud over ten bins of equal size. `reviewed_a_day`,
@@ -61,12 +62,13 @@ def summarise(scores: Scores, examples: pd.DataFrame, state: JsonObject) -> dict
 
 def by_amount(splits: Frames, state: JsonObject) -> Scores:
     """Rank by amount."""
-    return _finished({name: _amounts(rows) for name, rows in splits.items()}, splits, state)
+    return _finished({name: _amounts(splits[name]) for name in HELD_OUT}, splits, state)
 
 
 def by_velocity(splits: Frames, state: JsonObject) -> Scores:
     """Rank by a rule of thumb: times the usual amount, times the payments of the card within a day."""
-    return _finished({name: _velocity(rows) for name, rows in splits.items()}, splits, state)
+    times = {name: splits[name]["amount_to_mean"].fillna(1.0) * splits[name]["card_count_1d"] for name in HELD_OUT}
+    return _finished({name: one.to_numpy(dtype=np.float64) for name, one in times.items()}, splits, state)
 
 
 def by_trees(splits: Frames, state: JsonObject) -> Scores:
@@ -75,29 +77,23 @@ def by_trees(splits: Frames, state: JsonObject) -> Scores:
 
     rows = {name: learned(frame) for name, frame in splits.items()}
     model, n_trees = fit_trees(rows["train"], rows["valid"], FraudTrain())
-    scores = {name: boost.score(model, rows[name].features, n_trees) for name in ("valid", "test")}
+    scores = {name: boost.score(model, rows[name].features, n_trees) for name in HELD_OUT}
     return _finished(scores, splits, state)
 
 
-def _velocity(rows: pd.DataFrame) -> NDArray[np.float64]:
-    times = rows["amount_to_mean"].fillna(1.0) * rows["card_count_1d"]
-    return times.to_numpy(dtype=np.float64)
-
-
-def _finished(scores: dict[str, NDArray[np.float64]], splits: Frames, state: JsonObject) -> Scores:
-    """Calibrate and choose thresholds on `valid`, as for the model."""
+def _finished(scores: Mapping[str, Numbers], splits: Frames, state: JsonObject) -> Scores:
+    """Calibrate and price reviews on `valid`, as for the model."""
     finish = verdict.fit(scores["valid"], splits["valid"], state)
-    return finish(scores["test"]).astype(np.float32)
+    return finish(scores["test"], _amounts(splits["test"])).astype(np.float32)
 
 
 def _decisions(scores: Scores) -> NDArray[np.int64]:
     return scores[:, verdict.DECISION].astype(np.int64)
 
 
-def _amounts(examples: pd.DataFrame) -> NDArray[np.float64]:
+def _amounts(examples: pd.DataFrame) -> Numbers:
     return examples["amount"].to_numpy(dtype=np.float64)
 
 
 def _scored(scores: Scores, examples: pd.DataFrame) -> pd.DataFrame:
-    named = {"customer_id": examples["customer"], "score": scores[:, verdict.SCORE]}
-    return examples[["day", "is_fraud"]].assign(**named)
+    return examples[["day", "is_fraud"]].assign(customer_id=examples["customer"], score=scores[:, verdict.SCORE])

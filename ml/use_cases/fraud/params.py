@@ -36,11 +36,13 @@ class FraudTrain(Section):
 
     seed: int = Field(20260101, ge=0)
     """Seed of the trees, the initial weights and the order of examples."""
-    trees: int = Field(400, ge=100, le=4000)
+    trees: int = Field(250, ge=50, le=4000)
     """Most trees; how many of them are used is chosen on `valid`."""
     leaves: int = Field(15, ge=2, le=255, json_schema_extra=searched(7, 63, log=True))
     """Most leaves of a tree."""
-    tree_rate: float = Field(0.03, gt=0, le=1, json_schema_extra=searched(0.01, 0.1, log=True))
+    bins: int = Field(255, ge=15, le=1023)
+    """Most values of a feature that a tree tells apart."""
+    tree_rate: float = Field(0.05, gt=0, le=1, json_schema_extra=searched(0.01, 0.1, log=True))
     """Step size of a tree."""
     epochs: int = Field(12, ge=1, le=200)
     """Most passes of the network over the training examples."""
@@ -55,7 +57,7 @@ class FraudTrain(Section):
     dropout: float = Field(0.1, ge=0, lt=0.9, json_schema_extra=searched(0, 0.4))
     """Share of the first layer's numbers that is dropped while training."""
     threads: int = Field(2, ge=1, le=64)
-    """Threads of one operation; another number can change the last bits of the weights."""
+    """Threads of one TensorFlow operation; another number can change the last bits of the weights."""
 
 
 class FraudGate(GateParams):

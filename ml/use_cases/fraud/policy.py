@@ -1,4 +1,4 @@
-"""Decides what happens to a payment: which mistakes cost what, and from which score on people look."""
+"""Decides what happens to a payment: whatever is expected to cost least, as far as people have time to look."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from ml.contract import JsonObject
 APPROVE, REVIEW, DECLINE = range(3)
 DECISIONS = ("approve", "review", "decline")
 
+Numbers = NDArray[np.float64]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Costs:
@@ -22,70 +24,46 @@ class Costs:
     decline_loss: float
     """What a declined genuine payment costs, in multiples of its amount."""
 
-    @property
-    def decline_from(self) -> float:
-        """The probability from which declining is cheaper than approving: p · amount > (1 − p) · loss · amount.
-
-        The threshold p > loss / (1 + loss) of Elkan 2001, "The foundations of cost-sensitive learning", IJCAI.
-        """
-        return self.decline_loss / (1 + self.decline_loss)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Thresholds:
-    """From where on a payment is not simply approved."""
-
-    review_from: float
-    """Score (log-odds before calibration)."""
-    decline_from: float
-    """Probability."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Past:
-    """Validation rows whose outcome is known; each array `(n_rows,)`."""
-
-    scores: NDArray[np.float64]
-    probabilities: NDArray[np.float64]
-    amounts: NDArray[np.float64]
-    is_fraud: NDArray[np.int64]
-    n_days: int
-
 
 def costs_of(state: JsonObject) -> Costs:
     """Return the costs of a fitted state."""
     return Costs(**state["costs"])
 
 
-def choose(past: Past, costs: Costs) -> Thresholds:
-    """Return the thresholds: whom to look at is what would have cost least on the past days.
+def decide(probabilities: Numbers, amounts: Numbers, costs: Costs, review_price: float) -> NDArray[np.int64]:
+    """Return `APPROVE`, `REVIEW` or `DECLINE` `(n_rows,)`: the least of three expected costs, the earlier one of equals.
 
-    Of the payments that are not declined, the highest scored are reviewed, on average at most `reviews_per_day` a day. A
-    reviewed fraud saves its amount and each review costs; equal scores are reviewed together or not at all.
+    With probability p and amount a: approving p · a, reviewing `review_price`, declining (1 − p) · loss · a. Costs that
+    depend on the example: Elkan 2001, "The foundations of cost-sensitive learning", IJCAI.
     """
-    left = past.probabilities < costs.decline_from
-    order = np.argsort(-past.scores[left], kind="stable")
-    scores = past.scores[left][order]
-    saved = np.cumsum((past.amounts * past.is_fraud)[left][order] - costs.review_cost)
-    is_last = np.append(np.diff(scores) != 0, True)[: len(scores)]
-    possible = np.flatnonzero(is_last & (np.arange(1, len(scores) + 1) <= costs.reviews_per_day * past.n_days))
-    best = possible[np.argmax(saved[possible])] if len(possible) else -1
-    pays = best >= 0 and saved[best] > 0
-    return Thresholds(review_from=float(scores[best]) if pays else np.inf, decline_from=costs.decline_from)
+    approved, declined = _without_review(probabilities, amounts, costs)
+    reviewed = np.full(len(amounts), review_price)
+    return np.stack([approved, reviewed, declined]).argmin(axis=0).astype(np.int64)
 
 
-def decide(
-    scores: NDArray[np.float64], probabilities: NDArray[np.float64], thresholds: Thresholds
-) -> NDArray[np.int64]:
-    """Return `APPROVE`, `REVIEW` or `DECLINE` for each row."""
-    reviewed = np.where(scores >= thresholds.review_from, REVIEW, APPROVE)
-    return np.where(probabilities >= thresholds.decline_from, DECLINE, reviewed)
+def review_price(probabilities: Numbers, amounts: Numbers, costs: Costs, n_days: int) -> float:
+    """Return the price of a review at which past days would have had `reviews_per_day` on average, at least its cost.
+
+    What the capacity adds to the cost is the saving of the best payment that found no place.
+
+    Args:
+        probabilities: Of validation rows `(n_rows,)`.
+        amounts: Of the same rows.
+        costs: Costs and capacity.
+        n_days: Days they were paid on.
+    """
+    worth = np.sort(np.minimum(*_without_review(probabilities, amounts, costs)))[::-1]
+    places = costs.reviews_per_day * n_days
+    left_out = worth[places] if len(worth) > places else 0.0
+    return max(costs.review_cost, float(left_out))
 
 
-def cost(
-    decisions: NDArray[np.int64], amounts: NDArray[np.float64], is_fraud: NDArray[np.int64], costs: Costs
-) -> NDArray[np.float64]:
+def cost(decisions: NDArray[np.int64], amounts: Numbers, is_fraud: NDArray[np.int64], costs: Costs) -> Numbers:
     """Return what each decision cost `(n_rows,)` [currency of the amounts]."""
-    approved = np.where(is_fraud == 1, amounts, 0.0)
-    declined = np.where(is_fraud == 1, 0.0, costs.decline_loss * amounts)
+    approved, declined = _without_review(is_fraud.astype(np.float64), amounts, costs)
     return np.choose(decisions, [approved, np.full(len(amounts), costs.review_cost), declined])
+
+
+def _without_review(probabilities: Numbers, amounts: Numbers, costs: Costs) -> tuple[Numbers, Numbers]:
+    """Return the expected costs of approving and of declining."""
+    return probabilities * amounts, (1 - probabilities) * costs.decline_loss * amounts

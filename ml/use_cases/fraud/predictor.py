@@ -1,4 +1,4 @@
-"""The model as it is served: trees, network, or both, calibrated, with thresholds; needs no TensorFlow."""
+"""The model as it is served: trees, network, or both, calibrated, with decisions; needs no TensorFlow."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ TREES, DECISION = "trees.txt", "decision.json"
 EXPLAINED = "explained"
 """An input of any value `(n_rows, 1)`: where it is there, what each kind of evidence adds to the score is told as well."""
 
+AMOUNT = FEATURES.index("amount")
 NAMES = tuple(GROUPS)
 SIZES = [len(names) for names in GROUPS.values()]
 OF_KIND = np.repeat(np.arange(len(NAMES)), SIZES)
@@ -51,7 +52,7 @@ class FraudPredictor:
         they sum to the score.
         """
         features = features_of(inputs)
-        found = self._finish(self._score(features))
+        found = self._finish(self._score(features), features[:, AMOUNT])
         told = [found, self._contributions(features)] if EXPLAINED in inputs else [found]
         return np.concatenate(told, axis=1).astype(np.float32)
 

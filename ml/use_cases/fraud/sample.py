@@ -79,12 +79,17 @@ def _bursts(rng: np.random.Generator, usual: np.ndarray[Any, Any]) -> list[Rows]
 def _copied(rng: np.random.Generator, usual: np.ndarray[Any, Any]) -> list[Rows]:
     days = [day for day in range(COPIED_FROM_DAY, DAYS) if rng.random() < COPIED_EVERY]
     return [
-        _paid(rng.integers(len(usual)), "0-2", np.round(rng.uniform(5, 60), 2), day * 86_400 + rng.integers(86_400))
+        _paid(
+            rng.integers(len(usual)),
+            "0-2",
+            np.round(rng.uniform(5, 60), 2),
+            np.int64(day * 86_400) + rng.integers(86_400),
+        )
         for day in days
     ]
 
 
-def _paid(who: int, terminal: str, amount: float, second: int) -> Rows:
+def _paid(who: np.int64, terminal: str, amount: float, second: np.int64) -> Rows:
     return {"customer_id": _customer(who), "terminal_id": terminal, "amount": amount, "second": second}
 
 
@@ -97,7 +102,7 @@ def _chargebacks(rng: np.random.Generator, payments: pd.DataFrame) -> pd.DataFra
     return _typed(notices[reported < NEWEST + pd.Timedelta(days=1)], CHARGEBACKS)
 
 
-def _customer(number: int) -> str:
+def _customer(number: np.int64) -> str:
     return f"k{number:05d}"
 
 

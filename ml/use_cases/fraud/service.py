@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DIGITS = 6
+ANY_DELAY = 1  # none of the figures that drift is looked for in depends on it [days]
 MOST_REASONS = 3  # of a decision
 LEAST_REASON = 0.05  # contribution from which a kind of evidence is named [log-odds]
 
@@ -45,7 +46,8 @@ class Asked:
 
     def explained(self, predictor: Predictor) -> NDArray[np.float64]:
         """Return score, probability, decision, base and what each kind of evidence adds."""
-        return predictor({**self.encoded(), EXPLAINED: np.ones((1, 1))})[0].astype(np.float64)
+        found = predictor({**self.encoded(), EXPLAINED: np.ones((1, 1))})
+        return np.asarray(found[0], dtype=np.float64)
 
     def _of_past(self, delay_days: int) -> dict[str, float]:
         return memory.features(self.card, self.terminal, self.payment, delay_days)
@@ -99,14 +101,15 @@ def explain(
 
 
 def golden(examples: pd.DataFrame, state: JsonObject, n: int) -> list[JsonObject]:  # noqa: ARG001
-    """Return requests that bring the memories of card and terminal, spread over the test rows, frauds among them."""
-    step = max(1, len(examples) // n)
-    return [_golden(row) for row in examples.iloc[::step].head(n).to_dict("records")]
+    """Return requests that bring the memories of card and terminal, frauds first; a quarter at most if not all are asked."""
+    is_fraud = examples["is_fraud"] == 1
+    frauds = _spread(examples[is_fraud], n if n >= len(examples) else n // 4)
+    return [_golden(row) for row in [*frauds, *_spread(examples[~is_fraud], n - len(frauds))]]
 
 
 def features(request: BaseModel, response: BaseModel, history: JsonObject | None) -> dict[str, float | str]:
     """Return what drift is looked for in."""
-    asked, given = Asked({"delay_days": 1}, request, history), cast(FraudResponse, response)
+    asked, given = Asked({"delay_days": ANY_DELAY}, request, history), cast(FraudResponse, response)
     return {**figures(asked.known, asked.request.channel), "score": given.score}
 
 
@@ -118,6 +121,11 @@ def _codes(asked: Asked, predictor: Predictor) -> list[ReasonCode]:
         for part, kind in ranked[:MOST_REASONS]
         if part >= LEAST_REASON
     ]
+
+
+def _spread(rows: pd.DataFrame, n: int) -> list[dict[Any, Any]]:
+    """Return up to n rows from the first to the last."""
+    return rows.iloc[:: max(1, len(rows) // max(n, 1))].head(n).to_dict("records")
 
 
 def _golden(row: dict[Any, Any]) -> JsonObject:

@@ -1,4 +1,4 @@
-"""Turns scores into what an answer holds: a probability and a decision, both chosen on validation days."""
+"""Turns scores into what an answer holds: a probability and a decision, both fitted on validation days."""
 
 from __future__ import annotations
 
@@ -20,41 +20,34 @@ SCORE, PROBABILITY, DECISION = range(3)
 
 @dataclass(frozen=True, kw_only=True)
 class Finish:
-    """What follows a score."""
+    """What follows a score; plain JSON by `asdict`."""
 
     knots: JsonObject
     """Of `calibrate`."""
-    thresholds: policy.Thresholds
+    costs: policy.Costs
+    review_price: float
+    """Of `policy` [currency of the amounts]."""
 
-    def __call__(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    def __call__(self, scores: NDArray[np.float64], amounts: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return scores, probabilities and decisions `(n_rows, 3)`."""
         probabilities = calibrate.apply(scores, self.knots)
-        return np.column_stack([scores, probabilities, policy.decide(scores, probabilities, self.thresholds)])
+        decisions = policy.decide(probabilities, amounts, self.costs, self.review_price)
+        return np.column_stack([scores, probabilities, decisions])
 
     def plain(self) -> JsonObject:
         """Return it as JSON."""
-        review_from = self.thresholds.review_from
-        told = {**asdict(self.thresholds), "review_from": review_from if np.isfinite(review_from) else None}
-        return {"knots": self.knots, "thresholds": told}
+        return asdict(self)
 
 
 def finish_of(document: JsonObject) -> Finish:
     """Return what `Finish.plain` told."""
-    told = document["thresholds"]
-    review_from = np.inf if told["review_from"] is None else told["review_from"]
-    thresholds = policy.Thresholds(review_from=review_from, decline_from=told["decline_from"])
-    return Finish(knots=document["knots"], thresholds=thresholds)
+    costs = policy.Costs(**document["costs"])
+    return Finish(knots=document["knots"], costs=costs, review_price=document["review_price"])
 
 
 def fit(scores: NDArray[np.float64], valid: pd.DataFrame, state: JsonObject) -> Finish:
-    """Calibrate scores `(n_rows,)` of the validation rows and choose the thresholds on them."""
-    is_fraud = valid["is_fraud"].to_numpy(dtype=np.int64)
-    knots = calibrate.fit(scores, is_fraud)
-    past = policy.Past(
-        scores=scores,
-        probabilities=calibrate.apply(scores, knots),
-        amounts=valid["amount"].to_numpy(dtype=np.float64),
-        is_fraud=is_fraud,
-        n_days=valid["day"].nunique(),
-    )
-    return Finish(knots=knots, thresholds=policy.choose(past, policy.costs_of(state)))
+    """Calibrate scores `(n_rows,)` of the validation rows, and price reviews on them."""
+    knots, costs = calibrate.fit(scores, valid["is_fraud"].to_numpy(dtype=np.int64)), policy.costs_of(state)
+    amounts = valid["amount"].to_numpy(dtype=np.float64)
+    price = policy.review_price(calibrate.apply(scores, knots), amounts, costs, max(valid["day"].nunique(), 1))
+    return Finish(knots=knots, costs=costs, review_price=price)

@@ -90,6 +90,7 @@ USE_CASE = UseCase(
         baselines={"mean": judgement.mean, "own_average": judgement.by_own_average},
         naive="mean",
         slices=("age_band", "sex"),
+        plots=(),
         units="rows",
     ),
     service=Service(

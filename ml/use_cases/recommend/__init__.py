@@ -84,6 +84,7 @@ USE_CASE = UseCase(
         },
         naive="popularity",
         slices=("activity", "age_group", "income_group"),
+        plots=(),
     ),
     service=Service(
         request=service.RecommendRequest,
