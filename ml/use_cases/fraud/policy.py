@@ -38,7 +38,8 @@ def decide(probabilities: Numbers, amounts: Numbers, costs: Costs, review_price:
     """
     approved, declined = _without_review(probabilities, amounts, costs)
     reviewed = np.full(len(amounts), review_price)
-    return np.stack([approved, reviewed, declined]).argmin(axis=0).astype(np.int64)
+    least: NDArray[np.int64] = np.stack([approved, reviewed, declined]).argmin(axis=0)
+    return least
 
 
 def review_price(probabilities: Numbers, amounts: Numbers, costs: Costs, n_days: int) -> float:
