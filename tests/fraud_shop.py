@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 
 from ml.contract import Features
-from ml.files import write_json, write_parquet
+from ml.files import read_json, write_json, write_parquet
 from ml.use_cases.fraud import USE_CASE
 from ml.use_cases.fraud.examples import build
 from ml.use_cases.fraud.params import FraudFeatures, FraudTrain
+from ml.use_cases.fraud.predictor import DECISION
 from ml.use_cases.fraud.sample import sample
 from tests.recommend_shop import expressions
 
@@ -42,13 +43,22 @@ def small_shop(n_customers: int = 60, seed: int = 5, params: FraudFeatures = PAR
     return Shop(tables, build(expressions(tables), params))
 
 
-def export(shop: Shop, folder: Path) -> Path:
-    """Train, and write features, model and variants as the stages do; return the folder of the variants."""
+def export(shop: Shop, folder: Path, share: float = 0.5) -> Path:
+    """Train, and write features, model and variants as the stages do; return the folder of the variants.
+
+    The made-up fraud is so plain that trees alone would ship: the share decides that both do.
+    """
     for name, frame in shop.built.splits.items():
         write_parquet(folder / "features" / f"{name}.parquet", frame)
     write_parquet(folder / "features" / "profile.parquet", shop.built.profile["reference"])
     write_parquet(folder / "features" / "histories.parquet", shop.built.histories)
     write_json(folder / "features" / "state.json", shop.state)
     USE_CASE.model.train(shop.built.splits, shop.state, TRAIN, folder / "train")
+    give_share(folder / "train", share)
     USE_CASE.model.export(folder / "train", folder / "compress", shop.built.splits, shop.state)
     return folder / "compress"
+
+
+def give_share(folder: Path, share: float) -> None:
+    """Change the share that the trees of a trained or exported model have."""
+    write_json(folder / DECISION, {**read_json(folder / DECISION), "share": share})

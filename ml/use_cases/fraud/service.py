@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 DIGITS = 6
 ANY_DELAY = 1  # none of the figures that drift is looked for in depends on it [days]
 MOST_REASONS = 3  # of a decision
-LEAST_REASON = 0.05  # contribution from which a kind of evidence is named [log-odds]
+LEAST_REASON = 0.05  # contribution from which a kind of evidence is named beside the strongest [log-odds]
 
 
 class Asked:
@@ -118,8 +118,8 @@ def _codes(asked: Asked, predictor: Predictor) -> list[ReasonCode]:
     ranked = sorted(zip(parts, GROUPS, strict=True), key=lambda part: -part[0])
     return [
         ReasonCode(code=kind, text=told(kind, asked.known), contribution=part)
-        for part, kind in ranked[:MOST_REASONS]
-        if part >= LEAST_REASON
+        for place, (part, kind) in enumerate(ranked[:MOST_REASONS])
+        if part >= LEAST_REASON or place == 0
     ]
 
 
