@@ -26,6 +26,9 @@ ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     TRADEWIND_HOME=/var/lib/tradewind
+# LightGBM's trees need the OpenMP runtime, which a slim image does not have.
+RUN ldconfig -p | grep -q libgomp.so.1 \
+    || { apt-get update -qq && apt-get install -y -qq --no-install-recommends libgomp1 && rm -rf /var/lib/apt/lists/*; }
 RUN mkdir -p /var/lib/tradewind /app && chown 10001:10001 /var/lib/tradewind
 COPY --from=build /opt/venv /opt/venv
 COPY ml /app/ml

@@ -18,7 +18,7 @@ say() { printf '%s\n' "$*" >&2; }
 make_local_base() {
     podman image exists "$local_base" && return
     say "making a Python base with debootstrap"
-    debootstrap --variant=minbase --include=python3,python3-venv,ca-certificates bookworm "$scratch/rootfs" >&2
+    debootstrap --variant=minbase --include=python3,python3-venv,ca-certificates,libgomp1 bookworm "$scratch/rootfs" >&2
     tar -C "$scratch/rootfs" -c . | podman import - "$local_base" >&2
 }
 

@@ -107,6 +107,13 @@ def test_image_has_neither_tensorflow_nor_the_pipeline(runnable, containers):
     assert inside(containers, name, script) == "[]"
 
 
+def test_image_can_load_every_kind_of_model(runnable, containers):
+    _, name = runnable
+    assert (
+        inside(containers, name, "import ai_edge_litert.interpreter, lightgbm; print(lightgbm.__name__)") == "lightgbm"
+    )
+
+
 def test_image_holds_exactly_the_libraries_of_the_bill_of_materials(runnable, containers):
     _, name = runnable
     script = (

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ from tests.recommend_shop import prepare
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
+PAGE = Path(__file__).parent.parent / "docs" / "fraud.md"
 SERVICE = USE_CASE.service
 ASKED = {"terminal_id": "0-2", "amount": 12.5, "paid_at": "2026-07-01T15:00:00", "channel": "till"}
 SERVE = """
@@ -161,3 +164,23 @@ def test_a_charge_back_must_say_whether_the_amount_was_odd():
     event = {"reported_at": "2026-07-09T08:00:00", "payment_at": "2026-07-01T15:00:00"}
     with pytest.raises(ValueError, match="was_odd"):
         SERVICE.observe(None, event)
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", PAGE.read_text(), re.DOTALL)
+
+
+def test_the_pages_requests_and_events_are_what_the_service_takes(predictor, shop):
+    asked, told = blocks("json")
+    assert answer(predictor, shop, json.loads(asked)).decision
+    decoder, rest, known = json.JSONDecoder(), told.strip(), {}
+    while rest:
+        sent, end = decoder.raw_decode(rest)
+        known = SERVICE.observe(known, sent["event"])
+        rest = rest[end:].strip()
+    assert (known["count"], len(known["known"])) == (1, 1)
+
+
+def test_the_pages_tables_have_the_columns_of_the_contract():
+    found = [block.splitlines()[0].split(",") for block in blocks("csv")]
+    assert found == [[column.name for column in table.columns] for table in USE_CASE.data.tables]
