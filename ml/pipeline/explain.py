@@ -118,8 +118,10 @@ def _test_rows(context: StageContext) -> Rows:
 
 def _plots(rows: Rows, variant: Path) -> list[Plot]:
     wanted = rows.use_case.judgement.plots
-    scores = score(variant, rows) if wanted else None
-    return [plot(scores, rows.examples, rows.state) for plot in wanted if scores is not None]
+    if not wanted:
+        return []
+    scores = score(variant, rows)
+    return [plot(scores, rows.examples, rows.state) for plot in wanted]
 
 
 def _input_importance(

@@ -62,12 +62,12 @@ def cost(scores: Scores, examples: pd.DataFrame, state: JsonObject) -> Plot:
     """Return what fraud and reviews cost a day at each capacity, ranked by score and, to compare, by amount."""
     import altair as alt
 
-    costs, n_days = policy.costs_of(state), max(examples["day"].nunique(), 1)
-    capacities = np.unique(np.linspace(0, STEPS * costs.reviews_per_day, POINTS).astype(np.int64))
+    costs = policy.costs_of(state)
     ranked = {"by this model": scores[:, verdict.SCORE], "by amount": examples["amount"].to_numpy()}
-    rows = [row for name, by in ranked.items() for row in _curve(name, by, examples, capacities, costs, n_days)]
+    curves = {name: _curve(by, examples, costs) for name, by in ranked.items()}
+    rows = [{"rank": name, **row} for name, curve in curves.items() for row in curve]
     colours = alt.Scale(domain=list(ranked), range=[COLOURS["ships"], COLOURS["baseline"]])
-    curve = (
+    lines = (
         alt.Chart(alt.Data(values=rows))
         .mark_line(strokeWidth=2)
         .encode(
@@ -78,7 +78,7 @@ def cost(scores: Scores, examples: pd.DataFrame, state: JsonObject) -> Plot:
     )
     capacity = alt.Chart(alt.Data(values=[{"capacity": costs.reviews_per_day}]))
     rule = capacity.mark_rule(color=COLOURS["production"], strokeDash=[4, 4]).encode(x="capacity:Q")
-    ours = [row for row in rows if row["rank"] == "by this model"]
+    ours = curves["by this model"]
     best = min(ours, key=lambda row: row["cost"])
     return Plot(
         title="What reviewing costs, and what it saves",
@@ -87,22 +87,17 @@ def cost(scores: Scores, examples: pd.DataFrame, state: JsonObject) -> Plot:
         "reviews would pay, right of it they cost more than they save.",
         label=f"Cost curve: {ours[0]['cost']:.0f} a day without reviews, least at {best['capacity']} reviews a day with "
         f"{best['cost']:.0f}",
-        spec=(curve + rule).to_dict(),
+        spec=(lines + rule).to_dict(),
     )
 
 
-def _curve(
-    name: str,
-    by: NDArray[Any],
-    examples: pd.DataFrame,
-    capacities: NDArray[np.int64],
-    costs: policy.Costs,
-    n_days: int,
-) -> list[JsonObject]:
+def _curve(by: NDArray[Any], examples: pd.DataFrame, costs: policy.Costs) -> list[JsonObject]:
+    """Return the cost of a day at each capacity, where the payments are ranked by some numbers."""
+    capacities = np.unique(np.linspace(0, STEPS * costs.reviews_per_day, POINTS).astype(np.int64))
     scored = examples[["day", "amount", "is_fraud"]].assign(score=by)
-    found = figures.cost_curve(scored, capacities, costs.review_cost) / n_days
+    found = figures.cost_curve(scored, capacities, costs.review_cost) / max(examples["day"].nunique(), 1)
     pairs = zip(capacities.tolist(), found.tolist(), strict=True)
-    return [{"rank": name, "capacity": capacity, "cost": round(cost, 4)} for capacity, cost in pairs]
+    return [{"capacity": capacity, "cost": round(cost, 4)} for capacity, cost in pairs]
 
 
 def _log() -> Any:
