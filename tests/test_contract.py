@@ -179,3 +179,8 @@ def test_raw_identifiers_end_at_anonymise(trained):
     for name in ("train", "valid", "test", "histories"):
         frame = pd.read_parquet(trained.context.data("features") / f"{name}.parquet")
         assert not set(frame["unit"]) & known
+
+
+def test_the_card_draws_the_use_cases_own_charts(trained):
+    card = (trained.context.reports("explain") / "card.html").read_text()
+    assert card.count("<figcaption") == len(trained.use_case.judgement.plots)
