@@ -138,7 +138,10 @@ class Model:
     export: Callable[[Path, Path, Frames, JsonObject], tuple[Variant, ...]]
     """(train's folder, out, splits, state) -> variants, each in a folder of its own below out, best fidelity first."""
     open: Callable[[Path], Predictor]
-    """(a variant's folder) -> predictor; imports no TensorFlow."""
+    """(a variant's folder) -> predictor; imports no TensorFlow. A module-level function, or a class: a fresh process finds it
+    by its name."""
+    reference: Callable[[Path], Predictor]
+    """(train's folder) -> the trained model as the training library runs it, in float: what exports must agree with."""
 
 
 # --- Judgement --------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
@@ -55,15 +55,33 @@ class GateParams(Section):
     policy: Literal["superiority", "non_inferiority"] = "non_inferiority"
     """Against the model in production: better beyond chance, or not worse by more than the margin."""
     margin: float = Field(0.02, ge=0, le=0.5)
-    """Largest tolerated loss of the primary metric, relative to production's."""
+    """Largest tolerated loss of the primary metric, relative to production's and to the best of the last 90 days."""
+    margins: dict[str, Annotated[float, Field(ge=0, le=10)]] = {}
+    """The same for further metrics, by name."""
+    limits: dict[str, Annotated[float, Field(allow_inf_nan=False)]] = {}
+    """Floor (or, where less is better, ceiling) of a metric by its name, in its unit: the interval must stay within."""
     confidence: float = Field(0.95, gt=0.5, lt=1)
-    """Confidence level of the intervals."""
+    """Confidence level of the intervals, two-sided."""
     resamples: int = Field(2000, ge=200)
     """Bootstrap resamples of the units."""
     compression_loss: float = Field(0.02, ge=0, le=0.5)
     """Largest relative loss of the primary metric a smaller variant may cost."""
     min_units: int = Field(100, ge=2)
     """Fewest test units on which a verdict may rest."""
+    part_units: int = Field(50, ge=10)
+    """Fewest test units of a part of the rows in which a loss is looked for."""
+    part_loss: float = Field(0.05, ge=0, le=1)
+    """A part refuses where the primary metric fell beyond chance and by more than this, relative to the yardstick's."""
+    parity: float = Field(1e-3, gt=0, le=1)
+    """Largest difference of a score of the most faithful variant from the trained network's, relative to their range."""
+    agreement: float = Field(0.9, ge=0, le=1)
+    """Least rank correlation of a variant's scores with the trained network's."""
+    max_bytes: int = Field(100_000_000, gt=0)
+    """Largest size of the exported variant [bytes]."""
+    max_latency_ms: float = Field(100.0, gt=0)
+    """Largest 95th percentile of the time the variant takes for one request, on one thread [ms]."""
+    max_memory_bytes: int = Field(1_000_000_000, gt=0)
+    """Largest peak of memory of a process that opens the variant and answers [bytes]."""
     seed: int = 20260101
     """Seed of the bootstrap."""
 

@@ -63,7 +63,7 @@ def use_case(name=NAME):
         limits=(),
         params=BaseModel,
         data=Data(tables=(), sample=dict, build=dict, encode=dict),
-        model=Model(train=dict, export=tuple, open=Linear),
+        model=Model(train=dict, export=tuple, open=Linear, reference=Linear),
         judgement=Judgement(
             metrics=(Metric(name="error", higher_is_better=False),),
             primary="error",
@@ -137,6 +137,7 @@ def inputs(name, production):
             "last_day": "2017-12-31",
         },
         "production": {"digest": production, "seq": 0},
+        "best": {"digest": production, "days": 90},
         "decisions": [],
         "pseudonym_key": "fingerprint",
         "code": {"revision": "abc", "digest": sha256(b"code")},

@@ -41,8 +41,11 @@ def with_model(context: StageContext, weights: np.ndarray, state=STATE) -> Stage
     return context
 
 
-def make_live(context: StageContext, promoter, weights: np.ndarray = TRUE_WEIGHTS, state=STATE) -> str:
+def make_live(
+    context: StageContext, promoter, weights: np.ndarray = TRUE_WEIGHTS, state=STATE, params: ToyParams = PARAMS
+) -> str:
     """Promote the context's model and return its digest."""
+    context = replace(context, params=params)
     name, root = context.use_case.name, context.root
     with_model(context, weights, state)
     evaluate.run(context)

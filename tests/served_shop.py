@@ -142,7 +142,7 @@ def use_case(name):
         limits=(),
         params=BaseModel,
         data=Data(tables=(PURCHASES,), sample=dict, build=dict, encode=dict),
-        model=Model(train=dict, export=tuple, open=Additive),
+        model=Model(train=dict, export=tuple, open=Additive, reference=Additive),
         judgement=Judgement(
             metrics=(Metric(name="recall"),),
             primary="recall",
@@ -176,6 +176,7 @@ def packaged(root, name, held, seed, production=None):
         "as_of": {"requested": "2026-11-23", "data": AS_OF.isoformat(), "clock": "replay"},
         "source": {"spec": {}, "digest": sha256(b"source"), "last_day": AS_OF.isoformat()},
         "production": {"digest": production, "seq": 0},
+        "best": {"digest": production, "days": 90},
         "pseudonym_key": fingerprint(bytes.fromhex(held.pseudonym_key.get_secret_value())),
         "code": {"revision": "abc", "digest": sha256(b"code")},
     }

@@ -62,6 +62,7 @@ def trained(request, tmp_path_factory) -> Trained:
         "as_of": {"requested": str(LAST), "data": str(frozen.as_of_data), "clock": frozen.clock},
         "source": {"spec": spec, "digest": frozen.digest, "last_day": str(frozen.last_day)},
         "production": {"digest": None, "seq": 0},
+        "best": {"digest": None, "days": 90},
         "accepted_profile": None,
         "decisions": [],
         "erasures": [],

@@ -25,6 +25,7 @@ from ml.contract import (
 from ml.files import write_json, write_parquet
 from ml.parameter import GateParams, MonitorParams, Section, UseCaseParams
 from ml.pipeline.context import StageContext
+from tests.toy_predictor import LinearPredictor
 
 AISLES = ("bread", "dairy", "fruit", "tea")
 COLUMNS = ("age", "visits", "spend")
@@ -47,19 +48,6 @@ class ToyRequest(BaseModel):
 class ToyResponse(BaseModel):
     aisle: str
     score: float
-
-
-class LinearPredictor:
-    """Scores `(n_rows, 4)` = inputs · weights + bias."""
-
-    def __init__(self, folder: Path) -> None:
-        stored = np.load(folder / "weights.npz")
-        self.weights = stored["weights"].astype(np.float32) * stored["scale"].astype(np.float32)
-        self.bias = stored["bias"].astype(np.float32)
-
-    def __call__(self, inputs):
-        rows = np.concatenate([inputs["person"], inputs["history"]], axis=1)
-        return rows @ self.weights + self.bias
 
 
 def examples(rng: np.random.Generator, n_units: int, first_day: str, per_unit: int = 2) -> pd.DataFrame:
@@ -160,6 +148,7 @@ TOY = UseCase(
         train=lambda splits, state, params, out: {},
         export=lambda folder, out, splits, state: (),
         open=LinearPredictor,
+        reference=LinearPredictor,
     ),
     judgement=Judgement(
         metrics=(
@@ -213,6 +202,7 @@ def lay_out(
         params=ToyParams(),
         inputs={
             "production": {"digest": None, "seq": 0},
+            "best": {"digest": None, "days": 90},
             "as_of": {"requested": "2026-01-31", "data": "2026-01-31", "clock": "wall"},
             "source": {"spec": {"kind": "files"}, "digest": f"sha256:{'a' * 64}", "last_day": "2026-01-31"},
         },
@@ -241,3 +231,5 @@ def write_variants(context: StageContext, weights: np.ndarray, names=("float32",
         listed.append({"name": name, "bytes": weights.size * bits // 8, "files": ["weights.npz"]})
         assert json.dumps(variant.name)
     write_json(out / "variants.json", {"variants": listed})
+    close = {name: {"difference": 1e-7, "agreement": 0.999} for name in names}
+    write_json(out / "parity.json", {"variants": close})

@@ -70,6 +70,21 @@ class Draws:
         point = _change(sign * (self.point[a] - self.point[b]), self.point[b])
         return self._estimate(point, _change(sign * (self.samples[:, a] - self.samples[:, b]), self.samples[:, b]))
 
+    def shift(self, name: Hashable, other: Hashable, sign: int = 1) -> tuple[float, float]:
+        """Return `sign · (name − other)` and its standard error, the spread over the draws (Efron & Tibshirani 1993, ch. 6).
+
+        Not-a-number where there is no evidence.
+        """
+        import numpy as np
+
+        if name not in self.places or other not in self.places:
+            return math.nan, math.nan
+        a, b = self.places[name], self.places[other]
+        moved = self.samples[:, a] - self.samples[:, b]
+        known = moved[~np.isnan(moved)]
+        error = float(known.std(ddof=1)) if known.size > 1 else math.nan
+        return float(sign * (self.point[a] - self.point[b])), error
+
     def _estimate(self, point: NDArray[np.float64], samples: NDArray[np.float64]) -> Estimate:
         """Return the percentile interval (Efron & Tibshirani 1993, ch. 13); a resample without any row has no figure."""
         import numpy as np

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from ml.contract import JsonObject, Judgement, Metric
 from ml.evaluation.bootstrap import Draws, Estimate, RowStatistic, resample
-from ml.evaluation.contender import Contender
+from ml.evaluation.contender import Contender, Kind
+from ml.evaluation.part import Slice, search_parts, slices
 from ml.parameter import GateParams
 
 if TYPE_CHECKING:
@@ -18,21 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 METRICS_SCHEMA = "tradewind/metrics/1"
-SLICE_VALUES = 20  # most frequent values of a slice column that are shown one by one
 SLICE_UNITS = 10  # a slice of fewer units shows no figure: too noisy, and too close to single customers
-MISSING, OTHER = "(missing)", "(other)"
 DIGITS = 10  # decimals kept: far below any interval's width
-
-
-@dataclass(frozen=True, kw_only=True)
-class Slice:
-    """The test rows with one value of a column."""
-
-    column: str
-    value: str
-    rows: int
-    units: int
-    mask: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +31,21 @@ class Figures:
     contenders: tuple[Contender, ...]
     draws: Draws
     slices: tuple[Slice, ...]
+    """The parts that are shown."""
+    parts: tuple[Slice, ...]
+    """The parts in which a loss is looked for: of these and of all pairs of columns, those with enough units."""
     units: int
+
+    def find(self, kind: Kind, name: str) -> Contender | None:
+        """Return a contender; none if there is no such one."""
+        return next((one for one in self.contenders if (one.kind, one.name) == (kind, name)), None)
+
+    def contender(self, kind: Kind, name: str) -> Contender:
+        """Return a contender that must be there; raise `KeyError` if it is not."""
+        found = self.find(kind, name)
+        if found is None:
+            raise KeyError(name)
+        return found
 
     def of(self, contender: Contender) -> dict[str, Estimate]:
         """Return the contender's figure for each declared metric; without evidence where it has none."""
@@ -57,46 +59,37 @@ class Figures:
         """Return how much better the first is, relative to the other."""
         return self.draws.relative(_key(contender, metric), _key(other, metric), self.judgement.metric(metric).sign)
 
-    def fallen(self, contender: Contender, other: Contender, metric: str) -> tuple[str, ...]:
-        """Return the parts of the customers for whom the first is worse beyond chance."""
-        sign = self.judgement.metric(metric).sign
-        parts = [part for part in self.slices if part.units >= SLICE_UNITS]
-        keys = [(_key(contender, metric, part), _key(other, metric, part)) for part in parts]
-        gains = [self.draws.difference(own, others, sign) for own, others in keys]
-        return tuple(f"{at.column}: {at.value}" for at, gain in zip(parts, gains, strict=True) if gain.high < 0)
+    def relative_gains(self, contender: Contender, other: Contender) -> dict[str, Estimate]:
+        """Return the same for each declared metric."""
+        return {one.name: self.relative_gain(contender, other, one.name) for one in self.judgement.metrics}
+
+    def part_shift(self, contender: Contender, other: Contender, part: Slice) -> tuple[float, float, float]:
+        """Return how much better the first is in a part in the primary metric, the standard error, and the other's figure."""
+        metric = self.judgement.metric(self.judgement.primary)
+        own, others = (_key(one, metric.name, part) for one in (contender, other))
+        return (*self.draws.shift(own, others, metric.sign), self.draws.figure(others).value)
 
 
 def work_out(
     judgement: Judgement, contenders: Sequence[Contender], examples: pd.DataFrame, params: GateParams
 ) -> Figures:
     """Resample the units once for all contenders, metrics and slices."""
-    parts = tuple(slices(examples, judgement.slices))
+    shown = tuple(slices(examples, judgement.slices))
+    parts = tuple(search_parts(shown, examples, params.part_units))
     return Figures(
         judgement=judgement,
         contenders=tuple(contenders),
         draws=resample(
-            dict(_columns(judgement, contenders, parts)),
+            dict(_columns(judgement, contenders, shown, parts)),
             examples["unit"].to_numpy(dtype=object),
             resamples=params.resamples,
             confidence=params.confidence,
             seed=params.seed,
         ),
-        slices=parts,
+        slices=shown,
+        parts=parts,
         units=int(examples["unit"].nunique()),
     )
-
-
-def slices(examples: pd.DataFrame, columns: Iterable[str]) -> Iterator[Slice]:
-    """Yield the parts of the test rows, by column, then by value; rare values together as `(other)`."""
-    for column in columns:
-        labels = examples[column].astype("object").where(examples[column].notna(), MISSING).astype(str)
-        counts = labels.value_counts()
-        frequent = sorted(counts.index, key=lambda value: (-counts[value], value))[:SLICE_VALUES]
-        labels = labels.where(labels.isin(frequent), OTHER)
-        for value in _ordered(examples[column], set(labels)):
-            mask = (labels == value).to_numpy()
-            units = int(examples.loc[mask, "unit"].nunique())
-            yield Slice(column=column, value=value, rows=int(mask.sum()), units=units, mask=mask)
 
 
 def document(figures: Figures, examples: pd.DataFrame, params: GateParams) -> JsonObject:
@@ -147,12 +140,13 @@ def plain(estimate: Estimate) -> JsonObject:
 
 
 def _columns(
-    judgement: Judgement, contenders: Sequence[Contender], parts: Sequence[Slice]
+    judgement: Judgement, contenders: Sequence[Contender], shown: Sequence[Slice], parts: Sequence[Slice]
 ) -> Iterator[tuple[Hashable, NDArray[np.float64] | RowStatistic]]:
     for contender in contenders:
+        is_compared = contender.kind != "baseline" or contender.name == judgement.naive
         for metric in (one for one in judgement.metrics if contender.values.keys() >= set(one.columns)):
             yield _key(contender, metric.name), column(metric, contender.values)
-            for part in parts:
+            for part in (*shown, *parts) if is_compared and metric.name == judgement.primary else shown:
                 yield _key(contender, metric.name, part), column(metric, contender.values, part.mask)
 
 
@@ -164,14 +158,6 @@ def _described(metric: Metric) -> JsonObject:
 def _key(contender: Contender, metric: str, part: Slice | None = None) -> tuple[str, ...]:
     where = () if part is None else (part.column, part.value)
     return (contender.kind, contender.name, metric, *where)
-
-
-def _ordered(column: pd.Series, values: set[str]) -> list[str]:
-    """Return values in numeric order where the column is numeric, else by name; missing and others last."""
-    known = values - {MISSING, OTHER}
-    by_value = {str(value): value for value in column.dropna().unique()}
-    ordered = sorted(known, key=lambda value: by_value[value] if column.dtype.kind in "iufb" else value)
-    return [*ordered, *(value for value in (OTHER, MISSING) if value in values)]
 
 
 def _test_set(figures: Figures, examples: pd.DataFrame) -> JsonObject:

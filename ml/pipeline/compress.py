@@ -1,6 +1,7 @@
-"""Exports the trained model in several precisions, and measures size and speed of each.
+"""Exports the trained model in several precisions, and measures size, speed and fidelity of each.
 
-Reads `features` and `train`; writes a folder a variant and `variants.json`; the times go to the report `latency.json`.
+Reads `features` and `train`; writes a folder a variant, `variants.json` and `parity.json`; the times go to the report
+`latency.json`.
 """
 
 from __future__ import annotations
@@ -8,12 +9,13 @@ from __future__ import annotations
 import logging
 import platform
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ml.compression.latency import measure_latency
-from ml.contract import Arrays, JsonObject, Variant
+from ml.compression.parity import parity
+from ml.contract import JsonObject, Variant
 from ml.files import read_json, sha256_file, write_json
 from ml.pipeline.context import StageContext
 
@@ -22,7 +24,9 @@ if TYPE_CHECKING:
 
 SPLITS = ("train", "valid")  # what an export may calibrate with
 VARIANTS_SCHEMA = "tradewind/variants/1"
+PARITY_SCHEMA = "tradewind/parity/1"
 REQUESTS = 100  # single requests that are timed
+ROWS = 256  # test rows on which exports are compared with the trained network
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +45,8 @@ def run(context: StageContext) -> None:
     shutil.rmtree(out, ignore_errors=True)
     variants = context.use_case.model.export(context.data("train"), out, splits, state)
     write_json(out / "variants.json", {"schema": VARIANTS_SCHEMA, "variants": [_listed(one) for one in variants]})
-    requests = _requests(context, splits["valid"], state)
+    write_json(out / "parity.json", _parity(context, variants, state))
+    requests = [context.use_case.data.encode(one, state) for one in _single(splits["valid"])]
     times = {one.name: measure_latency(context.use_case.model.open(one.path), requests) for one in variants}
     found = {"threads": 1, "machine": platform.processor() or platform.machine(), "variants": times}
     write_json(context.reports("compress") / "latency.json", found)
@@ -64,8 +69,23 @@ def _file(path: Path, folder: Path) -> JsonObject:
     return {"name": name, "bytes": path.stat().st_size, "sha256": sha256_file(path)}
 
 
-def _requests(context: StageContext, examples: pd.DataFrame, state: JsonObject) -> Sequence[Arrays]:
-    """Return the inputs of single examples, spread over the split."""
-    step = max(1, len(examples) // REQUESTS)
-    chosen = examples.iloc[::step].head(REQUESTS)
-    return [context.use_case.data.encode(chosen.iloc[at : at + 1], state) for at in range(len(chosen))]
+def _parity(context: StageContext, variants: Sequence[Variant], state: JsonObject) -> JsonObject:
+    """Return how far each variant is from the trained network, on test rows that no export saw."""
+    import pandas as pd
+
+    model = context.use_case.model
+    rows = _spread(pd.read_parquet(context.data("features") / "test.parquet"), ROWS)
+    inputs = context.use_case.data.encode(rows, state)
+    trained = model.reference(context.data("train"))(inputs)
+    found = {one.name: parity(model.open(one.path)(inputs), trained) for one in variants}
+    return {"schema": PARITY_SCHEMA, "rows": len(rows), "variants": found}
+
+
+def _spread(examples: pd.DataFrame, n: int) -> pd.DataFrame:
+    """Return up to `n` examples, spread over all."""
+    return examples.iloc[:: max(1, len(examples) // n)].head(n)
+
+
+def _single(examples: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    chosen = _spread(examples, REQUESTS)
+    return (chosen.iloc[at : at + 1] for at in range(len(chosen)))

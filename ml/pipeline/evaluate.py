@@ -1,12 +1,14 @@
-"""Measures every exported variant, the baselines and production on the same test rows, and judges.
+"""Measures every exported variant, the baselines and earlier versions on the same test rows, and judges.
 
-Reads `features` (splits, state) and `compress`, and the version in production; writes `metrics.json` and
-`verdict.json`. It ends well when it refuses; it fails, and leaves no verdict, where production cannot be fetched.
+Reads `features` (splits, state) and `compress`, and the versions the frozen inputs name; writes `metrics.json` and
+`verdict.json`, and the report `footprint.json`. It ends well when it refuses; it fails, and leaves no verdict, where a
+version cannot be fetched.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import tempfile
 from collections.abc import Iterator
@@ -16,49 +18,59 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ml.contract import JsonObject
-from ml.errors import IntegrityBroken
-from ml.evaluation.bootstrap import NOTHING
 from ml.evaluation.contender import Contender, Rows, align, measure, measure_exported
+from ml.evaluation.evidence import Yardstick
+from ml.evaluation.exported import Exported, read_variants
 from ml.evaluation.figures import Figures, document, work_out
-from ml.evaluation.gate import Candidate, Evidence, GateReport, judge
+from ml.evaluation.footprint import measure_footprint
+from ml.evaluation.gate import GateReport, judge
+from ml.evaluation.gather import BEST, PRODUCTION, gather
+from ml.evaluation.yardstick import learned, overlap
 from ml.files import read_json, sha256_file, write_json, write_verdict
+from ml.packaging import artifact
 from ml.pipeline.context import StageContext
-from ml.registry.fetch import fetch_version
+from ml.registry.fetch import fetch_document, fetch_version
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SPLITS = ("train", "valid", "test")
-PRODUCTION = "production"
+FOOTPRINT_SCHEMA = "tradewind/footprint/1"
+REQUESTS = 50  # single requests by which latency and memory are measured
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Exported:
-    """A variant as compress handed it over."""
+class Earlier:
+    """A version that was live, unpacked."""
 
     name: str
+    digest: str
     folder: Path
-    size_bytes: int
+    learned: JsonObject | None
+    """What its gate report says it learned from."""
 
 
 def run(context: StageContext) -> None:
     """Measure, judge, and write both.
 
     Raises:
-        IntegrityBroken: The stage's inputs are not whole, or production's bytes do not bear its digest.
-        ModelNotFound: The version in production is not in the store.
+        IntegrityBroken: The stage's inputs are not whole, or an earlier version's bytes do not bear its digest.
+        ModelNotFound: A version that the frozen inputs name is not in the store.
         StorageUnavailable: The store did not answer.
     """
     splits, state = read_features(context.data("features"))
-    exported = read_variants(context.data("compress"))
-    with _production(context) as live:
-        contenders = _contenders(context, splits, state, exported, live)
+    exported = list(_with_footprints(context, read_variants(context.data("compress")), splits["test"], state))
+    with _earlier(context) as earlier:
+        contenders = _contenders(context, splits, state, exported, earlier)
+        live = next((one.folder for one in earlier if one.name == PRODUCTION), None)
         same = {one.name for one in exported if live and _is_same(one, context.data("features"), live)}
+        yardsticks = {one.name: _yardstick(one, contenders, splits["test"]) for one in earlier}
     figures = work_out(context.use_case.judgement, contenders, splits["test"], context.params.gate)
-    report = judge(_evidence(context, figures, same), context.params.gate)
-    _write(context, figures, splits["test"], report)
+    report = judge(gather(figures, exported, yardsticks, same, context.params.gate), context.params.gate)
+    _write(context, figures, splits, report)
+    _report(context, exported)
     log.info("gate judged accepted=%s summary=%s", report.verdict.accepted, report.verdict.summary)
 
 
@@ -70,27 +82,30 @@ def read_features(folder: Path) -> tuple[dict[str, pd.DataFrame], JsonObject]:
     return splits, read_json(folder / "state.json")
 
 
-def read_variants(folder: Path) -> list[Exported]:
-    """Return the exported variants in compress's order, most faithful first.
-
-    Raises:
-        IntegrityBroken: There is no list of them.
-    """
-    listed = read_json(folder / "variants.json").get("variants")
-    if not isinstance(listed, list):
-        raise IntegrityBroken(f"`variants` in {folder}/variants.json", "none", "Run the compress stage again.")
-    return [Exported(name=one["name"], folder=folder / one["name"], size_bytes=int(one["bytes"])) for one in listed]
+def _with_footprints(
+    context: StageContext, exported: list[Exported], test: pd.DataFrame, state: JsonObject
+) -> Iterator[Exported]:
+    """Yield the variants with what each takes for single test rows, spread over all."""
+    chosen = test.iloc[:: max(1, len(test) // REQUESTS)].head(REQUESTS)
+    requests = [context.use_case.data.encode(chosen.iloc[at : at + 1], state) for at in range(len(chosen))]
+    for one in exported:
+        yield replace(one, footprint=measure_footprint(context.use_case.model.open, one.folder, requests))
 
 
 @contextmanager
-def _production(context: StageContext) -> Iterator[Path | None]:
-    """Give the unpacked version in production, or none where the frozen inputs say there is none."""
-    digest = context.inputs["production"]["digest"]
-    if digest is None:
-        yield None
-        return
+def _earlier(context: StageContext) -> Iterator[list[Earlier]]:
+    """Give the versions that the frozen inputs name, unpacked: production, and the best one unless that is production."""
+    production, best = (context.inputs[name]["digest"] for name in ("production", "best"))
+    named = {PRODUCTION: production, BEST: best if best != production else None}
     with tempfile.TemporaryDirectory() as scratch:
-        yield fetch_version(context.settings, context.use_case.name, digest, Path(scratch))
+        yield [_fetched(context, name, digest, Path(scratch)) for name, digest in named.items() if digest is not None]
+
+
+def _fetched(context: StageContext, name: str, digest: str, folder: Path) -> Earlier:
+    settings, use_case = context.settings, context.use_case.name
+    report = json.loads(fetch_document(settings, use_case, digest, artifact.GATE)["metrics.json"])
+    unpacked = fetch_version(settings, use_case, digest, folder)
+    return Earlier(name=name, digest=digest, folder=unpacked, learned=report.get("learned"))
 
 
 def _contenders(
@@ -98,54 +113,23 @@ def _contenders(
     splits: dict[str, pd.DataFrame],
     state: JsonObject,
     exported: list[Exported],
-    live: Path | None,
+    earlier: list[Earlier],
 ) -> list[Contender]:
     use_case, test = context.use_case, splits["test"]
     rows = Rows(use_case=use_case, examples=test, state=state)
     found = [replace(measure_exported(one.name, one.folder, rows), size_bytes=one.size_bytes) for one in exported]
     for name, baseline in use_case.judgement.baselines.items():
         found.append(measure(name, "baseline", baseline(splits, state), rows))
-    if live is not None:
-        own = Rows(use_case=use_case, examples=test, state=read_json(live / "state.json"))
-        found.append(measure_exported(PRODUCTION, live / "model", own, kind="production"))
+    for one in earlier:
+        own = Rows(use_case=use_case, examples=test, state=read_json(one.folder / "state.json"))
+        found.append(measure_exported(one.name, one.folder / "model", own, kind="production"))
     return align(found, use_case.judgement.naive)
 
 
-def _evidence(context: StageContext, figures: Figures, live: set[str]) -> Evidence:
-    judgement = context.use_case.judgement
-    production = _only(figures, "production")
-    variants = [one for one in figures.contenders if one.kind == "variant"]
-    return Evidence(
-        units=figures.units,
-        metrics=judgement.metrics,
-        primary=judgement.primary,
-        naive=judgement.naive,
-        production=context.inputs["production"]["digest"],
-        production_fault=production.fault if production else None,
-        candidates=tuple(_candidate(figures, one, variants[0], production, one.name in live) for one in variants),
-    )
-
-
-def _candidate(
-    figures: Figures, variant: Contender, reference: Contender, production: Contender | None, is_live: bool
-) -> Candidate:
-    primary, naive = figures.judgement.primary, _only(figures, "baseline", figures.judgement.naive)
-    return Candidate(
-        name=variant.name,
-        size_bytes=variant.size_bytes or 0,
-        figures=figures.of(variant),
-        over_naive=figures.gain(variant, naive, primary) if naive else NOTHING,
-        over_production=figures.relative_gain(variant, production, primary) if production else NOTHING,
-        over_reference=None if variant is reference else figures.relative_gain(variant, reference, primary),
-        fallen=figures.fallen(variant, production, primary) if production else (),
-        fault=variant.fault,
-        is_live=is_live,
-    )
-
-
-def _only(figures: Figures, kind: str, name: str | None = None) -> Contender | None:
-    found = (one for one in figures.contenders if one.kind == kind and name in (None, one.name))
-    return next(found, None)
+def _yardstick(one: Earlier, contenders: list[Contender], test: pd.DataFrame) -> Yardstick:
+    measured = next(found for found in contenders if (found.kind, found.name) == ("production", one.name))
+    fault = f"it could not be measured: {measured.fault}" if measured.fault else overlap(one.learned, test)
+    return Yardstick(digest=one.digest, fault=fault)
 
 
 def _is_same(exported: Exported, features: Path, live: Path) -> bool:
@@ -160,13 +144,25 @@ def _folder_digest(folder: Path) -> str:
     return hashlib.sha256(listed.encode()).hexdigest()
 
 
-def _write(context: StageContext, figures: Figures, test: pd.DataFrame, report: GateReport) -> None:
-    out, params = context.data("evaluate"), context.params.gate
-    write_json(out / "metrics.json", {**document(figures, test, params), "use_case": context.use_case.name})
+def _write(context: StageContext, figures: Figures, splits: dict[str, pd.DataFrame], report: GateReport) -> None:
+    out, params, use_case = context.data("evaluate"), context.params.gate, context.use_case
+    told = {
+        **document(figures, splits["test"], params),
+        "use_case": use_case.name,
+        "learned": learned(splits, use_case.data.split),
+    }
+    write_json(out / "metrics.json", told)
     write_verdict(
         out / "verdict.json",
         report.verdict,
         production=context.inputs["production"]["digest"],
+        best=context.inputs["best"]["digest"],
         policy=params.model_dump(),
         rules={name: [asdict(rule) for rule in rules] for name, rules in report.rules.items()},
     )
+
+
+def _report(context: StageContext, exported: list[Exported]) -> None:
+    """Write what was measured of time and memory apart: it differs from run to run."""
+    found = {one.name: asdict(one.footprint) if one.footprint else None for one in exported}
+    write_json(context.reports("evaluate") / "footprint.json", {"schema": FOOTPRINT_SCHEMA, "variants": found})

@@ -11,7 +11,7 @@ import logging
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import yaml
@@ -22,6 +22,7 @@ from ml.errors import ConfigInvalid, PromotionConflict
 from ml.files import canonical, sha256
 from ml.parameter import UseCaseParams, parse
 from ml.pipeline.workspace import CODE, PROJECT, run_key
+from ml.pipeline.yardstick import DAYS, best_version
 from ml.privacy.pseudonym import fingerprint
 from ml.registry import ledger
 from ml.sources import open_source
@@ -112,6 +113,7 @@ def _gather(settings: Settings, use_case: UseCase, request: RunRequest, spec: Js
         },
         "source": {"spec": spec, "digest": state.digest, "last_day": state.last_day.isoformat()},
         "production": {"digest": live.digest if live else None, "seq": live.seq if live else 0},
+        "best": {"digest": best_version(settings, use_case, PRODUCTION, datetime.now(UTC)), "days": DAYS},
         "accepted_profile": _load(accepted) if accepted else None,
         "decisions": [],
         "erasures": [],

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ml.contract import JsonObject
+from ml.contract import Arrays, JsonObject, Predictor
 from ml.errors import IntegrityBroken
 from ml.files import read_json, write_json
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 WEIGHTS, CONFIG, HISTORY = "model.weights.h5", "config.json", "history.json"
 
@@ -30,6 +34,17 @@ def load(model: Any, folder: Path) -> None:
         model.load_weights(folder / WEIGHTS)
     except (OSError, ValueError) as error:
         raise IntegrityBroken(f"weights of this model in {folder}", type(error).__name__, "Train again.") from error
+
+
+def as_predictor(model: Any) -> Predictor:
+    """Return a Keras model as a predictor in float, to compare exports with."""
+
+    def predict(inputs: Arrays) -> NDArray[np.float32]:
+        import numpy as np
+
+        return np.asarray(model(dict(inputs), training=False), dtype=np.float32)
+
+    return predict
 
 
 def config(folder: Path) -> JsonObject:

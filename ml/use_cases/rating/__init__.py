@@ -15,6 +15,7 @@ from ml.contract import (
     Judgement,
     Metric,
     Model,
+    Predictor,
     Service,
     UseCase,
     Variant,
@@ -60,6 +61,12 @@ def _export(trained: Path, out: Path, splits: Frames, state: JsonObject) -> tupl
     return export(trained, out, splits, state)
 
 
+def _reference(trained: Path) -> Predictor:
+    from ml.use_cases.rating.fit import reference
+
+    return reference(trained)
+
+
 USE_CASE = UseCase(
     name="rating",
     title="Rating prediction",
@@ -72,7 +79,7 @@ USE_CASE = UseCase(
     ),
     params=RatingParams,
     data=Data(tables=(RATINGS,), sample=_sample, split="unit", build=_build, encode=_encode),
-    model=Model(train=_train, export=_export, open=open_litert),
+    model=Model(train=_train, export=_export, open=open_litert, reference=_reference),
     judgement=Judgement(
         metrics=(
             Metric(

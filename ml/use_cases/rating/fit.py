@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ml.compression.litert import export_litert
-from ml.contract import Frames, JsonObject, Variant
+from ml.contract import Frames, JsonObject, Predictor, Variant
 from ml.training import weights
 from ml.training.determinism import make_deterministic
 from ml.use_cases.rating.examples import encode
@@ -61,13 +61,12 @@ def train(splits: Frames, state: JsonObject, params: BaseModel, out: Path) -> Js
 
 def export(trained: Path, out: Path, splits: Frames, state: JsonObject) -> tuple[Variant, ...]:  # noqa: ARG001
     """Return the variants float32, float16 and int8; no data are needed to calibrate them."""
-    config = weights.config(trained)
-    make_deterministic(config["conditions"]["seed"], config["conditions"]["threads"])
-    from ml.use_cases.rating import network
+    return export_litert(_rebuilt(trained), {"inputs": (None, len(INPUTS))}, out)
 
-    model = network.build(len(INPUTS), config["hidden"])
-    weights.load(model, trained)
-    return export_litert(model, {"inputs": (None, len(INPUTS))}, out)
+
+def reference(trained: Path) -> Predictor:
+    """Return the fitted network as Keras runs it."""
+    return weights.as_predictor(_rebuilt(trained))
 
 
 def measured(scores: NDArray[np.float64], rows: pd.DataFrame) -> dict[str, float]:
@@ -86,6 +85,16 @@ def told(solved: Fit, confidence: float) -> dict[str, str]:
         name: f"{value:g} ({low:g} to {high:g}, {confidence:.0%})"
         for name, value, low, high in zip(names, *columns, strict=True)
     }
+
+
+def _rebuilt(trained: Path) -> Any:
+    config = weights.config(trained)
+    make_deterministic(config["conditions"]["seed"], config["conditions"]["threads"])
+    from ml.use_cases.rating import network
+
+    model = network.build(len(INPUTS), config["hidden"])
+    weights.load(model, trained)
+    return model
 
 
 def _fit(model: Any, splits: Frames, state: JsonObject, params: RatingTrain) -> list[JsonObject]:

@@ -15,6 +15,7 @@ from ml.contract import (
     Judgement,
     Metric,
     Model,
+    Predictor,
     Service,
     UseCase,
     Variant,
@@ -54,6 +55,12 @@ def _export(trained: Path, out: Path, splits: Frames, state: JsonObject) -> tupl
     return export(trained, out, splits, state)
 
 
+def _reference(trained: Path) -> Predictor:
+    from ml.use_cases.recommend.export import reference
+
+    return reference(trained)
+
+
 USE_CASE = UseCase(
     name="recommend",
     title="Next-basket recommendation",
@@ -67,7 +74,7 @@ USE_CASE = UseCase(
     ),
     params=RecommendParams,
     data=Data(tables=(PURCHASES, PRODUCTS, CUSTOMERS), sample=_sample, build=_build, encode=encode),
-    model=Model(train=_train, export=_export, open=open_litert),
+    model=Model(train=_train, export=_export, open=open_litert, reference=_reference),
     judgement=Judgement(
         metrics=(
             Metric(name="recall@10", description="share of the next basket that is among the first ten"),

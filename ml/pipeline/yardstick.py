@@ -1,0 +1,60 @@
+"""Finds the best version that was live lately, so that many small losses cannot add up."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from ml.config import Settings
+from ml.contract import UseCase
+from ml.registry import ledger
+from ml.registry.entry import Entry
+from ml.registry.fetch import fetch_record
+
+DAYS = 90
+
+log = logging.getLogger(__name__)
+
+
+def best_version(settings: Settings, use_case: UseCase, channel: str, now: datetime) -> str | None:
+    """Return the version with the best recorded primary figure of all that were live in the last 90 days; none without one.
+
+    Figures were recorded on test rows of different times: they choose whom the gate measures again, on today's rows. A
+    version that a person rolled back is no yardstick, nor one that was judged by another primary metric. Of equals the
+    latest counts.
+
+    Args:
+        settings: A role that may read `ledger` and `models`.
+        use_case: The record.
+        channel: `production`
+        now: The moment the 90 days end; ledger entries bear wall-clock times.
+
+    Raises:
+        IntegrityBroken: The ledger or a record does not hold.
+        ModelNotFound: The store lost a version that was live.
+    """
+    entries = ledger.history(settings, use_case.name, channel)
+    metric = use_case.judgement.metric(use_case.judgement.primary)
+    found: dict[str, float] = {}
+    for digest in _live_since(entries, now - timedelta(days=DAYS)):
+        figure = fetch_record(settings, use_case.name, digest).payload["figures"].get(metric.name)
+        if figure is None or figure["value"] is None:
+            log.warning("version passed over as a yardstick digest=%s reason=no %s recorded", digest, metric.name)
+            continue
+        found[digest] = metric.sign * figure["value"]
+    return max(reversed(found), key=found.__getitem__, default=None)
+
+
+def _live_since(entries: tuple[Entry, ...], since: datetime) -> Iterator[str]:
+    """Yield the versions that were live at some moment since then, by the entry that made them live last."""
+    spans = [(entry, datetime.fromisoformat(after.when)) for entry, after in pairwise(entries)]
+    latest = {entry.to_digest: entry for entry, until in spans if until >= since}
+    if entries:
+        latest.pop(entries[-1].to_digest, None)
+        latest[entries[-1].to_digest] = entries[-1]
+    undone = {entry.from_digest: entry.seq for entry in entries if entry.action == "rollback"}
+    for digest, entry in latest.items():
+        if undone.get(digest, 0) < entry.seq:
+            yield digest
