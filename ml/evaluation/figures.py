@@ -142,8 +142,9 @@ def plain(estimate: Estimate) -> JsonObject:
 def _columns(
     judgement: Judgement, contenders: Sequence[Contender], shown: Sequence[Slice], parts: Sequence[Slice]
 ) -> Iterator[tuple[Hashable, NDArray[np.float64] | RowStatistic]]:
+    is_first = all(one.kind != "production" for one in contenders)
     for contender in contenders:
-        is_compared = contender.kind != "baseline" or contender.name == judgement.naive
+        is_compared = contender.kind != "baseline" or (is_first and contender.name == judgement.naive)
         for metric in (one for one in judgement.metrics if contender.values.keys() >= set(one.columns)):
             yield _key(contender, metric.name), column(metric, contender.values)
             for part in (*shown, *parts) if is_compared and metric.name == judgement.primary else shown:

@@ -54,10 +54,19 @@ def average_precision(score: str, label: str) -> Statistic:
     def statistic(parts: Mapping[str, NDArray[np.float64]], weights: NDArray[np.float64]) -> NDArray[np.float64]:
         import numpy as np
 
-        hits, drawn = _cumulated(parts[score], parts[label], weights)
-        precision = _divided(hits, drawn, nothing=0.0)
-        found = np.diff(hits, axis=1, prepend=0.0)
-        return _divided((found * precision).sum(axis=1), hits[:, -1])
+        order = np.argsort(-parts[score], kind="stable")
+        found = np.flatnonzero(parts[label][order])
+        if not len(found):
+            return np.full(len(weights), np.nan)
+        # Recall moves only at scores of rows labelled 1: the rows between them are added up, not walked through.
+        ends = np.flatnonzero(np.diff(parts[score][order], append=np.nan) != 0)
+        last = np.unique(ends[np.searchsorted(ends, found)])
+        first = np.concatenate([[0], last[:-1] + 1])
+        ordered = weights[:, order[: last[-1] + 1]]
+        hits = np.add.reduceat(ordered[:, found], np.searchsorted(found, first), axis=1)
+        drawn = np.cumsum(np.add.reduceat(ordered, first, axis=1), axis=1)
+        precision = _divided(np.cumsum(hits, axis=1), drawn, nothing=0.0)
+        return _divided((hits * precision).sum(axis=1), hits.sum(axis=1))
 
     return statistic
 

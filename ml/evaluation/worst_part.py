@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -42,9 +43,7 @@ def _tried(figures: Figures, contender: Contender, yardstick: Contender) -> Iter
 
 
 def _p_value(gain: float, error: float, units: int) -> float:
-    """Return how likely so large a loss is if there is none."""
+    """Return how likely so large a loss is if there is none; where all units agree, the slightest is certain."""
     from scipy import stats
 
-    if not error:
-        return float(gain >= 0)  # every unit agrees
-    return float(stats.t.cdf(gain / error, df=units - 1))
+    return float(stats.t.cdf(gain / max(error, sys.float_info.min), df=units - 1))
