@@ -14,6 +14,7 @@ from ml.contract import (
     Judgement,
     Metric,
     Model,
+    Predictor,
     Service,
     UseCase,
     Variant,
@@ -57,6 +58,12 @@ def _export(trained: Path, out: Path, splits: Frames, state: JsonObject) -> tupl
     return export(trained, out, splits, state)
 
 
+def _reference(trained: Path) -> Predictor:
+    from ml.use_cases.fraud.fit import reference
+
+    return reference(trained)
+
+
 USE_CASE = UseCase(
     name="fraud",
     title="Payment fraud",
@@ -73,7 +80,7 @@ USE_CASE = UseCase(
     ),
     params=FraudParams,
     data=Data(tables=(PAYMENTS, CHARGEBACKS), sample=_sample, build=_build, encode=encode),
-    model=Model(train=_train, export=_export, open=open_fraud),
+    model=Model(train=_train, export=_export, open=open_fraud, reference=_reference),
     judgement=Judgement(
         metrics=(
             Metric(

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ml.contract import Frames, JsonObject, Variant
+from ml.contract import Frames, JsonObject, Predictor, Variant
 from ml.evaluation.statistic import average_precision, once
 from ml.files import read_json, write_bytes, write_json
 from ml.training import weights
@@ -19,7 +19,7 @@ from ml.training.determinism import make_deterministic
 from ml.use_cases.fraud import blend, boost, normalise, verdict
 from ml.use_cases.fraud.evidence import FEATURES
 from ml.use_cases.fraud.params import FraudTrain
-from ml.use_cases.fraud.predictor import DECISION, TREES
+from ml.use_cases.fraud.predictor import DECISION, TREES, FraudPredictor
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -73,6 +73,14 @@ def export(trained: Path, out: Path, splits: Frames, state: JsonObject) -> tuple
         if decision["share"] > 0:
             write_bytes(variant.path / TREES, (trained / TREES).read_bytes())
     return variants
+
+
+def reference(trained: Path) -> Predictor:
+    """Return what was trained, the network as Keras runs it."""
+    decision = read_json(trained / DECISION)
+    trees = boost.from_text((trained / TREES).read_text()) if decision["share"] > 0 else None
+    network = weights.as_predictor(_rebuilt(trained)) if decision["share"] < 1 else None
+    return FraudPredictor(trees, network, decision)
 
 
 def learned(examples: pd.DataFrame) -> Learned:
@@ -137,6 +145,12 @@ def _of_network(model: Any, rows: Learned, scale: JsonObject) -> Numbers:
 
 
 def _networks(trained: Path, out: Path) -> tuple[Variant, ...]:
+    from ml.use_cases.fraud import network
+
+    return network.export(_rebuilt(trained), out)
+
+
+def _rebuilt(trained: Path) -> Any:
     config = weights.config(trained)
     make_deterministic(config["conditions"]["seed"], config["conditions"]["threads"])
     from ml.use_cases.fraud import network
@@ -144,7 +158,7 @@ def _networks(trained: Path, out: Path) -> tuple[Variant, ...]:
     shape = network.Shape(n_inputs=2 * len(FEATURES), hidden=config["hidden"], dropout=config["dropout"])
     model = network.build(shape)
     weights.load(model, trained)
-    return network.export(model, out)
+    return model
 
 
 def _require_fraud(*splits: Learned) -> None:

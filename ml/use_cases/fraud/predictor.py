@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.compression.predictor import LiteRtPredictor, open_litert
-from ml.contract import Arrays, JsonObject
+from ml.compression.predictor import open_litert
+from ml.contract import Arrays, JsonObject, Predictor
 from ml.errors import IntegrityBroken
 from ml.files import read_json
 from ml.use_cases.fraud import blend, boost, normalise
@@ -36,9 +36,9 @@ Numbers = NDArray[np.float64]
 
 
 class FraudPredictor:
-    """Trees (LightGBM's text), network (LiteRT) and what follows their score. Not for use by two threads at once."""
+    """Trees (LightGBM), network and what follows their score. Not for use by two threads at once."""
 
-    def __init__(self, trees: lightgbm.Booster | None, network: LiteRtPredictor | None, decision: JsonObject) -> None:
+    def __init__(self, trees: lightgbm.Booster | None, network: Predictor | None, decision: JsonObject) -> None:
         self._trees = trees
         self._network = network
         self._share: float = decision["share"]
