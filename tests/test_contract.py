@@ -176,7 +176,8 @@ def test_raw_identifiers_end_at_anonymise(trained):
     known = raw_identifiers(trained)
     for name in ("features", "evaluate", "explain"):
         for path in trained.context.data(name).rglob("*.json"):
-            assert not any(f'"{customer}"' in path.read_text() for customer in known), path
+            text = path.read_text()
+            assert not any(f'"{customer}"' in text for customer in known), path
     for name in ("train", "valid", "test", "histories"):
         frame = pd.read_parquet(trained.context.data("features") / f"{name}.parquet")
         assert not set(frame["unit"]) & known

@@ -165,6 +165,12 @@ def test_too_short_a_period_says_how_long_one_is_needed(shop):
         build(expressions({**shop.tables, "payments": recent}), FraudFeatures())
 
 
+def test_a_window_without_fraud_is_named(shop):
+    early = shop.tables["chargebacks"][shop.tables["chargebacks"]["reported_at"] < shop.test["time"].min()]
+    with pytest.raises(ValueError, match=r"none in test\. Bring"):
+        build(expressions({**shop.tables, "chargebacks": early}), PARAMS)
+
+
 def test_a_customer_pays_on_several_days_each_a_unit(shop):
     units = shop.test["unit"].str.split("/", expand=True)
     assert (units[1] == shop.test["time"].dt.strftime("%Y-%m-%d")).all()

@@ -103,7 +103,7 @@ def test_answers_are_those_of_the_packaged_golden_requests(promoted, client):
 
 def test_a_terminal_has_a_history_that_any_card_adds_to(client):
     place = {"terminal_id": "77-1"}
-    assert "0 payments in a week, no charge-backs" in reasons(client, customer_id="nobody", **place)["terminal"]
+    assert "no payments in a week, no charge-backs" in reasons(client, customer_id="nobody", **place)["terminal"]
     for who in ("anna", "ben"):
         assert tell(client, who, amount=10.0, paid_at="2026-07-01T10:00:00", **place).json() == {"counted": True}
     moments = {"reported_at": "2026-07-01T12:00:00", "payment_at": "2026-07-01T10:00:00"}
@@ -111,7 +111,7 @@ def test_a_terminal_has_a_history_that_any_card_adds_to(client):
     told = reasons(client, customer_id="nobody", **place)
     assert "2 payments in a week, 1 charge-back reported" in told["terminal"]
     assert told["card"] == "a card that was never seen before"
-    assert "0 payments in a week" in reasons(client, customer_id="nobody", terminal_id="78-1")["terminal"]
+    assert "no payments in a week" in reasons(client, customer_id="nobody", terminal_id="78-1")["terminal"]
 
 
 def test_a_card_has_a_history_at_whatever_terminal(client):

@@ -145,7 +145,7 @@ def test_reasons_are_in_words_a_reviewer_reads(predictor, shop):
         "order": "1 item bought online, 20% of the price paid by coupon",
         "pace": "payment 2 of this card within a day, 2 within a week; the one before 16 minutes ago",
         "card": "a card with 10 payments before, 0 unusual in two weeks, no charge-backs reported in 30 days",
-        "terminal": "a terminal with 1 payments in a week, 1 charge-back reported in 30 days",
+        "terminal": "a terminal with 1 payment in a week, 1 charge-back reported in 30 days",
     }
 
 

@@ -74,7 +74,7 @@ USE_CASE = UseCase(
         "grocery baskets; tills and channels are drawn. Figures show that the pipeline works, not how well it would find "
         "a thief.",
         "It scores payments. It is no evidence against a person, and not for decisions on credit, employment or accounts.",
-        "What becomes known later than the test window's labels counts as genuine: the newest figures are a little too low.",
+        "A payment that is charged back only after the labels were taken counts as genuine, in training and in the figures.",
         "A new way of fraud is seen only after its first charge-backs, days later.",
         "Decisions hold for the costs and the review capacity in the parameters; other costs need another training.",
     ),

@@ -96,7 +96,7 @@ def _time(known: Known) -> str:
 
 def _order(known: Known) -> str:
     where = "online" if known["is_online"] else "at the self-checkout" if known["is_self_checkout"] else "at a till"
-    pieces = f"{known['n_items']:.0f} item{'' if known['n_items'] == 1 else 's'}"
+    pieces = _count(known["n_items"], "item")
     share = known["coupon_share"]
     return f"{pieces} bought {where}" + (f", {share:.0%} of the price paid by coupon" if share else "")
 
@@ -118,16 +118,22 @@ def _card(known: Known) -> str:
     if not known["card_count"]:
         return "a card that was never seen before"
     odd, back = known["card_odd_14d"], known["card_known_30d"]
-    return f"a card with {known['card_count']:.0f} payments before, {odd:.0f} unusual in two weeks, {_backs(back)}"
+    return (
+        f"a card with {_count(known['card_count'], 'payment')} before, {odd:.0f} unusual in two weeks, {_backs(back)}"
+    )
 
 
 def _terminal(known: Known) -> str:
-    return f"a terminal with {known['terminal_count_7d']:.0f} payments in a week, {_backs(known['terminal_known_30d'])}"
+    paid = _count(known["terminal_count_7d"], "payment")
+    return f"a terminal with {paid} in a week, {_backs(known['terminal_known_30d'])}"
 
 
 def _backs(count: float) -> str:
-    number = "no" if not count else f"{count:.0f}"
-    return f"{number} charge-back{'' if count == 1 else 's'} reported in 30 days"
+    return f"{_count(count, 'charge-back')} reported in 30 days"
+
+
+def _count(count: float, what: str) -> str:
+    return f"{f'{count:.0f}' if count else 'no'} {what}{'' if count == 1 else 's'}"
 
 
 WORDS: dict[str, Callable[[Known], str]] = {

@@ -35,7 +35,7 @@ def build(tables: Expressions, params: BaseModel) -> Features:
         params: `FraudFeatures`.
 
     Raises:
-        ValueError: There is no payment, or too short a time of them.
+        ValueError: There is no payment, too short a time of them, or a window without any fraud.
     """
     wanted = cast(FraudFeatures, params)
     payments = tables["payments"].order_by(["paid_at", "payment_id"]).execute()
@@ -47,6 +47,7 @@ def build(tables: Expressions, params: BaseModel) -> Features:
     rows = examples_of(payments, chargebacks, wanted.delay_days)
     parts = {name: _inside(rows, window) for name, window in cut.items()}
     splits = {name: _labelled(parts[name], chargebacks, window) for name, window in cut.items()}
+    _require_fraud(splits)
     replay = Replay(payments, chargebacks, wanted.delay_days)
     return Features(
         splits={
@@ -95,6 +96,15 @@ def _inside(rows: pd.DataFrame, window: Window) -> pd.DataFrame:
 def _labelled(rows: pd.DataFrame, chargebacks: pd.DataFrame, window: Window) -> pd.DataFrame:
     reported = chargebacks.loc[chargebacks["reported_at"] < window.known, "payment_id"]
     return rows.assign(is_fraud=rows["payment"].isin(reported).astype("int64"), weight=1.0)
+
+
+def _require_fraud(splits: Mapping[str, pd.DataFrame]) -> None:
+    without = [name for name, rows in splits.items() if not rows["is_fraud"].any()]
+    if without:
+        raise ValueError(
+            f"Expected payments in every window that were charged back. Received none in {', '.join(without)}. Bring the "
+            "charge-backs, or longer windows."
+        )
 
 
 def _thinned(rows: pd.DataFrame, params: FraudFeatures) -> pd.DataFrame:

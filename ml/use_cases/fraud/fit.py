@@ -42,15 +42,10 @@ class Learned:
 
 
 def train(splits: Frames, state: JsonObject, params: BaseModel, out: Path) -> JsonObject:
-    """Train both, choose on `valid`, write trees, weights, config, decision and history; return the summary.
-
-    Raises:
-        ValueError: There is no fraud to learn from or to choose on.
-    """
+    """Train both, choose on `valid`, write trees, weights, config, decision and history; return the summary."""
     wanted = cast(FraudTrain, params)
     conditions = make_deterministic(wanted.seed, wanted.threads)
     rows, valid = learned(splits["train"]), learned(splits["valid"])
-    _require_fraud(rows, valid)
     trees, n_trees = fit_trees(rows, valid, wanted)
     scale = normalise.fit(rows.features)
     model, epochs = _fit_network(rows, valid, scale, wanted)
@@ -159,15 +154,6 @@ def _rebuilt(trained: Path) -> Any:
     model = network.build(shape)
     weights.load(model, trained)
     return model
-
-
-def _require_fraud(*splits: Learned) -> None:
-    for rows in splits:
-        if not 0 < rows.is_fraud.sum() < len(rows.is_fraud):
-            raise ValueError(
-                f"Expected fraud and genuine payments to learn from and to choose on. Received {rows.is_fraud.sum()} frauds "
-                f"of {len(rows.is_fraud)} payments. Bring a longer period of data, or its charge-backs."
-            )
 
 
 def _summary(
