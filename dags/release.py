@@ -1,4 +1,4 @@
-"""Airflow DAGs `release_<use case>`: put an earlier version back into production, by hand, with a reason."""
+"""Airflow DAGs `release_<use case>`: roll back to a version or promote one, by hand, with a reason."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def release(use_case: str) -> DAG:
     """Return the release DAG of one use case."""
     with DAG(
         dag_id=f"release_{use_case}",
-        description=f"Roll {use_case} back to an earlier version",
+        description=f"Roll {use_case} back to a version, or promote one",
         doc_md=release_documentation(use_case),
         schedule=None,
         max_active_runs=1,
@@ -21,7 +21,7 @@ def release(use_case: str) -> DAG:
         default_args={"owner": "mlops"},
         params=release_params(),
     ) as dag:
-        stage_task("rollback", use_case, outlets=[production_asset(use_case)])
+        stage_task("release", use_case, outlets=[production_asset(use_case)])
     return dag
 
 

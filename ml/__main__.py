@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import logging
 import os
 import sys
-import tempfile
-from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from typing import Annotated
@@ -16,8 +13,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from ml.config import Role, Settings, load_settings
+from ml.acting import DEFAULT_HOME, Home, UseCaseName, acting
+from ml.config import load_settings
 from ml.errors import TradewindError
+from ml.release_command import release
 
 app = typer.Typer(
     name="tradewind",
@@ -27,9 +26,7 @@ app = typer.Typer(
     "Exit codes: 0 done, 2 configuration, 3 source, 4 data rejected, 5 gate refused, 6 not found, 7 integrity, "
     "8 conflict, 9 object store, 10 service, 11 stage.",
 )
-UseCaseName = Annotated[str, typer.Argument(help="recommend, …")]
-Home = Annotated[Path, typer.Option(envvar="TRADEWIND_HOME", help="Folder of the embedded stack.")]
-DEFAULT_HOME = Path(".tradewind")
+app.add_typer(release)
 
 
 def main() -> None:
@@ -119,68 +116,7 @@ def make_buckets() -> None:
     wait_and_make_buckets(load_settings())
 
 
-# --- What is live ----------------------------------------------------------------------------------
-
-
-@app.command()
-def status(home: Home = DEFAULT_HOME) -> None:
-    """Show which parts run and what is live."""
-    from ml.stack import summary
-    from ml.stack import up as stack
-
-    summary.show_parts(Console(), stack.status(home))
-    summary.show_live(Console(), _reader(home))
-
-
-@app.command()
-def history(
-    use_case: UseCaseName,
-    home: Home = DEFAULT_HOME,
-    as_json: Annotated[bool, typer.Option("--json", help="One entry of the ledger a line.")] = False,
-) -> None:
-    """Show every move of a use case's channels: when, who, why, from and to."""
-    from ml.registry import ledger
-    from ml.stack import summary
-
-    entries = ledger.history(_reader(home), use_case)
-    if as_json:
-        for entry in entries:
-            typer.echo(json.dumps(asdict(entry)))
-    else:
-        summary.show_history(Console(), entries)
-
-
-@app.command()
-def verify(
-    use_case: UseCaseName,
-    digest: Annotated[str | None, typer.Argument(help="A version; without one the ledger is verified.")] = None,
-    home: Home = DEFAULT_HOME,
-) -> None:
-    """Verify the ledger's signatures and chain, or one version's signature and bytes."""
-    from ml.registry import fetch, ledger
-
-    settings = _reader(home)
-    if digest is None:
-        typer.echo(f"{ledger.verify_ledger(settings, use_case)} ledger entries hold")
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        fetch.fetch_version(settings, use_case, digest, Path(folder))
-    typer.echo(f"{digest} holds: signature, digests, parts")
-
-
-@app.command()
-def rollback(
-    use_case: UseCaseName,
-    to: Annotated[str, typer.Option(help="Digest of the version to put back.")],
-    reason: Annotated[str, typer.Option(help="Kept in the ledger.")],
-    home: Home = DEFAULT_HOME,
-) -> None:
-    """Put an earlier version back into production, through the same door as a promotion."""
-    from ml.pipeline import promote
-    from ml.use_cases import load
-
-    done = promote.rollback(_acting(home, "promote", "signing_key"), load(use_case), to, reason, _caller())
-    typer.echo(done.sentence)
+# --- What models do for people ---------------------------------------------------------------------
 
 
 @app.command()
@@ -193,7 +129,7 @@ def batch(
     from ml.serving.batch import batch as write_all
     from ml.use_cases import load
 
-    typer.echo(write_all(_acting(home, "serve", "pseudonym_key"), load(use_case), k))
+    typer.echo(write_all(acting(home, "serve", "pseudonym_key"), load(use_case), k))
 
 
 @app.command()
@@ -209,7 +145,7 @@ def tune(
     from ml.use_cases import load
 
     record, out = load(use_case), Console()
-    folder = bring(_acting(home, "train"), record, home)
+    folder = bring(acting(home, "train"), record, home)
     budget = Budget(trials=trials, minutes=minutes)
     tried = search(record, folder, budget, lambda one: out.print(f"  trial {one.number}: {one.value}", highlight=False))
     show_tried(out, record, tried)
@@ -274,24 +210,6 @@ def task(
     from ml.pipeline.task import run_task
 
     typer.echo(f"RESULT {json.dumps(run_task(name, use_case, json.loads(request)))}")
-
-
-def _acting(home: Path, role: Role, *secrets: str) -> Settings:
-    """Return the settings of a role: from the environment where it names one, else from the embedded stack."""
-    settings = load_settings()
-    if settings.s3_role is not None:
-        return settings
-    from ml.stack import up as stack
-
-    return stack.load(home).settings(role, *secrets)
-
-
-def _reader(home: Path) -> Settings:
-    return _acting(home, "read")
-
-
-def _caller() -> str:
-    return f"local:{getpass.getuser()}"
 
 
 if __name__ == "__main__":

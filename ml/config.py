@@ -58,6 +58,10 @@ class Settings(BaseSettings):
     """Ed25519 private key that signs versions and ledger entries [PEM]; only `promote` holds it."""
     verify_key: str | None = None
     """Ed25519 public key(s) that verify them [PEM, concatenated]."""
+    approvers: str = ""
+    """Who may approve a version, by login and separated by commas; empty means whoever Airflow lets answer."""
+    checkpoints: Path | None = None
+    """Folder with signed checkpoints, `<use case>.json`: a ledger that ends before one of them is refused."""
     server_token: SecretStr | None = None
     """Bearer token of the model server."""
     server_url: str = "http://127.0.0.1:8500"
@@ -65,8 +69,14 @@ class Settings(BaseSettings):
     runtime_base: Path | None = None
     """OCI layout of the runtime base image; none means that no runnable image is assembled."""
 
+    channel: str = "production"
+    """The channel the model server follows; another one gives a server for trying a candidate."""
     poll_seconds: float = Field(2.0, gt=0, le=300)
     """How often the model server looks at its channels [s]."""
+
+    def approver_names(self) -> frozenset[str]:
+        """Return the logins of those who may approve; empty means that Airflow alone decides."""
+        return frozenset(name.strip() for name in self.approvers.split(",") if name.strip())
 
     def bucket(self, name: BucketName) -> str:
         """Return the full name of a bucket."""

@@ -294,6 +294,7 @@ VERDICT_SCHEMA = "tradewind/verdict/1"
 RECORD_SCHEMA = "tradewind/version-record/1"
 LEDGER_SCHEMA = "tradewind/ledger-entry/1"
 POINTER_SCHEMA = "tradewind/channel-pointer/1"
+CHECKPOINT_SCHEMA = "tradewind/ledger-checkpoint/1"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -104,7 +104,11 @@ def read_verdict(path: Path) -> Verdict:
     Raises:
         IntegrityBroken: It is missing, unreadable or of another schema: missing evidence is a refusal.
     """
-    value = read_json(path)
+    return parse_verdict(read_json(path))
+
+
+def parse_verdict(value: JsonObject) -> Verdict:
+    """Return the verdict that JSON holds; raise `IntegrityBroken` as `read_verdict` does."""
     if value.get("schema") != VERDICT_SCHEMA:
         raise IntegrityBroken(VERDICT_SCHEMA, repr(value.get("schema")), "Run the judging stage again.")
     try:
@@ -117,7 +121,7 @@ def read_verdict(path: Path) -> Verdict:
             chosen=value["chosen"],
         )
     except (KeyError, TypeError) as error:
-        raise IntegrityBroken(f"a whole verdict in {path}", str(error), "Run the judging stage again.") from error
+        raise IntegrityBroken("a whole verdict", str(error), "Run the judging stage again.") from error
 
 
 def _rule(item: Mapping[str, Any]) -> Rule:

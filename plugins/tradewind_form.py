@@ -5,35 +5,60 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import Param
-from tradewind_tasks import AS_SET
+from airflow.sdk.execution_time.hitl import HITLUser
+from tradewind_tasks import APPROVAL_TASK, AS_SET
 
 APPROVAL_HOURS = 24
+APPROVE, REJECT = "Approve", "Reject"
+RETRAIN = "retrain_"
 NUMBERS = {"integer": int, "number": float}
 
 
-class ApproveWhenRequired(ApprovalOperator):
-    """Waits for a person only where the run's form asks for it; no answer in time is a refusal."""
+class ApproveWhenRequired(HITLOperator):
+    """Waits for a person only where the run's form asks for it; no answer in time is a rejection.
+
+    A rejection does not skip what follows: `promote` puts it into the ledger, and moves nothing.
+    """
 
     def execute(self, context: Any) -> Any:
-        """Approve at once if the form says `auto`, else ask and wait."""
+        """Go on at once if the form says `auto`, else show the gate's verdict and wait for one of the approvers."""
+        from ml.config import load_settings
+
         if context["params"]["approval"] == "auto":
-            self.log.info("approved automatically approval=auto")
+            self.log.info("nobody is asked approval=auto")
             return None
+        settings = load_settings()
+        self.assigned_users = [HITLUser(id=name, name=name) for name in sorted(settings.approver_names())] or None
+        self.body = f"{self.body}\n\n{_verdict(settings, context['dag'].dag_id, context['run_id'])}"
         return super().execute(context)
 
 
 def approval(use_case: str) -> ApproveWhenRequired:
     """Return the step between package and promote."""
     return ApproveWhenRequired(
-        task_id="approve",
+        task_id=APPROVAL_TASK,
         subject=f"Promote this {use_case} version to production?",
-        body="The gate accepted it. Its model card and gate report are under *Tradewind* on this run.",
-        defaults="Reject",
+        body="The gate accepted this version. Say why you approve or reject it: the reason is kept in the ledger.",
+        options=[APPROVE, REJECT],
+        defaults=REJECT,
+        params={"reason": Param("", type="string", title="Reason", description="Kept in the ledger.")},
         response_timeout=timedelta(hours=APPROVAL_HOURS),
-        ignore_downstream_trigger_rules=True,
     )
+
+
+def _verdict(settings: Any, dag_id: str, run_id: str) -> str:
+    """Return the gate's verdict as Markdown, with links to the pages that show all of it."""
+    from ml.desk.document import judgement
+    from ml.pipeline import storage_id
+
+    use_case, run = dag_id.removeprefix(RETRAIN), storage_id(run_id)
+    verdict = judgement(settings, use_case, run, "evaluate").verdict
+    rules = [f"- {'passed' if rule['passed'] else 'FAILED'}: {rule['sentence']}" for rule in verdict["rules"]]
+    pages = {"gate report": f"gate/{use_case}/{run}", "model card": f"report/{use_case}/{run}/explain/card.html"}
+    links = " · ".join(f"[{title}](/tradewind/{page})" for title, page in pages.items())
+    return "\n".join([verdict["summary"], "", *rules, "", links])
 
 
 def params(use_case: str) -> dict[str, Param]:
@@ -96,11 +121,25 @@ def _range(field: dict[str, Any]) -> dict[str, Any]:
 def release_params() -> dict[str, Param]:
     """Return the fields of the release form."""
     return {
+        "action": Param(
+            "rollback",
+            type="string",
+            enum=["rollback", "promote"],
+            title="Action",
+            description="rollback: to a version that was live before. promote: one the registry holds, such as a rejected one.",
+        ),
         "digest": Param(
             type="string",
             pattern="^sha256:[0-9a-f]{64}$",
             title="Version",
-            description="Digest of the version to put back, as the history shows it.",
+            description="Its digest, as the history shows it.",
+        ),
+        "channel": Param(
+            "production",
+            type="string",
+            pattern="^[a-z][a-z0-9-]{0,39}$",
+            title="Channel",
+            description="production, candidate, or another name.",
         ),
         "reason": Param(type="string", minLength=8, title="Reason", description="Kept in the ledger."),
     }
@@ -139,7 +178,9 @@ that have arrived with its promised quality.
 
 def release_documentation(use_case: str) -> str:
     """Return the release DAG's documentation panel in Markdown."""
-    return f"""### Rolling {use_case} back
-A rollback goes through the same door as a promotion: the version's signature is checked, it is loaded, its golden
-requests are replayed, then the ledger gets an entry with your name and reason, and the channel moves.
+    return f"""### Moving {use_case} by hand
+**rollback** puts a version back that was live before; **promote** makes one live that the registry holds already, such as
+one that was rejected or that waits on another channel. Both go through the same door as a retraining: signature and
+gate report are checked, the version is loaded, its golden requests are replayed, then the ledger gets an entry with
+your name and reason, and the channel moves. A promotion is refused when production is no longer what the gate compared with.
 """

@@ -23,6 +23,7 @@ RETRY_LIMIT = timedelta(minutes=5)
 TIME_LIMIT = timedelta(minutes=60)
 AS_SET = "as in params.yaml"  # a choice of the form that overrides nothing
 SOURCE_FIELDS = {"kind": "source", "location": "source_location", "mapping": "source_mapping"}
+APPROVAL_TASK = "approve"
 RESULT = "RESULT "  # a line of the stage's standard output that starts so is the task's result
 
 log = logging.getLogger(__name__)
@@ -83,9 +84,22 @@ def _request(context: Any) -> dict[str, Any]:
             for name, value in params.items()
             if name.startswith("train_") and value is not None
         },
-        "target": {name: params[name] for name in ("digest", "reason") if params.get(name)},
+        "target": {name: params[name] for name in ("digest", "reason", "action", "channel") if params.get(name)},
+        "approval": _answer(context) if params.get("approval") == "required" else None,
         "who": getattr(run, "triggering_user_name", None) or f"airflow:{run.run_type}",
         "why": f"{run.dag_id} {run.run_id}",
+    }
+
+
+def _answer(context: Any) -> dict[str, Any]:
+    """Return what a person answered at the approval step; empty where nobody did: promotion then refuses."""
+    answer = context["ti"].xcom_pull(task_ids=APPROVAL_TASK) or {}
+    person = answer.get("responded_by_user") or {}
+    return {
+        "choice": next(iter(answer.get("chosen_options", ())), None),
+        "by": person.get("id"),
+        "at": str(answer.get("responded_at")),
+        "reason": (answer.get("params_input") or {}).get("reason"),
     }
 
 

@@ -157,6 +157,11 @@ def walk_in(held, name, root, **request):
     return promote.run(held, use_case(name), root, {"who": "ada", "why": "nightly", **request})
 
 
+def roll_back(held, name, digest, reason="complaints"):
+    """Put an earlier version back."""
+    return promote.rollback(held, use_case(name), promote.Order(digest=digest, who="bob", reason=reason))
+
+
 def files_of(folder):
     return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 

@@ -39,6 +39,7 @@ from ml.pipeline.context import StageContext
 from ml.privacy.pseudonym import fingerprint, pseudonym
 from ml.registry import ledger
 from ml.registry.entry import Move
+from ml.registry.fetch import fetch_record
 from ml.serving import snapshot
 from ml.serving.app import create_app
 from ml.shop import PURCHASES
@@ -243,6 +244,10 @@ class Shop:
         promote.run(self.promoter, self.record, root, {"who": "ada", "why": f"run {seed}"})
         return digest, weights
 
+    def roll_back(self, digest):
+        order = promote.Order(digest=digest, who="ada", reason="complaints")
+        return promote.rollback(self.promoter, self.record, order)
+
     def histories(self, as_of=AS_OF, **known):
         path = self.folder / "histories.parquet"
         rows = {self.unit(person): json.dumps({"bought": bought}) for person, bought in known.items()}
@@ -304,12 +309,13 @@ def items(response):
     return [(item["product_id"], item["score"]) for item in response.json()["items"]]
 
 
-def append(shop, digest):
-    """Move the channel behind the door's back."""
-    move = Move(channel="production", action="promote", digest=digest, who="eve", why="no gate")
+def append(shop, digest, known=True):
+    """Move the channel behind the door's back, with a gate report that seems in order."""
+    gate = fetch_record(shop.promoter, shop.name, digest).payload["gate"]["digest"] if known else sha256(b"none")
+    move = Move(channel="production", action="promote", digest=digest, who="eve", why="no door", gate=gate)
     view = ledger.Ledger.open(shop.promoter, shop.name)
     view.append(Signer.open(shop.promoter), move)
-    view.project()
+    view.project(Signer.open(shop.promoter))
 
 
 def problem(client, shop, part="version"):

@@ -60,14 +60,15 @@ def test_history_as_json_is_one_entry_a_line(tradewind, moves):
 
 
 def test_verify_counts_the_entries_and_checks_a_version(tradewind, moves):
-    assert tradewind("verify", NAME).stdout == "2 ledger entries hold\n"
-    assert "holds: signature, digests, parts" in tradewind("verify", NAME, moves[1]).stdout
+    assert tradewind("verify", "--ledger", "--use-case", NAME).stdout == f"{NAME}: 2 ledger entries hold\n"
+    verified = tradewind("verify", moves[1], "--use-case", NAME).stdout
+    assert "holds: signature, digests, parts, gate report" in verified
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
-        (("verify", NAME, f"sha256:{'0' * 64}"), 6, "ModelNotFound"),
+        (("verify", f"sha256:{'0' * 64}"), 6, "ModelNotFound"),
         (("run", "nothing"), 2, "one of the use cases"),
         (("bench", "nothing"), 2, "ConfigInvalid"),
         (("stage", "ingest", "recommend"), 7, "inputs.json"),

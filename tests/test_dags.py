@@ -80,7 +80,7 @@ def test_the_dag_dvc_and_the_pipeline_tell_the_same_order(parse):
 
 
 def test_every_stage_has_a_module_and_an_s3_user():
-    assert set(ROLES) == {*STAGES, "monitor", "rollback"}
+    assert set(ROLES) == {*STAGES, "monitor", "release"}
     assert all((PROJECT / "ml" / "pipeline" / f"{stage}.py").exists() for stage in STAGES)
 
 

@@ -36,7 +36,7 @@ def move(digest, channel="production", who="ada"):
 def promote(held, use_case, digest, channel="production", who="ada"):
     view = Ledger.open(held, use_case)
     live = view.append(Signer.open(held), move(digest, channel, who))
-    view.project()
+    view.project(Signer.open(held))
     return live
 
 
@@ -106,7 +106,7 @@ def test_pointers_agree_with_the_ledger_after_racing_writers(promoter, shop):
                 break
             except PromotionConflict:
                 view.refresh()
-        view.project()
+        view.project(signer)
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(insist, range(8)))

@@ -24,6 +24,7 @@ from tests.promotable_run import (
     answer,
     environment_of,
     files_of,
+    roll_back,
     use_case,
     verdict,
     walk_in,
@@ -187,7 +188,7 @@ def test_rolled_back_version_is_live_again_by_a_new_entry(ready, promoter, name)
     walk_in(promoter, name, first)
     second, new = ready(seed=2, production=old)
     walk_in(promoter, name, second)
-    done = promote.rollback(promoter, use_case(name), old, "complaints about the new one", "bob")
+    done = roll_back(promoter, name, old, "complaints about the new one")
     live = ledger.live(promoter, name, "production")
     assert (done.digest, done.seq, done.is_new) == (old, 3, True)
     assert (live.digest, live.action, live.who, live.why) == (old, "rollback", "bob", "complaints about the new one")
@@ -197,15 +198,15 @@ def test_rolled_back_version_is_live_again_by_a_new_entry(ready, promoter, name)
 def test_rolling_back_to_what_is_live_writes_no_entry(ready, promoter, name):
     root, digest = ready()
     walk_in(promoter, name, root)
-    assert promote.rollback(promoter, use_case(name), digest, "just to be sure", "bob").is_new is False
+    assert roll_back(promoter, name, digest, "just to be sure").is_new is False
     assert len(ledger.history(promoter, name)) == 1
 
 
 def test_rollback_needs_a_reason_and_a_version_that_exists(promoter, name):
     with pytest.raises(ValueError, match="reason"):
-        promote.rollback(promoter, use_case(name), "sha256:" + "0" * 64, " ", "bob")
+        roll_back(promoter, name, "sha256:" + "0" * 64, " ")
     with pytest.raises(ModelNotFound):
-        promote.rollback(promoter, use_case(name), "sha256:" + "0" * 64, "undo", "bob")
+        roll_back(promoter, name, "sha256:" + "0" * 64, "undo")
 
 
 def test_broken_version_is_not_rolled_back_to(ready, promoter, name):
@@ -216,7 +217,7 @@ def test_broken_version_is_not_rolled_back_to(ready, promoter, name):
     layer = Shelf.open(promoter, name).manifest(old)["layers"][0]["digest"]
     Bucket.open(promoter, "models").put(f"{name}/blobs/sha256/{layer[7:]}", b"rotten")
     with pytest.raises(IntegrityBroken):
-        promote.rollback(promoter, use_case(name), old, "undo", "bob")
+        roll_back(promoter, name, old, "undo")
     assert ledger.live(promoter, name, "production").digest == new
 
 
@@ -225,7 +226,7 @@ def test_version_that_was_rolled_back_does_not_return_by_timetable(ready, promot
     walk_in(promoter, name, first)
     second, _ = ready(seed=2, production=old)
     walk_in(promoter, name, second)
-    promote.rollback(promoter, use_case(name), old, "complaints", "bob")
+    roll_back(promoter, name, old, "complaints")
     with pytest.raises(GateFailed, match="bob rolled back: complaints"):
         walk_in(promoter, name, second)
     third, newest = ready(seed=3, production=old)
@@ -237,6 +238,6 @@ def test_version_that_was_rolled_back_returns_by_a_deliberate_move(ready, promot
     walk_in(promoter, name, first)
     second, new = ready(seed=2, production=old)
     walk_in(promoter, name, second)
-    promote.rollback(promoter, use_case(name), old, "complaints", "bob")
-    assert promote.rollback(promoter, use_case(name), new, "they were about something else", "bob").digest == new
+    roll_back(promoter, name, old, "complaints")
+    assert roll_back(promoter, name, new, "they were about something else").digest == new
     assert walk_in(promoter, name, second)["is_new"] is False

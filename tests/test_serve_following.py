@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from ml.files import sha256
-from ml.pipeline import promote
 from ml.registry import ledger
 from ml.store import Bucket
 from tests.served_shop import Shop, answer, append, expected, items, problem, spoil, wait
@@ -63,7 +62,7 @@ def test_a_promotion_swaps_without_dropping_a_request(shop):
 def test_a_version_with_changed_bytes_leaves_the_old_one_serving_and_shows(shop):
     first, weights = shop.promote(1)
     second, _ = shop.promote(2)
-    promote.rollback(shop.promoter, shop.record, first, "test", "ada")
+    shop.roll_back(first)
     spoil(shop, 2)
     with shop.serving(first) as client:
         append(shop, second)
@@ -79,7 +78,7 @@ def test_a_version_with_changed_bytes_leaves_the_old_one_serving_and_shows(shop)
 def test_a_version_nobody_published_leaves_the_old_one_serving(shop):
     first, _ = shop.promote()
     with shop.serving(first) as client:
-        append(shop, sha256(b"nothing"))
+        append(shop, sha256(b"nothing"), known=False)
         wait(lambda: problem(client, shop) == "ModelNotFound")
         assert shop.is_live(client, first)
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import replace
-from pathlib import Path
 
 from ml.contract import JsonObject, Verdict
 from ml.errors import GateFailed, IntegrityBroken
-from ml.files import canonical, read_verdict, sha256
+from ml.files import canonical, parse_verdict, sha256
 from ml.packaging import artifact, sbom, version
 from ml.packaging.archive import manifest
 from ml.packaging.image import Image
@@ -40,7 +38,7 @@ def check_evidence(layout: Layout) -> Evidence:
     sbom.ensure_complete(layout.file(documents[artifact.SBOM], "sbom.cdx.json"), packaged.digest, files)
     report = layout.file(documents[artifact.GATE], "verdict.json")
     metrics = layout.file(documents[artifact.GATE], "metrics.json")
-    verdict = _accepted(report)
+    verdict = accepted(report)
     return Evidence(
         verdict=verdict,
         gate=sha256(report),
@@ -83,11 +81,14 @@ def _figures(metrics: bytes, variant: str | None) -> JsonObject:
     raise IntegrityBroken(f"figures of {variant} in metrics.json", "none", "Run the evaluate stage again.")
 
 
-def _accepted(report: bytes) -> Verdict:
-    with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch) / "verdict.json"
-        path.write_bytes(report)
-        verdict = read_verdict(path)
+def accepted(report: bytes) -> Verdict:
+    """Return the verdict in a gate report that accepts its version.
+
+    Raises:
+        GateFailed: It refuses.
+        IntegrityBroken: It is no verdict: missing evidence is a refusal.
+    """
+    verdict = parse_verdict(parsed(report))
     if not verdict.accepted or verdict.blocking() or not verdict.chosen:
         raise GateFailed("a version whose gate report accepts it", verdict.summary, "Read the gate report.")
     return verdict

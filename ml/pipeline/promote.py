@@ -9,20 +9,22 @@ from __future__ import annotations
 import logging
 import shutil
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ml.config import Settings
 from ml.contract import JsonObject, UseCase
-from ml.errors import GateFailed, PromotionConflict
+from ml.errors import GateFailed, ModelNotFound, PromotionConflict
 from ml.packaging import golden, version
 from ml.packaging.image import Image, assemble
 from ml.packaging.oci import Layout
 from ml.packaging.record import Run
 from ml.packaging.seal import check_evidence, seal
 from ml.packaging.signing import Signer
-from ml.registry.entry import Move
-from ml.registry.fetch import fetch_record, fetch_version
+from ml.pipeline.approval import Approval, heard
+from ml.registry.entry import MOVES, Action, Entry, Move
+from ml.registry.evidence import ensure_accepted
+from ml.registry.fetch import SignedRecord, fetch_record, fetch_version
 from ml.registry.ledger import Ledger
 from ml.registry.live import Live
 from ml.registry.publish import publish
@@ -50,31 +52,47 @@ class Promotion:
     sentence: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What a person wants to be live, and why."""
+
+    digest: str
+    who: str
+    reason: str
+    channel: str = PRODUCTION
+
+    def __post_init__(self) -> None:
+        """Refuse an order without a reason."""
+        if not self.reason.strip():
+            raise ValueError("a move by hand needs a reason")
+
+
 def run(settings: Settings, use_case: UseCase, root: Path, request: JsonObject) -> JsonObject:
-    """Publish, check and promote the version a run packaged.
+    """Publish, check and promote the version a run packaged, or note that a person rejected it.
 
     Args:
         settings: Those of role `promote`, with the signing key.
         use_case: The record.
         root: The run's workspace: its frozen files and `data/<use case>/package`.
-        request: `who` asks and `why`; `channel`, `production` unless named.
+        request: `who` asks and `why`; `channel`, `production` unless named; `approval` where a person was asked.
 
     Returns:
         The `Promotion` as JSON.
 
     Raises:
-        GateFailed: The gate did not accept it, or someone rolled this very version back.
+        GateFailed: The gate or a person did not accept it, or someone rejected or rolled this very version back.
         IntegrityBroken: A document is missing, or the published bytes do not answer as recorded.
         PromotionConflict: Someone else moved the channel first, or production changed since the gate compared with it.
     """
-    channel = request.get("channel", PRODUCTION)
+    channel, approval = request.get("channel", PRODUCTION), heard(settings, request.get("approval"))
     frozen, signer = Run.read(root, use_case.name), Signer.open(settings)
     with tempfile.TemporaryDirectory() as scratch:
         layout = _copied(root / "data" / use_case.name / "package" / "oci", Path(scratch) / "oci")
         evidence, packaged = check_evidence(layout), version.read(layout)
         view = Ledger.open(settings, use_case.name)
-        _ensure_not_undone(view, channel, packaged.digest)
-        if channel == PRODUCTION:
+        if approval is None:
+            _ensure_not_undone(view, channel, packaged.digest)
+        if channel == PRODUCTION and (approval is None or approval.is_approved):
             _ensure_judged_against(view.live(channel), packaged.digest, frozen.facts["production"]["digest"])
         image = assemble(layout, packaged, settings.runtime_base)
         record = seal(layout, frozen, evidence, image, signer)
@@ -88,45 +106,93 @@ def run(settings: Settings, use_case: UseCase, root: Path, request: JsonObject) 
         run_id=frozen.run_id,
         gate=evidence.gate,
         record=record,
+        approval=approval.told() if approval else None,
     )
+    if approval is not None and not approval.is_approved:
+        return asdict(_note_rejection(signer, view, move, approval))
     return asdict(_pass_door(settings, use_case, view, move, image))
 
 
-def rollback(
-    settings: Settings, use_case: UseCase, to_digest: str, reason: str, who: str, channel: str = PRODUCTION
-) -> Promotion:
-    """Make an earlier version live again; it is verified, loaded and asked its golden requests like a new one.
+def promote_again(settings: Settings, use_case: UseCase, order: Order) -> Promotion:
+    """Make a version live that the registry holds already: one that waits on another channel, or that was rejected.
 
     Raises:
         ModelNotFound: There is no such version.
+        GateFailed: Its gate report refuses it.
+        IntegrityBroken: Its signature, a digest or a golden answer does not hold.
+        PromotionConflict: Production is not what its gate compared with, or someone else moved the channel first.
+    """
+    view, record = Ledger.open(settings, use_case.name), fetch_record(settings, use_case.name, order.digest)
+    if order.channel == PRODUCTION:
+        judged = record.payload["production"]["digest"]
+        _ensure_judged_against(view.live(order.channel), order.digest, judged)
+    return _move(settings, use_case, view, "promote", order, record)
+
+
+def rollback(settings: Settings, use_case: UseCase, order: Order) -> Promotion:
+    """Make a version live again that was live before; it is verified, loaded and asked its golden requests like a new one.
+
+    Raises:
+        ModelNotFound: It was never live on the channel, or there is no such version.
+        GateFailed: Its gate report refuses it.
         IntegrityBroken: Its signature, a digest or a golden answer does not hold.
         PromotionConflict: Someone else moved the channel first.
     """
-    if not reason.strip():
-        raise ValueError("a rollback needs a reason")
     view = Ledger.open(settings, use_case.name)
-    record = fetch_record(settings, use_case.name, to_digest)
+    moves = [entry for entry in view.entries if entry.channel == order.channel and entry.action in MOVES]
+    if order.digest not in {entry.to_digest for entry in moves}:
+        raise ModelNotFound(
+            f"a version that was live on {order.channel} before", order.digest, "See `history`, or promote it instead."
+        )
+    record = fetch_record(settings, use_case.name, order.digest)
+    return _move(settings, use_case, view, "rollback", order, record)
+
+
+def _move(
+    settings: Settings, use_case: UseCase, view: Ledger, action: Action, order: Order, record: SignedRecord
+) -> Promotion:
     move = Move(
-        channel=channel,
-        action="rollback",
-        digest=to_digest,
-        who=who,
-        why=reason,
+        channel=order.channel,
+        action=action,
+        digest=order.digest,
+        who=order.who,
+        why=order.reason,
+        run_id=record.payload["run_id"],
         gate=record.payload["gate"]["digest"],
         record=record.digest,
     )
     return _pass_door(settings, use_case, view, move, Image(**record.payload["image"]))
 
 
+def _note_rejection(signer: Signer, view: Ledger, promotion: Move, approval: Approval) -> Promotion:
+    """Keep in the ledger that a person said no; a task that is run again finds its entry."""
+    about = [entry for entry in view.entries if entry.run_id == promotion.run_id and entry.action == "reject"]
+    move = replace(promotion, action="reject", who=approval.by, why=approval.reason, approval=None)
+    entry = about[-1] if about else view.note(signer, move)
+    view.project(signer)
+    return Promotion(
+        use_case=entry.use_case,
+        channel=entry.channel,
+        digest=str(entry.to_digest),
+        seq=entry.seq,
+        is_new=False,
+        golden=0,
+        image=None,
+        sentence=f"{entry.to_digest} was rejected by {entry.who}: {entry.why}",
+    )
+
+
 def _pass_door(settings: Settings, use_case: UseCase, view: Ledger, move: Move, image: Image) -> Promotion:
     """Fetch the published bytes, replay, and move the channel on top of the ledger this call began with."""
+    ensure_accepted(settings, use_case.name, str(move.digest), move.gate)
     with tempfile.TemporaryDirectory() as scratch:
-        folder = fetch_version(settings, use_case.name, move.digest, Path(scratch))
+        folder = fetch_version(settings, use_case.name, str(move.digest), Path(scratch))
         answered = golden.replay(use_case, folder)
     before = view.live(move.channel)
     is_new = before is None or before.digest != move.digest
-    now = view.append(Signer.open(settings), move) if is_new else before
-    view.project()
+    signer = Signer.open(settings)
+    now = view.append(signer, move) if is_new else before
+    view.project(signer)
     log.info("channel %s use_case=%s channel=%s", "moved" if is_new else "already there", use_case.name, move.channel)
     return _told(now, is_new, answered, image)
 
@@ -159,17 +225,25 @@ def _ensure_judged_against(now: Live | None, candidate: str, judged: str | None)
 
 
 def _ensure_not_undone(view: Ledger, channel: str, candidate: str) -> None:
-    """Refuse to bring back by timetable what a person took away: equal data make an equal version again."""
-    moves = [entry for entry in view.entries if entry.channel == channel]
-    about = [entry for entry in moves if candidate in (entry.from_digest, entry.to_digest)]
-    if about and about[-1].action == "rollback" and about[-1].from_digest == candidate:
-        undone = about[-1]
-        raise GateFailed(
-            f"a version that nobody rolled back from {channel}",
-            f"{candidate}, which {undone.who} rolled back: {undone.why}",
-            "Production stays as it was; to make it live all the same, roll to it with a reason.",
-            seq=undone.seq,
-        )
+    """Refuse to bring back by timetable what a person took away or rejected: equal data make an equal version again."""
+    about = [entry for entry in view.entries if entry.channel == channel and _is_verdict(entry, candidate)]
+    if not about or (about[-1].to_digest == candidate and about[-1].action in MOVES):
+        return
+    undone = about[-1]
+    verb = "rejected" if undone.action == "reject" else "rolled back"
+    raise GateFailed(
+        f"a version that nobody {verb} from {channel}",
+        f"{candidate}, which {undone.who} {verb}: {undone.why}",
+        "Production stays as it was; to make it live all the same, promote it by hand with a reason.",
+        seq=undone.seq,
+    )
+
+
+def _is_verdict(entry: Entry, candidate: str) -> bool:
+    """Tell whether an entry puts a version on its channel, or says that a person does not want it there."""
+    if entry.to_digest == candidate:
+        return entry.action in (*MOVES, "reject")
+    return entry.action == "rollback" and entry.from_digest == candidate
 
 
 def _copied(source: Path, target: Path) -> Layout:

@@ -21,6 +21,7 @@ from ml.pipeline.freeze import RunRequest, accepted_key, freeze, project_section
 from ml.store import Bucket
 from ml.use_cases import load
 
+CHANNEL = "production"
 NOTHING_TO_DO: JsonObject = {"skipped": True}
 """What an act returns that changed nothing: the task is skipped, and emits no asset event."""
 
@@ -102,12 +103,16 @@ def _promote(settings: Settings, use_case: UseCase, request: JsonObject) -> Json
     return done if done["is_new"] else NOTHING_TO_DO
 
 
-def _rollback(settings: Settings, use_case: UseCase, request: JsonObject) -> JsonObject:
+def _release(settings: Settings, use_case: UseCase, request: JsonObject) -> JsonObject:
     from ml.pipeline import promote
 
     target = request["target"]
-    done = promote.rollback(settings, use_case, target["digest"], target["reason"], request["who"])
-    log.info("rollback done %s", done.sentence)
+    order = promote.Order(
+        digest=target["digest"], who=request["who"], reason=target["reason"], channel=target.get("channel", CHANNEL)
+    )
+    act = {"rollback": promote.rollback, "promote": promote.promote_again}[target.get("action", "rollback")]
+    done = act(settings, use_case, order)
+    log.info("release done %s", done.sentence)
     return asdict(done) if done.is_new else NOTHING_TO_DO
 
 
@@ -121,7 +126,11 @@ def _monitor(settings: Settings, use_case: UseCase, request: JsonObject) -> Json
 
 def _serve(settings: Settings, use_case: UseCase, request: JsonObject) -> JsonObject:
     from ml.pipeline import serve
+    from ml.pipeline.approval import heard
 
+    approval = heard(settings, request.get("approval"))
+    if approval is not None and not approval.is_approved:
+        return NOTHING_TO_DO
     with _workspace(settings, use_case, request) as root:
         data = f"data/{use_case.name}"
         workspace.bring(settings, root, f"{data}/package/version.json", f"{data}/features/histories.parquet")
@@ -140,5 +149,5 @@ ACTS: dict[str, Callable[[Settings, UseCase, JsonObject], JsonObject]] = {
     "promote": _promote,
     "serve": _serve,
     "monitor": _monitor,
-    "rollback": _rollback,
+    "release": _release,
 }

@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal, TypeAlias
 
 from ml.contract import LEDGER_SCHEMA
 from ml.errors import IntegrityBroken
 from ml.files import canonical
-from ml.packaging.signing import Signer, Verifier
+from ml.packaging.signing import Signer, Verifier, unverified
 
 ENTRY_TYPE = "application/vnd.tradewind.ledger-entry+json"
 
-Action: TypeAlias = Literal["promote", "rollback"]
+Action: TypeAlias = Literal["promote", "rollback", "reject", "collect", "collected"]
+MOVES: tuple[Action, ...] = ("promote", "rollback")
+"""What changes a channel; the other entries tell of a decision or a clean-up and move nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Move:
-    """What someone wants to happen to a channel."""
+    """What someone wants to happen to a channel, or to be kept about one."""
 
     channel: str
     """`production`, `candidate`, …"""
     action: Action
-    digest: str
-    """The version that goes live."""
+    digest: str | None
+    """The version that goes live, or was rejected; none where no version is meant."""
     who: str
     why: str
     run_id: str | None = None
@@ -33,6 +36,8 @@ class Move:
     """Digest of the gate's `verdict.json`."""
     record: str | None = None
     """Digest of the signed version record's envelope."""
+    approval: Mapping[str, str] | None = None
+    """`by`, `at` and `reason` of the person who approved; none where nobody was asked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +54,7 @@ class Entry:
     action: Action
     from_digest: str | None
     """What was live on the channel before; none if nothing was."""
-    to_digest: str
+    to_digest: str | None
     who: str
     when: str
     """UTC, ISO 8601."""
@@ -57,19 +62,24 @@ class Entry:
     run_id: str | None
     gate: str | None
     record: str | None
+    approval: Mapping[str, str] | None = None
 
     def sealed(self, signer: Signer) -> bytes:
         """Return the entry as signed bytes."""
         return signer.sign(ENTRY_TYPE, canonical(_written(self)))
 
 
-def opened(data: bytes, verifier: Verifier) -> Entry:
+def opened(data: bytes, verifier: Verifier | None) -> Entry:
     """Return the entry in signed bytes.
+
+    Args:
+        data: A DSSE envelope.
+        verifier: None where a checkpoint vouches for the bytes.
 
     Raises:
         IntegrityBroken: The signature does not hold, or the payload is no entry of this schema.
     """
-    payload = json.loads(verifier.verify(data, ENTRY_TYPE))
+    payload = json.loads(verifier.verify(data, ENTRY_TYPE) if verifier else unverified(data, ENTRY_TYPE))
     if not isinstance(payload, dict) or payload.pop("schema", None) != LEDGER_SCHEMA:
         raise IntegrityBroken(LEDGER_SCHEMA, "a signed payload of another schema", "Read it with a newer Tradewind.")
     try:

@@ -16,7 +16,8 @@ from ml.config import Settings
 from ml.errors import IntegrityBroken, PromotionConflict
 from ml.files import sha256
 from ml.packaging.signing import Signer, Verifier
-from ml.registry.entry import Entry, Move, opened
+from ml.registry.checkpoint import Mark, checkpoint_key, pinned, seal, stored
+from ml.registry.entry import MOVES, Entry, Move, opened
 from ml.registry.live import Live
 from ml.registry.pointer import is_behind, read_pointers, write_pointer
 from ml.store import Bucket
@@ -33,26 +34,35 @@ class Ledger:
     the whole chain.
     """
 
-    def __init__(self, bucket: Bucket, verifier: Verifier, use_case: str) -> None:
+    def __init__(self, bucket: Bucket, verifier: Verifier, use_case: str, marks: Iterable[Mark] = ()) -> None:
         self._bucket = bucket
         self._verifier = verifier
+        self._marks = tuple(marks)
         self.use_case = use_case
         self._entries: list[Entry] = []
         self._digests: list[str] = []
 
     @classmethod
-    def open(cls, settings: Settings, use_case: str) -> Ledger:
-        """Return a view of the whole ledger as it is now.
+    def open(cls, settings: Settings, use_case: str, remembered: Mark | None = None) -> Ledger:
+        """Return a view of the whole ledger as it is now, held against every mark there is of it.
+
+        Args:
+            settings: A role that may read `ledger`; only public keys are needed.
+            use_case: Name of its use case.
+            remembered: An entry the reader saw before.
 
         Raises:
-            IntegrityBroken: A signature or the chain does not hold, or an entry is missing.
+            IntegrityBroken: A signature or the chain does not hold, an entry is missing, or a mark says that the
+                ledger was cut or replaced.
         """
-        view = cls(Bucket.open(settings, "ledger"), Verifier.open(settings), use_case)
-        listed = _last(view._bucket.keys(f"{use_case}/"))
-        view.refresh()
-        if len(view._entries) < listed:
-            missing = len(view._entries) + 1
-            raise IntegrityBroken(f"ledger entry {missing} of {use_case}", "none, though later ones exist", RESTORE)
+        bucket, verifier = Bucket.open(settings, "ledger"), Verifier.open(settings)
+        # Marks are written after their entries, so entries read after marks and names are never behind them.
+        signed = (stored(bucket, verifier, use_case), pinned(settings.checkpoints, verifier, use_case))
+        vouched = max((mark.seq for mark in signed if mark), default=0)
+        view = cls(bucket, verifier, use_case, [mark for mark in (remembered, *signed) if mark])
+        listed = _last(bucket.keys(f"{use_case}/"))
+        view._read(vouched)
+        view._ensure_reaches(max([listed, *(mark.seq for mark in view._marks)]))
         return view
 
     @property
@@ -71,16 +81,16 @@ class Ledger:
         Raises:
             IntegrityBroken: A signature or the chain does not hold.
         """
-        for seq in count(len(self._entries) + 1):
-            data = self._bucket.find(entry_key(self.use_case, seq))
-            if data is None:
-                return
-            self._accept(seq, data)
+        self._read(0)
+
+    def mark(self) -> Mark | None:
+        """Return the mark of the newest entry; none while the ledger is empty."""
+        return Mark(seq=len(self._entries), entry=self._digests[-1]) if self._digests else None
 
     def live(self, channel: str) -> Live | None:
         """Return what the verified entries say is live on a channel; none if nothing ever was."""
         for entry, digest in zip(reversed(self._entries), reversed(self._digests), strict=True):
-            if entry.channel == channel:
+            if entry.channel == channel and entry.action in MOVES:
                 return _live(entry, digest)
         return None
 
@@ -93,7 +103,7 @@ class Ledger:
         pointers = read_pointers(self._bucket, self.use_case)
         # A pointer is written after its entry, so a ledger read after the pointers is never behind them.
         self.refresh()
-        names = set(pointers) | {entry.channel for entry in self._entries}
+        names = set(pointers) | {entry.channel for entry in self._entries if entry.action in MOVES}
         return tuple(sorted(name for name in names if is_behind(pointers.get(name), self.live(name))))
 
     def append(self, signer: Signer, move: Move) -> Live:
@@ -103,6 +113,10 @@ class Ledger:
             PromotionConflict: Someone else appended first; nothing was changed.
             IntegrityBroken: The signer's key is not among the trusted ones; nothing was written.
         """
+        return _live(self.note(signer, move), self._digests[-1])
+
+    def note(self, signer: Signer, move: Move) -> Entry:
+        """Commit an entry that need not move a channel; the same holds as of `append`."""
         entry = self._next(move)
         data = entry.sealed(signer)
         opened(data, self._verifier)  # an entry nobody can verify would make the whole ledger unreadable
@@ -115,12 +129,12 @@ class Ledger:
                 "Look at what is live now, then promote again if it is still wanted.",
                 seq=entry.seq,
             ) from error
-        self._accept(entry.seq, data)
+        self._accept(entry.seq, data, self._verifier)
         log.info("ledger entry appended use_case=%s seq=%d action=%s", self.use_case, entry.seq, entry.action)
-        return _live(entry, self._digests[-1])
+        return entry
 
-    def project(self) -> tuple[str, ...]:
-        """Write the pointers that are missing or behind, until all agree with the ledger; return their channels.
+    def project(self, signer: Signer) -> tuple[str, ...]:
+        """Write the pointers that are missing or behind, and the checkpoint; return the channels.
 
         Each writer looks again after it wrote, so the last one leaves the newest state whoever was slow.
         """
@@ -131,17 +145,41 @@ class Ledger:
                 if newest is not None:
                     write_pointer(self._bucket, newest)
             written |= set(stale)
+        self._sign_checkpoint(signer)
         return tuple(sorted(written))
 
-    def _accept(self, seq: int, data: bytes) -> None:
-        entry = opened(data, self._verifier)
+    def _sign_checkpoint(self, signer: Signer) -> None:
+        while (newest := self.mark()) and stored(self._bucket, self._verifier, self.use_case) != newest:
+            self._bucket.put(checkpoint_key(self.use_case), seal(signer, self.use_case, newest), "application/json")
+            self.refresh()
+
+    def _read(self, vouched: int) -> None:
+        """Read on; entries up to `vouched` need no trusted key, since the chain leads from them to a signed mark."""
+        for seq in count(len(self._entries) + 1):
+            data = self._bucket.find(entry_key(self.use_case, seq))
+            if data is None:
+                return
+            self._accept(seq, data, self._verifier if seq > vouched else None)
+
+    def _ensure_reaches(self, seq: int) -> None:
+        if len(self._entries) < seq:
+            missing = len(self._entries) + 1
+            raise IntegrityBroken(
+                f"ledger entry {missing} of {self.use_case}", "none, though later ones exist", RESTORE
+            )
+
+    def _accept(self, seq: int, data: bytes, verifier: Verifier | None) -> None:
+        entry, digest = opened(data, verifier), sha256(data)
         before = self.live(entry.channel)
         found = (entry.use_case, entry.seq, entry.previous, entry.from_digest)
         expected = (self.use_case, seq, self.head, before.digest if before else None)
         if found != expected:
             raise IntegrityBroken(f"a ledger entry {expected}", f"one that says {found}", RESTORE, seq=seq)
+        for mark in self._marks:
+            if mark.seq == seq and mark.entry != digest:
+                raise IntegrityBroken(f"ledger entry {seq} to be {mark.entry}", digest, RESTORE, seq=seq)
         self._entries.append(entry)
-        self._digests.append(sha256(data))
+        self._digests.append(digest)
 
     def _next(self, move: Move) -> Entry:
         before = self.live(move.channel)
@@ -160,6 +198,7 @@ class Ledger:
             run_id=move.run_id,
             gate=move.gate,
             record=move.record,
+            approval=move.approval,
         )
 
 
@@ -183,7 +222,7 @@ def history(settings: Settings, use_case: str, channel: str | None = None) -> tu
 
 
 def verify_ledger(settings: Settings, use_case: str) -> int:
-    """Verify every signature, the chain and the pointers; return the number of entries.
+    """Verify every signature, the chain, the checkpoint and the pointers; return the number of entries.
 
     Raises:
         IntegrityBroken: Something does not hold; the message names it.
@@ -194,8 +233,8 @@ def verify_ledger(settings: Settings, use_case: str) -> int:
 
 
 def repair(settings: Settings, use_case: str) -> tuple[str, ...]:
-    """Write the pointers that are missing or behind again from the ledger; return their channels."""
-    return Ledger.open(settings, use_case).project()
+    """Write the pointers that are missing or behind, and the checkpoint, again from the ledger; return the channels."""
+    return Ledger.open(settings, use_case).project(Signer.open(settings))
 
 
 def entry_key(use_case: str, seq: int) -> str:
@@ -213,7 +252,7 @@ def _live(entry: Entry, digest: str) -> Live:
     return Live(
         use_case=entry.use_case,
         channel=entry.channel,
-        digest=entry.to_digest,
+        digest=str(entry.to_digest),
         seq=entry.seq,
         entry=digest,
         since=entry.when,

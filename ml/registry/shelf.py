@@ -45,6 +45,10 @@ class Shelf:
             )
         return checked(data, digest)
 
+    def holds(self, digest: str) -> bool:
+        """Tell whether a manifest of that digest is published."""
+        return self._bucket.exists(self._key("manifests", digest))
+
     def digests(self) -> Iterator[str]:
         """Yield the digests of all published manifests, in order."""
         for key in self._bucket.keys(f"{self.use_case}/manifests/sha256/"):

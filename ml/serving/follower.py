@@ -7,14 +7,11 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from ml.config import Settings
 from ml.contract import UseCase
-from ml.errors import ConfigInvalid, IntegrityBroken, StorageUnavailable, TradewindError
-from ml.files import read_json, write_json
+from ml.errors import ConfigInvalid, StorageUnavailable, TradewindError
 from ml.privacy.pseudonym import fingerprint, read_key
-from ml.registry.live import Live
 from ml.serving import snapshot
 from ml.serving.meters import Meters
 from ml.serving.state import StateStore
@@ -58,7 +55,6 @@ class Follower:
         self._store = store
         self._meters = meters
         self._cache = VersionCache(settings.home / "server" / "versions")
-        self._seen = _HighWater(settings.home / "server" / "seen.json")
         self._state_bucket = Bucket.open(settings, "state")
         self.stock = Stock(self._state_bucket, settings.home / "server" / "out_of_stock.json")
         self._served: dict[str, Served] = {}
@@ -128,8 +124,9 @@ class Follower:
         live = self._versions.live(use_case)
         if live is None:
             return None
-        self._seen.ensure_not_behind(live)
         served = self._served.get(use_case)
+        if served is None or served.live.entry != live.entry:
+            self._versions.ensure_accepted(live)
         if served is not None and served.live.digest == live.digest:
             return replace(served, live=live, origin="store")
         return load(self._use_cases[use_case], live, self._cache.bring(self._versions, live), "store")
@@ -139,7 +136,6 @@ class Follower:
         name, before = ready.live.use_case, self._served.get(ready.live.use_case)
         if before is not None and before.live == ready.live and before.origin == ready.origin:
             return
-        self._seen.raise_to(ready.live)
         self._cache.remember(ready.live)
         self._served[name] = ready
         self._meters.serving(ready.live, before.live if before else None)
@@ -180,25 +176,3 @@ def _ensure_same_key(settings: Settings, served: Served) -> None:
             f"one with fingerprint {mine}",
             "Give the server the key that anonymise uses, or retrain; until then customers are strangers.",
         )
-
-
-class _HighWater:
-    """The highest ledger entry ever served, on disk: what is older was rolled back behind the ledger's back."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._seen: dict[str, int] = read_json(path) if path.exists() else {}
-
-    def ensure_not_behind(self, live: Live) -> None:
-        seen = self._seen.get(live.use_case, 0)
-        if live.seq < seen:
-            raise IntegrityBroken(
-                f"a ledger of {live.use_case} with entry {seen}, which this server has seen",
-                f"one whose newest entry is {live.seq}",
-                "The ledger was cut: restore it. The version before stays live.",
-            )
-
-    def raise_to(self, live: Live) -> None:
-        if live.seq > self._seen.get(live.use_case, 0):
-            self._seen[live.use_case] = live.seq
-            write_json(self._path, self._seen)

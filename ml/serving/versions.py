@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Protocol
 
 from ml.config import Settings
 from ml.contract import JsonObject
+from ml.files import read_json, write_json
+from ml.registry.checkpoint import Mark
+from ml.registry.evidence import ensure_accepted
 from ml.registry.ledger import Ledger
 from ml.registry.live import Live
-
-CHANNEL = "production"
 
 
 class Versions(Protocol):
@@ -18,6 +20,10 @@ class Versions(Protocol):
 
     def live(self, use_case: str) -> Live | None:
         """Return what is live; none if nothing ever was."""
+        ...
+
+    def ensure_accepted(self, live: Live) -> None:
+        """Look at the gate report behind a move; raise `GateFailed` if it refuses the version."""
         ...
 
     def fetch(self, use_case: str, digest: str, folder: Path) -> Path:
@@ -30,19 +36,26 @@ class Versions(Protocol):
 
 
 class RegistryVersions:
-    """The registry's production channel; each ledger entry is read and verified once."""
+    """One channel of the registry; each ledger entry is read and verified once, and the highest is kept in mind."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._ledgers: dict[str, Ledger] = {}
+        self._memory = _Memory(settings.home / "server" / "ledger.json")
 
     def live(self, use_case: str) -> Live | None:
-        """Return what the verified ledger says is in production."""
+        """Return what the verified ledger says is live on the settings' channel."""
         if use_case in self._ledgers:
             self._ledgers[use_case].refresh()
         else:
-            self._ledgers[use_case] = Ledger.open(self._settings, use_case)
-        return self._ledgers[use_case].live(CHANNEL)
+            self._ledgers[use_case] = self._opened(use_case)
+        view = self._ledgers[use_case]
+        self._memory.keep(use_case, view.mark())
+        return view.live(self._settings.channel)
+
+    def ensure_accepted(self, live: Live) -> None:
+        """Look at the gate report that the version's signed record names."""
+        ensure_accepted(self._settings, live.use_case, live.digest, live.gate)
 
     def fetch(self, use_case: str, digest: str, folder: Path) -> Path:
         """Download, verify and unpack a version."""
@@ -55,3 +68,25 @@ class RegistryVersions:
         from ml.registry.fetch import fetch_record
 
         return fetch_record(self._settings, use_case, digest).payload
+
+    def _opened(self, use_case: str) -> Ledger:
+        """Return the ledger, held against the checkpoints, the pointers and what this server saw before."""
+        view = Ledger.open(self._settings, use_case, self._memory.mark(use_case))
+        view.stale_channels()
+        return view
+
+
+class _Memory:
+    """The highest ledger entry this machine saw, on its disk: a ledger without it was cut or replaced."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._marks = {name: Mark(**mark) for name, mark in (read_json(path) if path.exists() else {}).items()}
+
+    def mark(self, use_case: str) -> Mark | None:
+        return self._marks.get(use_case)
+
+    def keep(self, use_case: str, mark: Mark | None) -> None:
+        if mark is not None and mark != self._marks.get(use_case):
+            self._marks[use_case] = mark
+            write_json(self._path, {name: asdict(known) for name, known in self._marks.items()})

@@ -72,7 +72,11 @@ def show_history(out: Console, entries: Iterable[Entry]) -> None:
     for entry in entries:
         when = entry.when[:19].replace("T", " ")
         out.print(f"{entry.seq}  {when} UTC  {entry.channel}  {entry.action} by {entry.who}", highlight=False)
-        for word, value in (("from", entry.from_digest or "nothing"), ("to", entry.to_digest), ("why", entry.why)):
+        for word, value in (
+            ("from", entry.from_digest or "nothing"),
+            ("to", entry.to_digest or "nothing"),
+            ("why", entry.why),
+        ):
             out.print(f"   {word:<5}{value}", highlight=False, markup=False, soft_wrap=True)
 
 

@@ -1,0 +1,35 @@
+"""Who a command acts as: options that commands share, and the settings of one role."""
+
+from __future__ import annotations
+
+import getpass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ml.config import Role, Settings, load_settings
+
+UseCaseName = Annotated[str, typer.Argument(help="recommend, …")]
+Home = Annotated[Path, typer.Option(envvar="TRADEWIND_HOME", help="Folder of the embedded stack.")]
+DEFAULT_HOME = Path(".tradewind")
+
+
+def acting(home: Path, role: Role, *secrets: str) -> Settings:
+    """Return the settings of a role: from the environment where it names one, else from the embedded stack."""
+    settings = load_settings()
+    if settings.s3_role is not None:
+        return settings
+    from ml.stack import up as stack
+
+    return stack.load(home).settings(role, *secrets)
+
+
+def reader(home: Path) -> Settings:
+    """Return the settings of who only looks."""
+    return acting(home, "read")
+
+
+def caller() -> str:
+    """Return the name under which the ledger keeps what this person does."""
+    return f"local:{getpass.getuser()}"

@@ -1,0 +1,137 @@
+"""The commands about versions and channels: what is live and why, verify, promote, roll back."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from ml.acting import DEFAULT_HOME, Home, UseCaseName, acting, caller, reader
+from ml.errors import ConfigInvalid, ModelNotFound
+
+release = typer.Typer()
+
+Target = Annotated[str, typer.Option("--to", help="Digest of the version.")]
+Reason = Annotated[str, typer.Option(help="Kept in the ledger.")]
+Channel = Annotated[str, typer.Option(help="production, candidate, or another name.")]
+PRODUCTION = "production"
+
+
+@release.command()
+def status(home: Home = DEFAULT_HOME) -> None:
+    """Show which parts run and what is live."""
+    from ml.stack import summary
+    from ml.stack import up as stack
+
+    summary.show_parts(Console(), stack.status(home))
+    summary.show_live(Console(), reader(home))
+
+
+@release.command()
+def history(
+    use_case: UseCaseName,
+    home: Home = DEFAULT_HOME,
+    as_json: Annotated[bool, typer.Option("--json", help="One entry of the ledger a line.")] = False,
+) -> None:
+    """Show every entry of a use case's ledger: when, who, why, from and to."""
+    from ml.registry import ledger
+    from ml.stack import summary
+
+    entries = ledger.history(reader(home), use_case)
+    if as_json:
+        for entry in entries:
+            typer.echo(json.dumps(asdict(entry)))
+    else:
+        summary.show_history(Console(), entries)
+
+
+@release.command()
+def verify(
+    digest: Annotated[str | None, typer.Argument(help="A version; every use case is searched for it.")] = None,
+    ledger: Annotated[bool, typer.Option("--ledger", help="Verify the ledgers instead.")] = False,
+    use_case: Annotated[list[str] | None, typer.Option(help="Only this use case; default all.")] = None,
+    home: Home = DEFAULT_HOME,
+) -> None:
+    """Verify a version's signature, digests, parts and gate report, or every ledger's signatures and chain."""
+    from ml.registry.ledger import verify_ledger
+    from ml.use_cases import NAMES
+
+    settings, names = reader(home), use_case or list(NAMES)
+    if ledger == (digest is not None):
+        raise ConfigInvalid("a digest, or --ledger", "both" if ledger else "neither", "Say what to verify.")
+    if digest is None:
+        for name in names:
+            typer.echo(f"{name}: {verify_ledger(settings, name)} ledger entries hold")
+        return
+    _verify_version(home, names, digest)
+
+
+def _verify_version(home: Path, names: list[str], digest: str) -> None:
+    from ml.registry.evidence import ensure_accepted
+    from ml.registry.fetch import fetch_record, fetch_version
+
+    settings = reader(home)
+    name = _owner(home, names, digest)
+    with tempfile.TemporaryDirectory() as folder:
+        fetch_version(settings, name, digest, Path(folder))
+    record = fetch_record(settings, name, digest).payload
+    ensure_accepted(settings, name, digest, record["gate"]["digest"])
+    typer.echo(f"{digest} of {name} holds: signature, digests, parts, gate report")
+
+
+def _owner(home: Path, names: list[str], digest: str) -> str:
+    """Return the use case whose shelf holds a version."""
+    from ml.registry.shelf import Shelf
+
+    settings = reader(home)
+    found = [name for name in names if Shelf.open(settings, name).holds(digest)]
+    if not found:
+        raise ModelNotFound(f"a version {digest} of {', '.join(names)}", "none", "Look at `history` for what there is.")
+    return found[0]
+
+
+@release.command()
+def promote(
+    use_case: UseCaseName, to: Target, reason: Reason, channel: Channel = PRODUCTION, home: Home = DEFAULT_HOME
+) -> None:
+    """Make a version live that the registry holds already, through the same door as a retraining."""
+    from ml.pipeline import promote as door
+    from ml.use_cases import load
+
+    order = door.Order(digest=to, who=caller(), reason=reason, channel=channel)
+    typer.echo(door.promote_again(acting(home, "promote", "signing_key"), load(use_case), order).sentence)
+
+
+@release.command()
+def rollback(
+    use_case: UseCaseName, to: Target, reason: Reason, channel: Channel = PRODUCTION, home: Home = DEFAULT_HOME
+) -> None:
+    """Put a version back that was live before, through the same door as a promotion."""
+    from ml.pipeline import promote as door
+    from ml.use_cases import load
+
+    order = door.Order(digest=to, who=caller(), reason=reason, channel=channel)
+    typer.echo(door.rollback(acting(home, "promote", "signing_key"), load(use_case), order).sentence)
+
+
+@release.command()
+def checkpoint(
+    folder: Annotated[Path, typer.Argument(help="Given to fresh servers as TRADEWIND_CHECKPOINTS.")],
+    home: Home = DEFAULT_HOME,
+) -> None:
+    """Copy the signed checkpoint of every ledger into a folder: a server that has it refuses a ledger that ends before."""
+    from ml.packaging.signing import Verifier
+    from ml.registry.checkpoint import pin
+    from ml.store import Bucket
+    from ml.use_cases import NAMES
+
+    settings = reader(home)
+    bucket, verifier = Bucket.open(settings, "ledger"), Verifier.open(settings)
+    for name in NAMES:
+        mark = pin(bucket, verifier, name, folder)
+        typer.echo(f"{name}: {f'entry {mark.seq}' if mark else 'nothing was promoted yet'}")
