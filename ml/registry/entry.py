@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal, TypeAlias
@@ -10,6 +9,7 @@ from typing import Literal, TypeAlias
 from ml.contract import LEDGER_SCHEMA
 from ml.errors import IntegrityBroken
 from ml.files import canonical
+from ml.packaging.oci import parsed
 from ml.packaging.signing import Signer, Verifier, unverified
 
 ENTRY_TYPE = "application/vnd.tradewind.ledger-entry+json"
@@ -79,8 +79,8 @@ def opened(data: bytes, verifier: Verifier | None) -> Entry:
     Raises:
         IntegrityBroken: The signature does not hold, or the payload is no entry of this schema.
     """
-    payload = json.loads(verifier.verify(data, ENTRY_TYPE) if verifier else unverified(data, ENTRY_TYPE))
-    if not isinstance(payload, dict) or payload.pop("schema", None) != LEDGER_SCHEMA:
+    payload = parsed(verifier.verify(data, ENTRY_TYPE) if verifier else unverified(data, ENTRY_TYPE))
+    if payload.pop("schema", None) != LEDGER_SCHEMA:
         raise IntegrityBroken(LEDGER_SCHEMA, "a signed payload of another schema", "Read it with a newer Tradewind.")
     try:
         return Entry(**{"from_digest": payload.pop("from"), "to_digest": payload.pop("to"), **payload})
