@@ -49,6 +49,8 @@ class Settings(BaseSettings):
     """Secret of that user."""
     s3_attempts: int = Field(5, ge=1, le=10)
     """Tries per call to the S3 endpoint, with exponential back-off; what looks again anyway takes fewer."""
+    s3_timeout_s: float = Field(30, gt=0, le=600)
+    """How long one try waits for an answer of the S3 endpoint [s]."""
 
     source_password: SecretStr | None = None
     """Password of the shop's database for the source `sql`; only `ingest` uses it."""

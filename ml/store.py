@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
 
 CONNECT_TIMEOUT_S = 5
-READ_TIMEOUT_S = 30
 
 
 def connect(settings: Settings) -> S3Client:
@@ -31,7 +30,7 @@ def connect(settings: Settings) -> S3Client:
         aws_secret_access_key=require_secret(settings.s3_secret_key, "s3_secret_key"),
         config=Config(
             connect_timeout=CONNECT_TIMEOUT_S,
-            read_timeout=READ_TIMEOUT_S,
+            read_timeout=settings.s3_timeout_s,
             retries={"mode": "standard", "total_max_attempts": settings.s3_attempts},
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",

@@ -1,11 +1,8 @@
 """The ledger is the truth of what is live: chained, signed, one winner a move, and it says so when it was altered."""
 
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
-from http.client import HTTPConnection
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Barrier, Thread
+from threading import Barrier
 
 import pytest
 from hypothesis import given, settings
@@ -13,12 +10,13 @@ from hypothesis import strategies as st
 
 from ml.errors import ConfigInvalid, IntegrityBroken, ModelNotFound, PromotionConflict
 from ml.files import sha256
-from ml.packaging.signing import Signer, generate_key
+from ml.packaging.signing import Signer, Verifier, generate_key
 from ml.registry import ledger
 from ml.registry.entry import Move
 from ml.registry.ledger import Ledger, entry_key
 from ml.registry.pointer import pointer_key
 from ml.store import Bucket
+from tests.unreliable_relay import relay
 
 A, B, C = (sha256(name) for name in (b"a", b"b", b"c"))
 
@@ -125,54 +123,13 @@ def test_a_loser_changes_nothing(promoter, shop):
 
 def test_a_write_whose_answer_was_lost_is_not_taken_for_a_conflict(promoter, shop):
     """The client sends its entry again and is told "taken" by its own first try."""
-    with forgetful_proxy(promoter.s3_endpoint) as (endpoint, lost):
+    put = f"PUT /tradewind-ledger/{entry_key(shop, 1)}"
+    with relay(promoter.s3_endpoint, lambda asked: "lose" if asked == [put] else "pass") as (endpoint, asked):
         held = promoter.model_copy(update={"s3_endpoint": endpoint})
-        live = Ledger.open(held, shop).append(Signer.open(held), move(A))
-    assert lost == [f"PUT /tradewind-ledger/{entry_key(shop, 1)} HTTP/1.1"]
+        live = Ledger(Bucket.open(held, "ledger"), Verifier.open(held), shop).append(Signer.open(held), move(A))
+    assert asked[:2] == [put, put]
     assert live.seq == 1
     assert ledger.live(promoter, shop, "production").entry == live.entry
-
-
-@contextmanager
-def forgetful_proxy(target):
-    """A proxy that passes requests on and hangs up instead of answering the first PUT: (its address, what it lost)."""
-    lost = []
-    host, port = target.removeprefix("http://").split(":")
-
-    class Relay(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def relay(self):
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            upstream = HTTPConnection(host, int(port))
-            upstream.request(self.command, self.path, body, dict(self.headers))
-            answer = upstream.getresponse()
-            content = answer.read()
-            if self.command == "PUT" and not lost:
-                lost.append(self.requestline)
-                self.close_connection = True
-                return
-            self.send_response(answer.status)
-            for name in ("ETag", "Content-Type"):
-                if answer.headers[name]:
-                    self.send_header(name, answer.headers[name])
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        do_GET = do_PUT = do_HEAD = relay  # noqa: N815 - the names the server looks for
-
-        def log_message(self, *_):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Relay)
-    server.daemon_threads = True
-    Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", lost
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 @pytest.mark.parametrize("lost", ["missing", "behind"])

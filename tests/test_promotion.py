@@ -1,9 +1,6 @@
 """A version passes one door, forward and back: signed, fetched back, asked its golden requests."""
 
 import json
-import subprocess
-import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -20,9 +17,7 @@ from ml.registry.shelf import Shelf
 from ml.store import Bucket
 from tests.promotable_run import (
     METRICS,
-    PROJECT,
     answer,
-    environment_of,
     files_of,
     roll_back,
     use_case,
@@ -63,27 +58,6 @@ def test_promotion_that_was_killed_after_its_entry_ends_well_when_tried_again(re
     bucket.delete(f"channels/{name}/production.json")
     assert walk_in(promoter, name, root)["is_new"] is False
     assert digest.encode() in bucket.get(f"channels/{name}/production.json")
-
-
-@pytest.mark.parametrize("moment_s", [0.02, 0.06, 0.12, 0.2])
-def test_promotion_killed_at_any_moment_ends_well_when_tried_again(ready, promoter, name, moment_s):
-    root, digest = ready()
-    script = (
-        "import sys, pathlib\n"
-        "import tests.promotable_run as suite\n"
-        "from ml.config import load_settings\n"
-        "held = load_settings()\n"
-        "print('ready', flush=True)\n"
-        f"suite.walk_in(held, {name!r}, pathlib.Path(sys.argv[1]))\n"
-    )
-    command = [sys.executable, "-c", script, str(root)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment_of(promoter), cwd=PROJECT) as process:
-        process.stdout.readline()
-        time.sleep(moment_s)
-        process.kill()
-    assert walk_in(promoter, name, root)["digest"] == digest
-    assert ledger.verify_ledger(promoter, name) == 1
-    assert ledger.repair(promoter, name) == ()
 
 
 def test_gate_that_compared_with_another_production_does_not_count(ready, promoter, name):

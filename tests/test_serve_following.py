@@ -12,6 +12,8 @@ from ml.registry import ledger
 from ml.store import Bucket
 from tests.served_shop import Shop, answer, append, expected, items, problem, spoil, wait
 
+ROLLBACK_SECONDS = 5  # promised: from the decision until the answers have changed back
+
 
 @pytest.fixture
 def shop(object_store, tmp_path, request):
@@ -30,7 +32,7 @@ def test_nothing_promoted_is_503_with_what_to_do_and_health_says_so(shop):
         assert shop.predict(client).status_code == 200
 
 
-def test_a_promotion_swaps_without_dropping_a_request(shop):
+def test_a_promotion_and_a_rollback_swap_within_seconds_and_drop_no_request(shop):
     first, first_weights = shop.promote(1)
     with shop.serving(first) as client:
         answers, stop = [], threading.Event()
@@ -43,20 +45,28 @@ def test_a_promotion_swaps_without_dropping_a_request(shop):
         for thread in threads:
             thread.start()
         second, second_weights = shop.promote(2)
+        truth = {first: expected(first_weights, ["p1"], 5), second: expected(second_weights, ["p1"], 5)}
         wait(lambda: shop.is_live(client, second))
+        metrics = client.get("/metrics").text
+        decided = time.monotonic()
+        shop.roll_back(first)
+        wait(lambda: items(shop.predict(client, history=["p1"], k=5)) == truth[first])
+        time_taken = time.monotonic() - decided
         time.sleep(0.2)
         stop.set()
         for thread in threads:
             thread.join()
-        metrics = client.get("/metrics").text
-    truth = {first: expected(first_weights, ["p1"], 5), second: expected(second_weights, ["p1"], 5)}
+        counts = client.get("/metrics").text
     assert {found.headers["Tradewind-Version"] for found in answers} == {first, second}
     assert all(items(found) == truth[found.headers["Tradewind-Version"]] for found in answers)
+    assert answers[-1].headers["Tradewind-Version"] == first
     assert f'tradewind_model_info{{digest="{second}",use_case="{shop.name}"}} 1.0' in metrics
     assert first not in metrics
     assert f'tradewind_model_ledger_seq{{use_case="{shop.name}"}} 2.0' in metrics
-    counted = f'tradewind_requests_total{{status="200",use_case="{shop.name}",verb="predict"}} {float(len(answers))}'
-    assert counted in metrics
+    succeeded = f'tradewind_requests_total{{status="200",use_case="{shop.name}",verb="predict"}}'
+    assert succeeded in counts
+    assert succeeded.replace("200", "503") not in counts
+    assert time_taken < ROLLBACK_SECONDS
 
 
 def test_a_version_with_changed_bytes_leaves_the_old_one_serving_and_shows(shop):

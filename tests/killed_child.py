@@ -1,0 +1,87 @@
+"""A process that forks a copy of itself for each job and kills the copy with SIGKILL at the step the job names.
+
+Steps of a promotion and a rollback are the moments just before a request to the object store leaves and just after its
+answer came; steps of packaging are the moments before a file is opened, renamed or removed. Nothing in the product
+knows: the hooks are boto3's and Python's own. Jobs and their ends are JSON lines.
+"""
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import boto3
+
+from ml.config import load_settings
+from ml.pipeline import package
+from ml.pipeline.context import StageContext
+from ml.store import connect
+from tests.promotable_run import roll_back, use_case, walk_in
+
+FILE_EVENTS = {"open", "os.rename", "os.mkdir", "os.rmdir", "os.remove", "shutil.copyfile", "shutil.rmtree"}
+
+
+class Steps:
+    """Counts steps, and ends the process at the one that is fatal."""
+
+    def __init__(self):
+        self.fatal = None
+        self.taken = 0
+        self.watches_files = False
+
+    def __call__(self, **_):
+        if self.taken == self.fatal:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.taken += 1
+
+    def audit(self, event, _):
+        if self.watches_files and event in FILE_EVENTS:
+            self()
+
+
+STEPS = Steps()
+
+
+def act(job, held):
+    name, root = job["name"], Path(job.get("root", "."))
+    if job["act"] == "package":
+        context = StageContext(use_case=use_case(name), params=None, inputs={}, settings=held, root=root)
+        STEPS.watches_files = True
+        package.run(context)
+        STEPS.watches_files = False
+    elif job["act"] == "promote":
+        walk_in(held, name, root)
+    else:
+        roll_back(held, name, job["digest"])
+
+
+def forked(job, held):
+    """Do one job in a copy of this process; return how it ended and how many steps it took if it came to its end."""
+    source, sink = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        STEPS.fatal = job["fatal"]
+        act(job, held)
+        os.write(sink, str(STEPS.taken).encode())
+        os._exit(0)
+    os.close(sink)
+    _, status = os.waitpid(pid, 0)
+    with os.fdopen(source) as stream:
+        steps = stream.read()
+    return {"killed": os.WIFSIGNALED(status), "steps": int(steps) if steps else None}
+
+
+def main():
+    held = load_settings()
+    connect(held)  # warms what every copy would read again
+    for moment in ("before-send.s3", "response-received.s3"):
+        boto3.DEFAULT_SESSION.events.register(moment, STEPS)
+    sys.addaudithook(STEPS.audit)
+    for line in sys.stdin:
+        sys.stdout.write(json.dumps(forked(json.loads(line), held)) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
