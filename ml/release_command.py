@@ -59,9 +59,8 @@ def verify(
 ) -> None:
     """Verify a version's signature, digests, parts and gate report, or every ledger's signatures and chain."""
     from ml.registry.ledger import verify_ledger
-    from ml.use_cases import NAMES
 
-    settings, names = reader(home), use_case or list(NAMES)
+    settings, names = reader(home), use_case or _names()
     if ledger == (digest is not None):
         raise ConfigInvalid("a digest, or --ledger", "both" if ledger else "neither", "Say what to verify.")
     if digest is None:
@@ -128,10 +127,33 @@ def checkpoint(
     from ml.packaging.signing import Verifier
     from ml.registry.checkpoint import pin
     from ml.store import Bucket
-    from ml.use_cases import NAMES
 
     settings = reader(home)
     bucket, verifier = Bucket.open(settings, "ledger"), Verifier.open(settings)
-    for name in NAMES:
+    for name in _names():
         mark = pin(bucket, verifier, name, folder)
         typer.echo(f"{name}: {f'entry {mark.seq}' if mark else 'nothing was promoted yet'}")
+
+
+@release.command()
+def trace(
+    request_id: Annotated[str, typer.Argument(help="Header Tradewind-Request-Id of an answer.")],
+    use_case: Annotated[list[str] | None, typer.Option(help="Only this use case; default all.")] = None,
+    home: Home = DEFAULT_HOME,
+    as_json: Annotated[bool, typer.Option("--json", help="All of it as one JSON object.")] = False,
+) -> None:
+    """Tell what is behind one answer: version, gate report, data version, validation report."""
+    from ml.serving.trace import trace as follow
+    from ml.stack import trace_view
+
+    found = follow(reader(home), use_case or _names(), request_id)
+    if as_json:
+        typer.echo(json.dumps(found.to_json()))
+    else:
+        trace_view.show(Console(), found)
+
+
+def _names() -> list[str]:
+    from ml.use_cases import NAMES
+
+    return list(NAMES)

@@ -113,10 +113,11 @@ class Bucket:
         except ModelNotFound:
             return None
 
-    def keys(self, prefix: str = "") -> Iterator[str]:
-        """Yield all keys under a prefix in lexical order."""
+    def keys(self, prefix: str = "", after: str = "") -> Iterator[str]:
+        """Yield all keys under a prefix in lexical order; only those behind `after`, where it is given."""
         with _translated(self.name, prefix):
-            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix)
+            lister = self._client.get_paginator("list_objects_v2")
+            pages = lister.paginate(Bucket=self.name, Prefix=prefix, StartAfter=after)
             for page in pages:
                 yield from (item["Key"] for item in page.get("Contents", ()))
 

@@ -75,6 +75,7 @@ class Answerer:
             "schema": REQUEST_SCHEMA,
             "use_case": self._use_case.name,
             "version": served.live.digest,
+            "seq": served.live.seq,
             "request_id": request_id,
             "unit": self._unit(request),
             "features": service.features(request, answer, history),

@@ -22,6 +22,7 @@ from ml.serving.follower import Follower
 from ml.serving.guard import Guard
 from ml.serving.meters import Meters
 from ml.serving.problem import http_error, invalid, ours
+from ml.serving.request_id import RequestIds
 from ml.serving.request_log import RequestLog
 from ml.serving.route import routes
 from ml.serving.state import StateStore
@@ -39,6 +40,7 @@ class Parts:
     use_cases: Mapping[str, UseCase]
     meters: Meters
     store: StateStore
+    ids: RequestIds
     log: RequestLog
     follower: Follower
 
@@ -58,7 +60,7 @@ def create_app(settings: Settings, use_cases: Mapping[str, UseCase], versions: V
     settings = settings.model_copy(update={"s3_attempts": ATTEMPTS})
     parts = _assemble(settings, use_cases, versions or RegistryVersions(settings))
     app = FastAPI(title="Tradewind model server", docs_url=None, redoc_url=None, lifespan=_lifespan(parts))
-    app.add_middleware(Guard, token=token, meters=parts.meters, use_cases=frozenset(use_cases))
+    app.add_middleware(Guard, token=token, meters=parts.meters, use_cases=frozenset(use_cases), ids=parts.ids)
     for kind, handler in ((RequestValidationError, invalid), (HTTPException, http_error), (TradewindError, ours)):
         app.add_exception_handler(kind, handler)
     shown = [Security(HTTPBearer(auto_error=False))]  # for OpenAPI: the guard has looked before
@@ -73,13 +75,14 @@ def create_app(settings: Settings, use_cases: Mapping[str, UseCase], versions: V
 
 def _assemble(settings: Settings, use_cases: Mapping[str, UseCase], versions: Versions) -> Parts:
     folder = settings.home / "server"
-    meters = Meters()
+    meters, ids = Meters(), RequestIds()
     store = StateStore(folder / "state.sqlite")
     return Parts(
         use_cases=use_cases,
         meters=meters,
         store=store,
-        log=RequestLog(folder / "spool", Bucket.open(settings, "requests")),
+        ids=ids,
+        log=RequestLog(folder / "spool", Bucket.open(settings, "requests"), replica=ids.replica),
         follower=Follower(settings, use_cases, versions, store, meters),
     )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hmac
 import logging
 import time
-from uuid import uuid4
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -13,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ml.serving.meters import Meters
 from ml.serving.problem import refusal
+from ml.serving.request_id import RequestIds
 
 OPEN_PATHS = frozenset({"/health"})
 BODY_LIMIT_BYTES = 256 * 1024
@@ -24,11 +24,12 @@ log = logging.getLogger(__name__)
 class Guard:
     """ASGI middleware around the whole application, so that a new route is guarded before anyone thinks of it."""
 
-    def __init__(self, app: ASGIApp, token: str, meters: Meters, use_cases: frozenset[str]) -> None:
+    def __init__(self, app: ASGIApp, token: str, meters: Meters, use_cases: frozenset[str], ids: RequestIds) -> None:
         self._app = app
         self._token = token.encode()
         self._meters = meters
         self._use_cases = use_cases
+        self._ids = ids
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request in, or answer why not."""
@@ -36,7 +37,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         began = time.perf_counter()
-        answer = _Answer(send, uuid4().hex)
+        answer = _Answer(send, self._ids.new())
         scope.setdefault("state", {})["request_id"] = answer.request_id
         try:
             await self._admit(scope, receive, answer)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import threading
 import uuid
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from typing import Literal, TypeAlias
 
 from ml.contract import JsonObject
 from ml.errors import ConfigInvalid, StorageUnavailable
+from ml.serving.request_id import RequestIds
 from ml.store import Bucket
 
 Kind: TypeAlias = Literal["requests", "events"]
@@ -28,6 +30,7 @@ FLUSH_SECONDS = 5.0  # longest time a line waits on this disk while the store an
 FLUSH_LINES = 1000  # a file with as many lines is carried away at once
 SPOOL_BYTES = 256 * 1024 * 1024  # what may wait on this disk; further lines are dropped and counted
 OPEN, READY = ".open", ".jsonl"
+NAME = re.compile(r".*/(\d{13})-[0-9a-f]{4}-[0-9a-f]{12}\.jsonl")
 
 log = logging.getLogger(__name__)
 
@@ -58,9 +61,13 @@ class RequestLog:
         folder: Where files wait; what an earlier process left there is carried away too.
         bucket: The `requests` bucket.
         limit_bytes: What may wait [bytes].
+        replica: Tells the files of this process from those of others, as its request ids do.
     """
 
-    def __init__(self, folder: Path, bucket: Bucket, limit_bytes: int = SPOOL_BYTES) -> None:
+    def __init__(
+        self, folder: Path, bucket: Bucket, limit_bytes: int = SPOOL_BYTES, replica: str | None = None
+    ) -> None:
+        self._replica = replica or RequestIds().replica
         self._folder = folder
         self._bucket = bucket
         self._limit = limit_bytes
@@ -91,7 +98,7 @@ class RequestLog:
             if self.count.waiting_bytes + len(data) > self._limit:
                 self.count.dropped += 1
                 return
-            file = self._file(kind, use_case, time.astimezone(UTC).date().isoformat())
+            file = self._file(kind, use_case, time.astimezone(UTC))
             file.stream.write(data)
             file.stream.flush()
             file.lines += 1
@@ -115,10 +122,12 @@ class RequestLog:
             self.flush()
         self.flush()
 
-    def _file(self, kind: Kind, use_case: str, day: str) -> _File:
+    def _file(self, kind: Kind, use_case: str, time: datetime) -> _File:
+        day = time.date().isoformat()
         known = self._open.get((kind, use_case, day))
         if known is None:
-            path = self._folder / kind / use_case / day / f"{uuid.uuid4()}{OPEN}"
+            name = f"{int(time.timestamp() * 1000):013d}-{self._replica}-{uuid.uuid4().hex[:12]}{OPEN}"
+            path = self._folder / kind / use_case / day / name
             path.parent.mkdir(parents=True, exist_ok=True)
             known = _File(path=path, stream=path.open("ab"))
             self._open[kind, use_case, day] = known
@@ -155,3 +164,9 @@ class RequestLog:
             else:
                 path.unlink()
         self.count.waiting_bytes = sum(path.stat().st_size for path in self._folder.rglob(f"*{READY}"))
+
+
+def file_time(key: str) -> datetime:
+    """Return the time of a log file's first line, UTC; the year 1 for a name of another form."""
+    found = NAME.fullmatch(key)
+    return datetime.fromtimestamp(int(found[1]) / 1000, UTC) if found else datetime.min.replace(tzinfo=UTC)

@@ -1,0 +1,25 @@
+"""Shows what is behind one answer on a terminal."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+from ml.serving.trace import Trace
+
+
+def show(out: Console, found: Trace) -> None:
+    """Show a trace, a fact a line."""
+    entry, data, validation = found.entry, found.data, found.validation
+    moved = f"entry {entry.seq} of the ledger, {entry.action} {entry.when} by {entry.who}: {entry.why}"
+    checked = f"{validation['summary']}  {validation['report']}" if validation else "its report is no longer kept"
+    lines = {
+        "answered": f"{found.time} by {found.use_case}",
+        "version": found.version,
+        "live by": moved,
+        "gate": f"{found.gate['summary']}  {found.gate['digest']}",
+        "data": f"as of {data['as_of']['data']}, source {data['source']['digest']}, run {data['run_id']}",
+        "": "  ".join(f"{path} {md5}" for path, md5 in sorted(data["outputs"].items()) if path.startswith("data/")),
+        "validation": checked,
+    }
+    for word, text in lines.items():
+        out.print(f"{word:<11}{text}", highlight=False, markup=False, soft_wrap=True)
