@@ -12,7 +12,8 @@ import typer
 from rich.console import Console
 
 from ml.acting import DEFAULT_HOME, Home, UseCaseName, acting, caller, reader
-from ml.errors import ConfigInvalid, ModelNotFound
+from ml.config import Settings
+from ml.errors import ConfigInvalid, IntegrityBroken, ModelNotFound
 
 release = typer.Typer()
 
@@ -54,6 +55,9 @@ def history(
 def verify(
     digest: Annotated[str | None, typer.Argument(help="A version; every use case is searched for it.")] = None,
     ledger: Annotated[bool, typer.Option("--ledger", help="Verify the ledgers instead.")] = False,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Build it again from its lock; takes a run's time.")
+    ] = False,
     use_case: Annotated[list[str] | None, typer.Option(help="Only this use case; default all.")] = None,
     home: Home = DEFAULT_HOME,
 ) -> None:
@@ -67,15 +71,16 @@ def verify(
         for name in names:
             typer.echo(f"{name}: {verify_ledger(settings, name)} ledger entries hold")
         return
-    _verify_version(home, names, digest)
+    name = _owner(settings, names, digest)
+    _verify_version(settings, name, digest)
+    if rebuild:
+        _rebuild(home, name, digest)
 
 
-def _verify_version(home: Path, names: list[str], digest: str) -> None:
+def _verify_version(settings: Settings, name: str, digest: str) -> None:
     from ml.registry.evidence import ensure_accepted
     from ml.registry.fetch import fetch_record, fetch_version
 
-    settings = reader(home)
-    name = _owner(home, names, digest)
     with tempfile.TemporaryDirectory() as folder:
         fetch_version(settings, name, digest, Path(folder))
     record = fetch_record(settings, name, digest).payload
@@ -83,11 +88,28 @@ def _verify_version(home: Path, names: list[str], digest: str) -> None:
     typer.echo(f"{digest} of {name} holds: signature, digests, parts, gate report")
 
 
-def _owner(home: Path, names: list[str], digest: str) -> str:
+def _rebuild(home: Path, name: str, digest: str) -> None:
+    from ml.pipeline import ROLES, SECRETS
+    from ml.pipeline.rebuild import rebuild
+    from ml.stack import up as stack
+    from ml.use_cases import load
+
+    running = stack.load(home)
+
+    def environment(stage: str) -> dict[str, str]:
+        held = (secret for secret in SECRETS.get(stage, ()) if secret in running.secrets)
+        return running.acting_as(ROLES[stage], *held)
+
+    found = rebuild(running.settings("promote"), environment, load(name), digest)
+    typer.echo(found.sentence)
+    if found.verdict not in ("same", "agrees"):
+        raise typer.Exit(IntegrityBroken.exit_code)
+
+
+def _owner(settings: Settings, names: list[str], digest: str) -> str:
     """Return the use case whose shelf holds a version."""
     from ml.registry.shelf import Shelf
 
-    settings = reader(home)
     found = [name for name in names if Shelf.open(settings, name).holds(digest)]
     if not found:
         raise ModelNotFound(f"a version {digest} of {', '.join(names)}", "none", "Look at `history` for what there is.")

@@ -14,6 +14,7 @@ from ml.contract import Data, Judgement, Metric, Model, Rule, Service, UseCase, 
 from ml.files import read_json, sha256, write_json, write_parquet, write_verdict
 from ml.pipeline import package, promote
 from ml.pipeline.context import StageContext
+from ml.training import machine
 
 PROJECT = Path(ml.__file__).parent.parent
 NAME = "toy"
@@ -112,6 +113,7 @@ def lay_out_run(root, held, seed=1, name=NAME, accepted=True, production=None):
     write_json(context.data("features") / "state.json", {"scale": 2.0})
     write_verdict(context.data("evaluate") / "verdict.json", verdict(accepted))
     write_json(context.data("evaluate") / "metrics.json", METRICS)
+    write_json(context.data("train") / "machine.json", machine.describe())
     write_json(context.data("explain") / "explanations.json", {"examples": []})
     context.reports("explain").mkdir(parents=True)
     (context.reports("explain") / "card.html").write_text("<h1>Toy</h1>")

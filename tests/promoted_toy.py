@@ -14,6 +14,7 @@ from ml.files import write_json, write_parquet
 from ml.parameter import GateParams
 from ml.pipeline import evaluate, explain, package, promote
 from ml.pipeline.context import StageContext
+from ml.training import machine
 from tests.promotable_run import PROJECT, inputs
 from tests.toy_use_case import STATE, TRUE_WEIGHTS, ToyParams, lay_out, write_variants
 
@@ -53,6 +54,7 @@ def make_live(
     train = pd.read_parquet(context.data("features") / "train.parquet")
     profile = train[["age", "visits", "aisle"]]
     write_parquet(context.data("features") / "profile.parquet", profile)
+    write_json(context.data("train") / "machine.json", machine.describe())
     write_json(root / "inputs.json", context.inputs)
     (root / "params.yaml").write_text(yaml.safe_dump({name: {"train": {}}}))
     (root / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": {}}))

@@ -44,6 +44,7 @@ from ml.serving import snapshot
 from ml.serving.app import create_app
 from ml.shop import PURCHASES
 from ml.store import Bucket
+from ml.training import machine
 
 PROJECT = Path(ml.__file__).parent.parent
 VOCABULARY = [f"p{i}" for i in range(6)]
@@ -194,6 +195,7 @@ def packaged(root, name, held, seed, production=None):
     verdict = Verdict(stage="evaluate", accepted=True, rules=(rule,), summary="Better.", chosen="float32")
     write_verdict(context.data("evaluate") / "verdict.json", verdict)
     write_json(context.data("evaluate") / "metrics.json", METRICS)
+    write_json(context.data("train") / "machine.json", machine.describe())
     write_json(context.data("explain") / "explanations.json", {})
     context.reports("explain").mkdir(parents=True)
     (context.reports("explain") / "card.html").write_text("<h1>Toy</h1>")

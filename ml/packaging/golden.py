@@ -42,6 +42,15 @@ def replay(use_case: UseCase, folder: Path) -> int:
     return len(cases)
 
 
+def compare(use_case: UseCase, original: Path, other: Path) -> tuple[int, int]:
+    """Ask another unpacked version the golden requests of one: (how many there are, how many it answers otherwise)."""
+    cases = read_json(original / "golden.json")["cases"]
+    predictor, state = use_case.model.open(other / "model"), read_json(other / "state.json")
+    answers = (_answer(use_case, predictor, state, case["request"]) for case in cases)
+    otherwise = [any(differences(case["answer"], answer)) for case, answer in zip(cases, answers, strict=True)]
+    return len(cases), sum(otherwise)
+
+
 def differences(expected: object, received: object, place: str = "answer") -> Iterator[str]:
     """Yield where two JSON values differ; numbers may differ by `TOLERANCE`, everything else not at all."""
     if isinstance(expected, dict) and isinstance(received, dict) and expected.keys() == received.keys():

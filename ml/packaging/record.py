@@ -37,6 +37,8 @@ class Run:
     lock: bytes
     """`dvc.lock`"""
     uv_lock: bytes
+    machine: JsonObject
+    """On which machine it was trained."""
 
     @classmethod
     def read(cls, root: Path, use_case: str) -> Run:
@@ -45,15 +47,23 @@ class Run:
         Raises:
             IntegrityBroken: A file is missing, or the inputs are of another use case.
         """
-        names = ("inputs.json", "params.yaml", "dvc.lock", "uv.lock")
+        names = ("inputs.json", "params.yaml", "dvc.lock", "uv.lock", f"data/{use_case}/package/version.json")
         missing = [name for name in names if not (root / name).is_file()]
         if missing:
             raise IntegrityBroken(f"the run's {', '.join(names)}", f"no {', '.join(missing)}", "Run its stages first.")
-        inputs, params, lock, uv_lock = ((root / name).read_bytes() for name in names)
+        inputs, params, lock, uv_lock, packaged = ((root / name).read_bytes() for name in names)
         known = parsed(inputs)
         if known.get("use_case") != use_case:
             raise IntegrityBroken(f"inputs of {use_case}", f"inputs of {known.get('use_case')}", "Name its use case.")
-        return cls(run_id=known["run_id"], use_case=use_case, inputs=inputs, params=params, lock=lock, uv_lock=uv_lock)
+        return cls(
+            run_id=known["run_id"],
+            use_case=use_case,
+            inputs=inputs,
+            params=params,
+            lock=lock,
+            uv_lock=uv_lock,
+            machine=parsed(packaged)["machine"],
+        )
 
     @property
     def facts(self) -> JsonObject:
@@ -102,6 +112,7 @@ def compose_record(run: Run, version: Version, evidence: Evidence, image: Image)
         "production": facts["production"],
         "pseudonym_key": facts["pseudonym_key"],
         "code": facts["code"],
+        "machine": run.machine,
         "data": run.outputs(),
         "params": run.section(),
         "files": {

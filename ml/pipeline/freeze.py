@@ -7,11 +7,13 @@ stage looks at a source's newest state, a channel, a ledger or a decision by its
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -60,7 +62,7 @@ def freeze(settings: Settings, use_case: UseCase, request: RunRequest) -> JsonOb
     params = run_params(use_case, request)
     inputs = _gather(settings, use_case, request, params["source"])
     runs.put(run_key(use_case.name, request.run_id, "params.yaml"), _yaml({use_case.name: params}))
-    runs.put(run_key(use_case.name, request.run_id, "dvc.yaml"), _single(use_case.name))
+    runs.put(run_key(use_case.name, request.run_id, "dvc.yaml"), single(use_case.name))
     try:
         runs.create(key, canonical(inputs))
     except PromotionConflict:
@@ -116,9 +118,9 @@ def _gather(settings: Settings, use_case: UseCase, request: RunRequest, spec: Js
         "best": {"digest": best_version(settings, use_case, PRODUCTION, datetime.now(UTC)), "days": DAYS},
         "accepted_profile": _load(accepted) if accepted else None,
         "decisions": [],
-        "erasures": [],
+        "erasures": erasures(settings, use_case.name),
         "pseudonym_key": fingerprint(key),
-        "code": {"revision": _revision(), "digest": _code_digest()},
+        "code": {"revision": _revision(), "digest": code_digest()},
     }
 
 
@@ -127,9 +129,15 @@ def accepted_key(use_case: str) -> str:
     return f"{use_case}/accepted-profile.json"
 
 
-def _single(use_case: str) -> bytes:
+def erasures(settings: Settings, use_case: str) -> list[str]:
+    """Return the pseudonyms of those who asked to be forgotten, from `<use case>/erasures.json` in the `runs` bucket."""
+    found = Bucket.open(settings, "runs").find(f"{use_case}/erasures.json")
+    return sorted(map(str, json.loads(found))) if found else []
+
+
+def single(use_case: str, project: Path = PROJECT) -> bytes:
     """Return `dvc.yaml` for one use case: a run's lock tells of no other."""
-    document = yaml.safe_load((PROJECT / "dvc.yaml").read_text())
+    document = yaml.safe_load((project / "dvc.yaml").read_text())
     document["vars"] = [{"use_cases": [use_case]}]
     return _yaml(document)
 
@@ -156,11 +164,11 @@ def _git(*arguments: str) -> str:
     return subprocess.run(["git", *arguments], cwd=PROJECT, check=True, capture_output=True, text=True).stdout.strip()
 
 
-def _code_digest() -> str:
+def code_digest(project: Path = PROJECT) -> str:
     """Return one digest over the code that a workspace copies."""
     total = hashlib.sha256()
     for name in CODE:
-        top = PROJECT / name
+        top = project / name
         for path in sorted(top.rglob("*.py")) if top.is_dir() else [top]:
-            total.update(f"{path.relative_to(PROJECT)}\0{sha256(path.read_bytes())}\n".encode())
+            total.update(f"{path.relative_to(project)}\0{sha256(path.read_bytes())}\n".encode())
     return f"sha256:{total.hexdigest()}"

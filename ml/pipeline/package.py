@@ -1,6 +1,6 @@
 """Turns an accepted candidate into a version: an OCI layout with the exported bytes, their state and golden answers.
 
-Reads `features`, `compress`, `evaluate` and `explain`; writes `oci/` and `version.json`. No secret is needed here:
+Reads `features`, `train`, `compress`, `evaluate` and `explain`; writes `oci/` and `version.json`. No secret is needed here:
 promotion signs.
 """
 
@@ -111,4 +111,5 @@ def _summary(context: StageContext, variant: str, built: Version, cases: int) ->
         "variant": variant,
         "golden": cases,
         "gate": sha256_file(context.data("evaluate") / "verdict.json"),
+        "machine": read_json(context.data("train") / "machine.json"),
     }

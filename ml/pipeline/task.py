@@ -86,6 +86,8 @@ def _ingest(settings: Settings, use_case: UseCase, request: JsonObject) -> JsonO
 
 def _validate(settings: Settings, use_case: UseCase, request: JsonObject) -> JsonObject:
     done = _file_stage(settings, use_case, request)
+    if request.get("is_rebuild"):
+        return done  # what an old run accepted is not what the next one compares with
     with _workspace(settings, use_case, request) as root:
         profile = f"data/{use_case.name}/validate/profile.json"
         workspace.bring(settings, root, profile)

@@ -1,6 +1,6 @@
 """Trains the use case's model on its examples and chooses on `valid`.
 
-Reads `features`; writes `model.weights.h5`, `config.json`, `history.json` and `summary.json`; the times go to the
+Reads `features`; writes `model.weights.h5`, `config.json`, `history.json`, `summary.json` and `machine.json`; the times go to the
 report `timing.json`.
 """
 
@@ -11,7 +11,9 @@ import time
 
 from ml.files import read_json, write_json
 from ml.pipeline.context import StageContext
+from ml.training import machine
 
+MACHINE = "machine.json"
 SPLITS = ("train", "valid")  # training never sees `test`
 
 log = logging.getLogger(__name__)
@@ -31,6 +33,7 @@ def run(context: StageContext) -> None:
     state = read_json(features / "state.json")
     summary = context.use_case.model.train(splits, state, context.params.train, out)
     write_json(out / "summary.json", summary)
+    write_json(out / MACHINE, machine.describe())
     seconds = time.monotonic() - began
     write_json(context.reports("train") / "timing.json", {"seconds": round(seconds, 3)})
     log.info("model trained chosen=%s seconds=%.1f", summary["chosen"], seconds)
