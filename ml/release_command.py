@@ -141,6 +141,27 @@ def rollback(
 
 
 @release.command()
+def gc(
+    use_case: UseCaseName,
+    keep: Annotated[int, typer.Option(min=1, max=10_000, help="Newest versions that stay.")] = 10,
+    days: Annotated[
+        int, typer.Option(min=1, max=36_500, help="Versions that moves of these days name stay [days].")
+    ] = 90,
+    trial: Annotated[bool, typer.Option("--dry-run", help="Remove nothing.")] = False,
+    home: Home = DEFAULT_HOME,
+) -> None:
+    """Remove versions that nobody needs any more, and every blob that only they used; the ledger keeps its entries."""
+    from ml.registry.collect import Kept, collect
+
+    kept = Kept(newest=keep, horizon_days=days)
+    done = collect(acting(home, "promote", "signing_key"), use_case, kept, caller(), is_trial=trial)
+    for digest in done.versions:
+        typer.echo(digest)
+    verb = "would be removed" if trial else "removed"
+    typer.echo(f"{len(done.versions)} versions, {done.manifests} manifests, {done.blobs} blobs {verb}")
+
+
+@release.command()
 def checkpoint(
     folder: Annotated[Path, typer.Argument(help="Given to fresh servers as TRADEWIND_CHECKPOINTS.")],
     home: Home = DEFAULT_HOME,

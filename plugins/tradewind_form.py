@@ -8,7 +8,7 @@ from typing import Any
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import Param
 from airflow.sdk.execution_time.hitl import HITLUser
-from tradewind_tasks import APPROVAL_TASK, AS_SET
+from tradewind_tasks import APPROVAL_TASK, AS_SET, reading
 
 APPROVAL_HOURS = 24
 APPROVE, REJECT = "Approve", "Reject"
@@ -31,7 +31,7 @@ class ApproveWhenRequired(HITLOperator):
             return None
         settings = load_settings()
         self.assigned_users = [HITLUser(id=name, name=name) for name in sorted(settings.approver_names())] or None
-        self.body = f"{self.body}\n\n{_verdict(settings, context['dag'].dag_id, context['run_id'])}"
+        self.body = f"{self.body}\n\n{_verdict(context['dag'].dag_id, context['run_id'])}"
         return super().execute(context)
 
 
@@ -48,13 +48,13 @@ def approval(use_case: str) -> ApproveWhenRequired:
     )
 
 
-def _verdict(settings: Any, dag_id: str, run_id: str) -> str:
+def _verdict(dag_id: str, run_id: str) -> str:
     """Return the gate's verdict as Markdown, with links to the pages that show all of it."""
     from ml.desk.document import judgement
     from ml.pipeline import storage_id
 
     use_case, run = dag_id.removeprefix(RETRAIN), storage_id(run_id)
-    verdict = judgement(settings, use_case, run, "evaluate").verdict
+    verdict = judgement(reading(), use_case, run, "evaluate").verdict
     rules = [f"- {'passed' if rule['passed'] else 'FAILED'}: {rule['sentence']}" for rule in verdict["rules"]]
     pages = {"gate report": f"gate/{use_case}/{run}", "model card": f"report/{use_case}/{run}/explain/card.html"}
     links = " · ".join(f"[{title}](/tradewind/{page})" for title, page in pages.items())

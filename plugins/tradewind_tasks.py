@@ -17,6 +17,8 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 if TYPE_CHECKING:
     from airflow.sdk.definitions._internal.abstractoperator import Operator
 
+    from ml.config import Settings
+
 RETRIES = 3
 RETRY_DELAY = timedelta(seconds=5)  # doubled after each try
 RETRY_LIMIT = timedelta(minutes=5)
@@ -120,6 +122,20 @@ def _environment(stage: str) -> dict[str, str]:
         **{f"TRADEWIND_{name.upper()}": known[name] for name in held if name in known},
         "TRADEWIND_VERIFY_KEY": known["verify_key"],
     }
+
+
+def reading() -> Settings:
+    """Return the settings of who only looks, for what a task shows to people."""
+    from pydantic import SecretStr
+
+    from ml.config import load_settings
+    from ml.stack.secret import load_or_generate
+
+    known = load_or_generate(Path(os.environ["TRADEWIND_SECRETS"]))
+    user = {name: known[f"s3_read_{name}"] for name in ("access_key", "secret_key")}
+    return load_settings().model_copy(
+        update={"s3_access_key": user["access_key"], "s3_secret_key": SecretStr(user["secret_key"])}
+    )
 
 
 def _stream(command: list[str], environment: dict[str, str]) -> tuple[Any, int]:

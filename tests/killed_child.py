@@ -16,6 +16,7 @@ import boto3
 from ml.config import load_settings
 from ml.pipeline import package
 from ml.pipeline.context import StageContext
+from ml.registry.collect import Kept, collect
 from ml.store import connect
 from tests.promotable_run import roll_back, use_case, walk_in
 
@@ -50,6 +51,8 @@ def act(job, held):
         STEPS.watches_files = True
         package.run(context)
         STEPS.watches_files = False
+    elif job["act"] == "collect":
+        collect(held, name, Kept(newest=1, horizon_days=0), "ada")
     elif job["act"] == "promote":
         walk_in(held, name, root)
     else:

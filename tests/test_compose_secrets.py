@@ -70,7 +70,7 @@ def test_tasks_get_no_login_no_key_of_airflow_and_no_admin(prepared):
     _, folder = prepared
     names = set(read(folder, "task-secrets.json"))
     assert {"pseudonym_key", "signing_key", "server_token", "verify_key", "s3_promote_secret_key"} <= names
-    assert not [name for name in names if name.startswith(("airflow_", "weed_", "s3_admin", "s3_serve", "s3_read"))]
+    assert not [name for name in names if name.startswith(("airflow_", "weed_", "s3_admin", "s3_serve"))]
 
 
 def test_the_tasks_file_is_one_that_the_task_plugin_takes(prepared):

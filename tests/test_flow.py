@@ -11,17 +11,15 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pandas as pd
 import psutil
 import pytest
-import yaml
 from rich.console import Console
 
-from ml.config import Settings
 from ml.packaging import artifact
-from ml.pipeline import FILE_STAGES, ROLES, SECRETS, STAGES, storage_id
-from ml.pipeline.workspace import FROZEN, run_key
+from ml.pipeline import STAGES, storage_id
 from ml.registry import ledger
 from ml.registry.fetch import fetch_document
 from ml.stack import summary
@@ -52,6 +50,7 @@ def running(tmp_path_factory):
         for part in ("S3", "AIRFLOW", "SERVER"):
             patch.setenv(f"TRADEWIND_{part}_PORT", str(free_port()))
         patch.setenv("TRADEWIND_POLL_SECONDS", "0.5")
+        patch.setenv("TRADEWIND_APPROVERS", "admin,ada")
         try:
             yield stack.up(home, lambda line: None)
         finally:
@@ -89,38 +88,44 @@ class Killer(threading.Thread):
             return
 
 
-def locked(settings: Settings, run_id: str) -> dict[str, str]:
-    """Return the DVC hash of each hashed output; `package` holds documents and is compared by its version's digest."""
-    document = yaml.safe_load(Bucket.open(settings, "runs").get(run_key("recommend", run_id, "dvc.lock")))
-    outs = [out for stage in document["stages"].values() for out in stage["outs"]]
-    return {out["path"]: out["md5"] for out in outs if out["path"].startswith("data/") and "package" not in out["path"]}
+def api(running: stack.Stack) -> httpx.Client:
+    """Return a client of Airflow's API as the administrator."""
+    login = {"username": "admin", "password": running.secrets["airflow_password"]}
+    token = httpx.post(f"{running.airflow_url}/auth/token", json=login, timeout=30).json()["access_token"]
+    return httpx.Client(
+        base_url=f"{running.airflow_url}/api/v2", headers={"Authorization": f"Bearer {token}"}, timeout=30
+    )
 
 
-def rebuild(running: stack.Stack, run_id: str, home: Path) -> str:
-    """Run the same frozen inputs once more, task by task on an empty disk, undisturbed; return the new run's id."""
-    runs, again = Bucket.open(running.settings("promote"), "runs"), f"again-{run_id}"
-    for name in FROZEN:
-        runs.put(run_key("recommend", again, name), runs.get(run_key("recommend", run_id, name)))
-    for stage in (*FILE_STAGES, "promote"):
-        held = [name for name in SECRETS.get(stage, ()) if name in running.secrets]
-        environment = {**os.environ, **running.acting_as(ROLES[stage], *held), "TRADEWIND_HOME": str(home)}
-        request = json.dumps({"run_id": again, "as_of": AS_OF, "who": "test", "why": "rebuilt"})
-        command = [sys.executable, "-m", "ml", "task", stage, "recommend", "--request", request]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout.splitlines()[-1] == 'RESULT {"skipped": true}', "the rebuilt version is the one that is live"
-    return again
+def answer(http: httpx.Client, run_id: str, choice: str, reason: str) -> dict:
+    """Answer the approval step of a retraining once it waits; return what it showed."""
+    place = f"/dags/retrain_recommend/dagRuns/{run_id}/taskInstances/approve"
+    deadline = time.monotonic() + RUN_SECONDS
+    while http.get(place).json()["state"] != "awaiting_input" and time.monotonic() < deadline:
+        time.sleep(0.5)
+    time.sleep(1)  # an answer within a moment of the question marks the task as failed
+    shown = http.get(f"{place}/-1/hitlDetails").json()
+    said = {"chosen_options": [choice], "params_input": {"reason": reason}}
+    assert http.patch(f"{place}/-1/hitlDetails", json=said).status_code == 200
+    return shown
 
 
-def test_killed_in_every_stage_the_run_ends_in_the_same_digests_and_is_served(running, landing_zone, capsys, tmp_path):
+def await_end(orchestrator: Orchestrator, run_id: str) -> str:
+    deadline = time.monotonic() + RUN_SECONDS
+    while (state := orchestrator.state("retrain_recommend", run_id)) not in ENDED and time.monotonic() < deadline:
+        time.sleep(0.5)
+    return state
+
+
+def test_killed_in_every_stage_and_approved_the_run_ends_live_and_served(running, landing_zone, capsys):
     killer = Killer(running.home)
     killer.start()
     orchestrator = Orchestrator(running.airflow_url, running.secrets["airflow_password"])
     conf = {"source": "files", "source_location": str(landing_zone), "as_of": AS_OF, "train_epochs": 2}
-    run_id = orchestrator.trigger("retrain_recommend", conf)
-    deadline = time.monotonic() + RUN_SECONDS
-    while (state := orchestrator.state("retrain_recommend", run_id)) not in ENDED and time.monotonic() < deadline:
-        time.sleep(1)
+    run_id = orchestrator.trigger("retrain_recommend", {**conf, "approval": "required"})
+    with api(running) as http:
+        shown = answer(http, run_id, "Approve", "figures look right")
+    state = await_end(orchestrator, run_id)
     killer.stop.set()
     tasks = orchestrator.tasks("retrain_recommend", run_id)
     failed = [task for task in tasks.values() if task.state == "failed"]
@@ -134,13 +139,64 @@ def test_killed_in_every_stage_the_run_ends_in_the_same_digests_and_is_served(ru
     assert now is not None
     assert ledger.verify_ledger(reader, "recommend") == 1
 
+    assert {user["id"] for user in shown["assigned_users"]} == {"admin", "ada"}
+    assert f"/tradewind/gate/recommend/{storage_id(run_id)}" in shown["body"]
+    (entry,) = ledger.history(reader, "recommend")
+    assert (entry.approval["by"], entry.approval["reason"]) == ("admin", "figures look right")
+
     summary.show(Console(), running, "recommend", run_id)
     shown = capsys.readouterr().out
     assert now.digest in shown
     assert "POST" in shown
 
-    frozen = storage_id(run_id)
-    assert locked(reader, rebuild(running, frozen, tmp_path)) == locked(reader, frozen)
+
+def test_a_rejection_is_in_the_ledger_and_moves_nothing(running):
+    orchestrator, reader = (
+        Orchestrator(running.airflow_url, running.secrets["airflow_password"]),
+        running.settings("read"),
+    )
+    before = ledger.live(reader, "recommend", "production")
+    (run_id,) = orchestrator.runs("retrain_recommend")
+    again = {"dry_run": False, "dag_run_id": run_id, "task_ids": ["approve"], "include_downstream": True}
+    with api(running) as http:
+        cleared = {**again, "only_failed": False, "reset_dag_runs": True}
+        assert http.post("/dags/retrain_recommend/clearTaskInstances", json=cleared).status_code == 200
+        answer(http, run_id, "Reject", "too many teas")
+    assert await_end(orchestrator, run_id) == "success"
+    states = {name: task.state for name, task in orchestrator.tasks("retrain_recommend", run_id).items()}
+    assert (states["promote"], states["serve"]) == ("skipped", "skipped")
+    entry = ledger.history(reader, "recommend")[-1]
+    assert (entry.action, entry.who, entry.why) == ("reject", "admin", "too many teas")
+    assert ledger.live(reader, "recommend", "production") == before
+
+
+def verify_rebuilt(running: stack.Stack) -> subprocess.CompletedProcess:
+    """Rebuild the live version by the command line, on an empty disk."""
+    digest = ledger.live(running.settings("read"), "recommend", "production").digest
+    command = [sys.executable, "-m", "ml", "verify", digest, "--rebuild", "--home", str(running.home)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_a_version_is_rebuilt_from_its_lock_to_the_same_digest(running):
+    done = verify_rebuilt(running)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1].endswith("was rebuilt from its lock: the same digest")
+
+
+def test_a_changed_input_is_named_and_an_erased_customer_forbids_a_rebuild(running, landing_zone):
+    day = sorted((landing_zone / "purchases").glob("*.csv"))[0]
+    kept = day.read_text()
+    day.write_text("".join(kept.splitlines(keepends=True)[:-1]))
+    done = verify_rebuilt(running)
+    day.write_text(kept)
+    assert done.returncode == 7
+    assert "the first stage that differs is ingest" in done.stdout
+    runs = Bucket.open(running.settings("promote"), "runs")
+    runs.put("recommend/erasures.json", json.dumps(["0" * 32]).encode())
+    done = verify_rebuilt(running)
+    runs.delete("recommend/erasures.json")
+    assert done.returncode == 7
+    assert "not rebuildable: 1 customers" in done.stdout
 
 
 def monitored(orchestrator: Orchestrator) -> str:

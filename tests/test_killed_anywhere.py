@@ -11,6 +11,7 @@ from ml.files import read_json
 from ml.packaging.golden import replay
 from ml.registry import ledger
 from ml.registry.fetch import fetch_version
+from ml.registry.shelf import Shelf
 from tests.promotable_run import (
     PROJECT,
     environment_of,
@@ -101,6 +102,19 @@ def test_a_rollback_killed_at_any_step(child, promoter, name, tmp_path):
         back, live = live, back
     assert outcomes == {True, False}
     assert len(ledger.history(promoter, name)) == 3 + ROLLBACK_KILLS
+
+
+def test_a_collection_killed_at_any_step(child, promoter, name, tmp_path):
+    live = None
+    for seed in range(4):
+        root, live = packaged_run(tmp_path, promoter, name, seed=seed, production=live)
+        walk_in(promoter, name, root)
+    for fatal in (25, 60, 70, 80):  # reading takes the first; then versions, manifests and blobs go
+        assert child(fatal, act="collect", name=name) == (True, None)
+        ensure_one_valid(promoter, name, {live}, tmp_path / "kept")
+    assert child(act="collect", name=name)[0] is False
+    assert list(Shelf.open(promoter, name).versions()) == [live]
+    ensure_one_valid(promoter, name, {live}, tmp_path / "kept")
 
 
 def test_packaging_killed_at_any_step(child, promoter, name, tmp_path):

@@ -22,6 +22,7 @@ from ml.packaging.record import Run
 from ml.packaging.seal import check_evidence, seal
 from ml.packaging.signing import Signer
 from ml.pipeline.approval import Approval, heard
+from ml.registry.collect import ensure_at_rest
 from ml.registry.entry import MOVES, Action, Entry, Move
 from ml.registry.evidence import ensure_accepted
 from ml.registry.fetch import SignedRecord, fetch_record, fetch_version
@@ -89,7 +90,7 @@ def run(settings: Settings, use_case: UseCase, root: Path, request: JsonObject) 
     with tempfile.TemporaryDirectory() as scratch:
         layout = _copied(root / "data" / use_case.name / "package" / "oci", Path(scratch) / "oci")
         evidence, packaged = check_evidence(layout), version.read(layout)
-        view = Ledger.open(settings, use_case.name)
+        view = _opened(settings, use_case.name)
         if approval is None:
             _ensure_not_undone(view, channel, packaged.digest)
         if channel == PRODUCTION and (approval is None or approval.is_approved):
@@ -122,7 +123,7 @@ def promote_again(settings: Settings, use_case: UseCase, order: Order) -> Promot
         IntegrityBroken: Its signature, a digest or a golden answer does not hold.
         PromotionConflict: Production is not what its gate compared with, or someone else moved the channel first.
     """
-    view, record = Ledger.open(settings, use_case.name), fetch_record(settings, use_case.name, order.digest)
+    view, record = _opened(settings, use_case.name), fetch_record(settings, use_case.name, order.digest)
     if order.channel == PRODUCTION:
         judged = record.payload["production"]["digest"]
         _ensure_judged_against(view.live(order.channel), order.digest, judged)
@@ -138,7 +139,7 @@ def rollback(settings: Settings, use_case: UseCase, order: Order) -> Promotion:
         IntegrityBroken: Its signature, a digest or a golden answer does not hold.
         PromotionConflict: Someone else moved the channel first.
     """
-    view = Ledger.open(settings, use_case.name)
+    view = _opened(settings, use_case.name)
     moves = [entry for entry in view.entries if entry.channel == order.channel and entry.action in MOVES]
     if order.digest not in {entry.to_digest for entry in moves}:
         raise ModelNotFound(
@@ -146,6 +147,12 @@ def rollback(settings: Settings, use_case: UseCase, order: Order) -> Promotion:
         )
     record = fetch_record(settings, use_case.name, order.digest)
     return _move(settings, use_case, view, "rollback", order, record)
+
+
+def _opened(settings: Settings, use_case: str) -> Ledger:
+    view = Ledger.open(settings, use_case)
+    ensure_at_rest(view)
+    return view
 
 
 def _move(

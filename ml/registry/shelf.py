@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from ml.config import Settings
 from ml.contract import JsonObject
@@ -54,11 +55,35 @@ class Shelf:
         for key in self._bucket.keys(f"{self.use_case}/manifests/sha256/"):
             yield f"sha256:{key.rpartition('/')[2]}"
 
-    def referrers(self, subject: str, artifact_type: str) -> Iterator[Descriptor]:
-        """Yield the artefacts of a kind about a manifest, in order of digest."""
+    def versions(self) -> dict[str, datetime]:
+        """Return when each version was last published: when its newest document was written."""
+        found: dict[str, datetime] = {}
+        for key, written in self._bucket.written(f"{self.use_case}/referrers/sha256/"):
+            digest = f"sha256:{key.split('/')[3]}"
+            found[digest] = max(written, found.get(digest, written))
+        return found
+
+    def stored(self) -> Iterator[tuple[str, str]]:
+        """Yield all content as (`blobs` or `manifests`, digest)."""
+        for kind in ("blobs", "manifests"):
+            for key in self._bucket.keys(f"{self.use_case}/{kind}/sha256/"):
+                yield kind, f"sha256:{key.rpartition('/')[2]}"
+
+    def forget(self, digest: str) -> None:
+        """Remove a version's name, then what says which documents there are about it; their content stays."""
+        self.remove("manifests", digest)
+        for key in list(self._bucket.keys(f"{self.use_case}/referrers/sha256/{hexadecimal(digest)}/")):
+            self._bucket.delete(key)
+
+    def remove(self, kind: str, digest: str) -> None:
+        """Remove one manifest or blob."""
+        self._bucket.delete(self._key(kind, digest))
+
+    def referrers(self, subject: str, artifact_type: str | None = None) -> Iterator[Descriptor]:
+        """Yield the artefacts about a manifest, of one kind if it is named, in order of digest."""
         for key in self._bucket.keys(f"{self.use_case}/referrers/sha256/{hexadecimal(subject)}/"):
             descriptor = Descriptor.from_json(parsed(self._bucket.get(key)))
-            if descriptor.artifact_type == artifact_type:
+            if artifact_type in (None, descriptor.artifact_type):
                 yield descriptor
 
     def add(self, layout: Layout, entry: Descriptor) -> None:

@@ -61,12 +61,12 @@ def prepare(project: Path, home: Path, prefix: str) -> Path:
 
 
 def task_secrets(known: Mapping[str, str]) -> dict[str, str]:
-    """Return what the stages need, all of them together: no login, no key of Airflow, no admin of the store.
+    """Return what the stages and the approval step need, all of them together: no login, no key of Airflow, no admin of the store.
 
     The password of the shop's database is not generated; it comes as a variable of its own.
     """
     names = {name for names in SECRETS.values() for name in names} | {"verify_key"}
-    users = {f"s3_{role}_{part}_key" for role in ROLES.values() for part in ("access", "secret")}
+    users = {f"s3_{role}_{part}_key" for role in (*ROLES.values(), "read") for part in ("access", "secret")}
     return {name: known[name] for name in sorted(names | users) if name in known}
 
 

@@ -25,7 +25,13 @@ PORTS = {
     "airflow": (airflow.API, "TRADEWIND_AIRFLOW_PORT", 8080),
     "server": (SERVER, "TRADEWIND_SERVER_PORT", 8500),
 }
-PASSED_ON = ("TRADEWIND_DATA_DIR", "TRADEWIND_RUNTIME_BASE", "TRADEWIND_POLL_SECONDS")
+PASSED_ON = (
+    "TRADEWIND_DATA_DIR",
+    "TRADEWIND_RUNTIME_BASE",
+    "TRADEWIND_POLL_SECONDS",
+    "TRADEWIND_APPROVERS",
+    "TRADEWIND_CHECKPOINTS",
+)
 """Settings of the person who starts the stack that its parts receive as they are."""
 
 
