@@ -19,7 +19,7 @@ GRANTS: dict[Role, dict[BucketName, str]] = {
     "ingest": {"raw": "rw", "work": "rw", "runs": "rw", "reports": "rw", "ledger": "r", "models": "r"},
     "train": {"work": "rw", "runs": "rw", "reports": "rw", "ledger": "r", "models": "r", "requests": "r", "state": "r"},
     "promote": {"work": "r", "runs": "rw", "reports": "rw", "ledger": "rw", "models": "rw", "state": "rw"},
-    "serve": {"ledger": "r", "models": "r", "state": "rw", "requests": "rw"},
+    "serve": {"ledger": "r", "models": "r", "state": "rw", "requests": "w"},
     "read": {"runs": "r", "reports": "r", "ledger": "r", "models": "r", "requests": "r", "state": "r"},
 }
 BUCKETS: tuple[BucketName, ...] = ("raw", "work", "runs", "models", "ledger", "reports", "state", "requests")

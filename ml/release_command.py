@@ -200,3 +200,26 @@ def _names() -> list[str]:
     from ml.use_cases import NAMES
 
     return list(NAMES)
+
+
+@release.command()
+def rotate_key(
+    leaked: Annotated[bool, typer.Option("--leaked", help="Believe nothing more that the old key signs.")] = False,
+    home: Home = DEFAULT_HOME,
+) -> None:
+    """Sign with a new key from now on; restart what runs with `tradewind down` and `up`."""
+    from pydantic import SecretStr
+
+    from ml.packaging.signing import generate_key
+    from ml.registry.rotation import vouch
+    from ml.stack import secret
+    from ml.stack import up as stack
+
+    running, pair = stack.load(home), generate_key()
+    if leaked:
+        old = running.settings("promote", "signing_key")
+        new = old.model_copy(update={"signing_key": SecretStr(pair.private), "verify_key": pair.public})
+        for name in _names():
+            typer.echo(f"{name}: signed anew {', '.join(vouch(old, new, name)) or 'nothing'}")
+    secret.replace_signing_key(home / "secrets.json", pair, is_old_trusted=not leaked)
+    typer.echo("a new key signs; older ones are " + ("believed no more" if leaked else "still believed"))

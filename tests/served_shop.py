@@ -232,6 +232,7 @@ class Shop:
         self.folder = folder
         self.promoter = object_store.settings("promote", pseudonym_key=object_store.secrets["pseudonym_key"])
         self.settings = object_store.settings("serve", home=folder / "home", poll_seconds=0.05)
+        self.reader = object_store.settings("read")
         self.record = use_case(name)
         self.key = bytes.fromhex(self.settings.pseudonym_key.get_secret_value())
         self.token = self.settings.server_token.get_secret_value()
@@ -257,7 +258,7 @@ class Shop:
         return snapshot.publish(self.promoter, self.name, path, as_of)
 
     def logged(self, kind):
-        bucket = Bucket.open(self.settings, "requests")
+        bucket = Bucket.open(self.reader, "requests")
         keys = list(bucket.keys(f"{kind}/{self.name}/"))
         return [json.loads(line) for key in keys for line in bucket.get(key).splitlines()]
 

@@ -101,7 +101,8 @@ def answer(http: httpx.Client, run_id: str, choice: str, reason: str) -> dict:
     """Answer the approval step of a retraining once it waits; return what it showed."""
     place = f"/dags/retrain_recommend/dagRuns/{run_id}/taskInstances/approve"
     deadline = time.monotonic() + RUN_SECONDS
-    while http.get(place).json()["state"] != "awaiting_input" and time.monotonic() < deadline:
+    while (state := http.get(place).json()["state"]) != "awaiting_input" and time.monotonic() < deadline:
+        assert state not in ("failed", "upstream_failed", "skipped")
         time.sleep(0.5)
     time.sleep(1)  # an answer within a moment of the question marks the task as failed
     shown = http.get(f"{place}/-1/hitlDetails").json()

@@ -31,9 +31,9 @@ def version(tmp_path_factory, object_store):
 @pytest.fixture
 def clean(object_store, version):
     """An empty request log."""
-    bucket = Bucket.open(object_store.settings("serve"), "requests")
+    bucket, reader = (Bucket.open(object_store.settings(role), "requests") for role in ("serve", "read"))
     for kind in ("requests", "events"):
-        for key in list(bucket.keys(f"{kind}/{version[0].name}/")):
+        for key in list(reader.keys(f"{kind}/{version[0].name}/")):
             bucket.put(key, b"")
     return bucket
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ml.config import ROLES, Role
 from ml.errors import ConfigInvalid
-from ml.packaging.signing import generate_key
+from ml.packaging.signing import KeyPair, combine, generate_key
 
 FILE_MODE = 0o600
 ADMIN = "admin"  # the S3 user that makes buckets; no stage acts as it
@@ -30,6 +30,22 @@ def load_or_generate(path: Path) -> dict[str, str]:
         raise ConfigInvalid(f"{path} readable by its owner alone", f"mode {mode:o}", f"Run: chmod 600 {path}")
     loaded: dict[str, str] = json.loads(path.read_text())
     return loaded
+
+
+def replace_signing_key(path: Path, pair: KeyPair, *, is_old_trusted: bool) -> None:
+    """Sign with a new key from now on; the file appears whole or stays as it was.
+
+    Args:
+        path: The secrets file.
+        pair: The new key.
+        is_old_trusted: Whether what older keys signed is still believed; not after a leak.
+    """
+    known = load_or_generate(path)
+    trusted = [pair.public, known["verify_key"]] if is_old_trusted else [pair.public]
+    beside = path.with_name(f".{path.name}.part")
+    beside.unlink(missing_ok=True)
+    _write(beside, {**known, "signing_key": pair.private, "verify_key": combine(trusted)})
+    beside.replace(path)
 
 
 def s3_variables(known: Mapping[str, str], role: Role) -> dict[str, str]:
