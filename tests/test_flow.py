@@ -16,10 +16,12 @@ import numpy as np
 import pandas as pd
 import psutil
 import pytest
+import yaml
 from rich.console import Console
 
 from ml.packaging import artifact
-from ml.pipeline import STAGES, storage_id
+from ml.pipeline import STAGES, promote, storage_id
+from ml.pipeline.workspace import bring, workspace
 from ml.registry import ledger
 from ml.registry.fetch import fetch_document
 from ml.stack import summary
@@ -198,6 +200,21 @@ def test_a_changed_input_is_named_and_an_erased_customer_forbids_a_rebuild(runni
     runs.delete("recommend/erasures.json")
     assert done.returncode == 7
     assert "not rebuildable: 1 customers" in done.stdout
+
+
+def test_a_lock_with_another_seed_is_named_by_its_stage(running):
+    promoter = running.settings("promote", "signing_key")
+    run_id = ledger.history(promoter, "recommend")[0].run_id
+    approved = {"choice": "Approve", "by": "admin", "at": "", "reason": "to see it found out"}
+    with workspace(promoter, "recommend", run_id, "another-seed") as root:
+        bring(promoter, root, "data/recommend/package")
+        params = yaml.safe_load((root / "params.yaml").read_text())
+        params["recommend"]["train"]["seed"] += 1
+        (root / "params.yaml").write_text(yaml.safe_dump(params))
+        promote.run(promoter, load("recommend"), root, {"who": "test", "why": "test", "approval": approved})
+    done = verify_rebuilt(running)
+    assert done.returncode == 7
+    assert "the first stage that differs is train" in done.stdout
 
 
 def monitored(orchestrator: Orchestrator) -> str:

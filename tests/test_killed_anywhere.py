@@ -23,7 +23,7 @@ from tests.promotable_run import (
     walk_in,
 )
 
-PROMOTE_KILLS, ROLLBACK_KILLS, PACKAGE_KILLS = 26, 14, 14
+PROMOTE_KILLS, ROLLBACK_KILLS, PACKAGE_KILLS = 22, 14, 14
 SEED = 20261124
 READ = 2  # steps of reading one more ledger entry: before the request, after its answer
 

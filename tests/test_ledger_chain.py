@@ -82,7 +82,7 @@ def test_twenty_promoters_at_once_have_one_winner(promoter, shop):
         except PromotionConflict as conflict:
             return conflict
 
-    for round_ in range(1, 4):
+    for round_ in (1, 2):
         gate = Barrier(20)
         with ThreadPoolExecutor(20) as pool:
             results = list(pool.map(race, range(20)))
@@ -90,7 +90,7 @@ def test_twenty_promoters_at_once_have_one_winner(promoter, shop):
         assert len(winners) == 1
         assert winners[0].seq == round_
         assert ledger.live(promoter, shop, "production").who == winners[0].who
-    assert ledger.verify_ledger(promoter, shop) == 3
+    assert ledger.verify_ledger(promoter, shop) == 2
 
 
 def test_pointers_agree_with_the_ledger_after_racing_writers(promoter, shop):
