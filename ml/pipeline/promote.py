@@ -21,7 +21,7 @@ from ml.packaging.oci import Layout
 from ml.packaging.record import Run
 from ml.packaging.seal import check_evidence, seal
 from ml.packaging.signing import Signer
-from ml.pipeline.approval import Approval, heard
+from ml.pipeline.approval import heard
 from ml.registry.collect import ensure_at_rest
 from ml.registry.entry import MOVES, Action, Entry, Move
 from ml.registry.evidence import ensure_accepted
@@ -110,7 +110,8 @@ def run(settings: Settings, use_case: UseCase, root: Path, request: JsonObject) 
         approval=approval.told() if approval else None,
     )
     if approval is not None and not approval.is_approved:
-        return asdict(_note_rejection(signer, view, move, approval))
+        rejection = replace(move, action="reject", who=approval.by, why=approval.reason, approval=None)
+        return asdict(_note_rejection(signer, view, rejection))
     return asdict(_pass_door(settings, use_case, view, move, image))
 
 
@@ -171,11 +172,11 @@ def _move(
     return _pass_door(settings, use_case, view, move, Image(**record.payload["image"]))
 
 
-def _note_rejection(signer: Signer, view: Ledger, promotion: Move, approval: Approval) -> Promotion:
+def _note_rejection(signer: Signer, view: Ledger, move: Move) -> Promotion:
     """Keep in the ledger that a person said no; a task that is run again finds its entry."""
-    about = [entry for entry in view.entries if entry.run_id == promotion.run_id and entry.action == "reject"]
-    move = replace(promotion, action="reject", who=approval.by, why=approval.reason, approval=None)
-    entry = about[-1] if about else view.note(signer, move)
+    about = [entry for entry in view.entries if entry.channel == move.channel and _is_verdict(entry, str(move.digest))]
+    is_kept = bool(about) and (about[-1].action, about[-1].run_id, about[-1].who) == ("reject", move.run_id, move.who)
+    entry = about[-1] if is_kept else view.note(signer, move)
     view.project(signer)
     return Promotion(
         use_case=entry.use_case,

@@ -18,7 +18,7 @@ from ml.packaging.oci import parsed
 from ml.packaging.record import RECORD_TYPE
 from ml.packaging.signing import Signer, unverified
 from ml.packaging.version import only_layer
-from ml.registry.entry import MOVES, Action, Entry, Move
+from ml.registry.entry import Action, Move
 from ml.registry.ledger import Ledger
 from ml.registry.shelf import Shelf
 
@@ -103,7 +103,7 @@ def _needed(view: Ledger, ages: Mapping[str, datetime], kept: Kept) -> set[str]:
     since = (datetime.now(UTC) - timedelta(days=kept.horizon_days)).isoformat()
     recent = [entry for entry in view.entries if entry.when >= since]
     needed = {digest for entry in recent for digest in (entry.from_digest, entry.to_digest) if digest}
-    needed |= {live.digest for name in _channels(view.entries) if (live := view.live(name))}
+    needed |= {live.digest for name in view.channels if (live := view.live(name))}
     by_age = sorted(ages, key=lambda digest: ages[digest], reverse=True)
     return needed | set(by_age[: kept.newest])
 
@@ -118,10 +118,6 @@ def _reachable(shelf: Shelf, digest: str) -> Iterator[tuple[str, str]]:
         yield "manifests", manifest
         document = shelf.manifest(manifest)
         yield from (("blobs", part["digest"]) for part in (document["config"], *document["layers"]))
-
-
-def _channels(entries: Iterable[Entry]) -> set[str]:
-    return {entry.channel for entry in entries if entry.action in MOVES}
 
 
 def _remove(shelf: Shelf, versions: Iterable[str], spare: Iterable[tuple[str, str]]) -> None:

@@ -87,6 +87,11 @@ class Ledger:
         """Return the mark of the newest entry; none while the ledger is empty."""
         return Mark(seq=len(self._entries), entry=self._digests[-1]) if self._digests else None
 
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """The channels that were ever moved, in order of name."""
+        return tuple(sorted({entry.channel for entry in self._entries if entry.action in MOVES}))
+
     def live(self, channel: str) -> Live | None:
         """Return what the verified entries say is live on a channel; none if nothing ever was."""
         for entry, digest in zip(reversed(self._entries), reversed(self._digests), strict=True):
@@ -103,8 +108,8 @@ class Ledger:
         pointers = read_pointers(self._bucket, self.use_case)
         # A pointer is written after its entry, so a ledger read after the pointers is never behind them.
         self.refresh()
-        names = set(pointers) | {entry.channel for entry in self._entries if entry.action in MOVES}
-        return tuple(sorted(name for name in names if is_behind(pointers.get(name), self.live(name))))
+        names = sorted({*pointers, *self.channels})
+        return tuple(name for name in names if is_behind(pointers.get(name), self.live(name)))
 
     def append(self, signer: Signer, move: Move) -> Live:
         """Commit a move on top of the entries this view has seen.

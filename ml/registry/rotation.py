@@ -13,7 +13,6 @@ from ml.packaging.oci import MANIFEST, Descriptor, Layout
 from ml.packaging.record import RECORD_TYPE
 from ml.packaging.signing import Signer
 from ml.registry.checkpoint import checkpoint_key, seal
-from ml.registry.entry import MOVES
 from ml.registry.fetch import fetch_record
 from ml.registry.ledger import Ledger
 from ml.registry.shelf import Shelf
@@ -41,8 +40,7 @@ def vouch(old: Settings, new: Settings, use_case: str) -> tuple[str, ...]:
     mark = view.mark()
     if mark is None:
         return ()
-    channels = {entry.channel for entry in view.entries if entry.action in MOVES}
-    digests = tuple(sorted({live.digest for name in channels if (live := view.live(name))}))
+    digests = tuple(sorted({live.digest for name in view.channels if (live := view.live(name))}))
     records = {digest: fetch_record(old, use_case, digest).payload for digest in digests}
     for digest, payload in records.items():
         _attach(Shelf.open(new, use_case), digest, signer.sign(RECORD_TYPE, canonical(payload)))

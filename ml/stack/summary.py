@@ -21,7 +21,7 @@ from ml.pipeline import storage_id
 from ml.pipeline.tune import Tried
 from ml.registry.entry import Entry
 from ml.registry.fetch import fetch_document, fetch_record, fetch_version
-from ml.registry.ledger import live
+from ml.registry.ledger import Ledger, live
 from ml.stack.up import Stack
 from ml.use_cases import NAMES
 
@@ -60,11 +60,13 @@ def show_parts(out: Console, parts: Mapping[str, bool]) -> None:
 
 
 def show_live(out: Console, settings: Settings) -> None:
-    """Show what is live for each use case."""
+    """Show what is live on each channel of each use case."""
     for name in NAMES:
-        now = live(settings, name, CHANNEL)
-        told = f"{now.digest}  since {now.since}  by {now.who}  {now.why}" if now else "nothing was promoted yet"
-        out.print(f"  {name}  {told}", highlight=False, soft_wrap=True)
+        view = Ledger.open(settings, name)
+        for channel in view.channels or (CHANNEL,):
+            now = view.live(channel)
+            told = f"{now.digest}  since {now.since}  by {now.who}  {now.why}" if now else "nothing was promoted yet"
+            out.print(f"  {name}  {channel}  {told}", highlight=False, markup=False, soft_wrap=True)
 
 
 def show_history(out: Console, entries: Iterable[Entry]) -> None:
