@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 
 def production_asset(use_case: str) -> Asset:
-    """Return the asset that is updated when a version goes live; follow it to act on promotions."""
+    """Return the asset that is updated when a retraining or a release moved a channel; follow it to act on promotions."""
     return Asset(name=f"{use_case}_production", uri=f"tradewind://{use_case}/production")
 
 

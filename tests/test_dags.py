@@ -99,6 +99,13 @@ def test_a_retraining_dag_is_ready_for_people(parse):
         assert all({"minimum", "exclusiveMinimum"} & set(schema) for schema in overrides)
 
 
+def test_a_release_asks_what_to_do_with_which_version_where_and_why(parse):
+    for name, dag in parse("release.py")["dags"].items():
+        assert set(dag["params"]) == {"action", "digest", "channel", "reason"}
+        assert dag["params"]["action"]["enum"] == ["rollback", "promote"]
+        assert dag["outlets"] == {"release": [f"tradewind://{name.removeprefix('release_')}/production"]}
+
+
 def test_monitoring_updates_the_asset_that_starts_a_retraining(parse):
     for name, dag in parse("monitor.py")["dags"].items():
         assert dag["outlets"] == {"monitor": [f"tradewind://{name.removeprefix('monitor_')}/drift"]}

@@ -113,9 +113,9 @@ def answer(http: httpx.Client, run_id: str, choice: str, reason: str) -> dict:
     return shown
 
 
-def await_end(orchestrator: Orchestrator, run_id: str) -> str:
+def await_end(orchestrator: Orchestrator, run_id: str, dag_id: str = "retrain_recommend") -> str:
     deadline = time.monotonic() + RUN_SECONDS
-    while (state := orchestrator.state("retrain_recommend", run_id)) not in ENDED and time.monotonic() < deadline:
+    while (state := orchestrator.state(dag_id, run_id)) not in ENDED and time.monotonic() < deadline:
         time.sleep(0.5)
     return state
 
@@ -173,6 +173,19 @@ def test_a_rejection_is_in_the_ledger_and_moves_nothing(running):
     assert ledger.live(reader, "recommend", "production") == before
 
 
+def test_a_version_is_moved_by_the_form_of_the_release_dag(running):
+    orchestrator, reader = (
+        Orchestrator(running.airflow_url, running.secrets["airflow_password"]),
+        running.settings("read"),
+    )
+    live = ledger.live(reader, "recommend", "production")
+    form = {"action": "promote", "digest": live.digest, "channel": "candidate", "reason": "to try it beside"}
+    assert await_end(orchestrator, orchestrator.trigger("release_recommend", form), "release_recommend") == "success"
+    entry = ledger.history(reader, "recommend")[-1]
+    assert (entry.channel, entry.to_digest, entry.who, entry.why) == ("candidate", live.digest, "admin", form["reason"])
+    assert ledger.live(reader, "recommend", "production") == live
+
+
 def verify_rebuilt(running: stack.Stack) -> subprocess.CompletedProcess:
     """Rebuild the live version by the command line, on an empty disk."""
     digest = ledger.live(running.settings("read"), "recommend", "production").digest
@@ -187,7 +200,7 @@ def test_a_version_is_rebuilt_from_its_lock_to_the_same_digest(running):
 
 
 def test_a_changed_input_is_named_and_an_erased_customer_forbids_a_rebuild(running, landing_zone):
-    day = sorted((landing_zone / "purchases").glob("*.csv"))[0]
+    day = min(landing_zone.rglob("till.csv"))
     kept = day.read_text()
     day.write_text("".join(kept.splitlines(keepends=True)[:-1]))
     done = verify_rebuilt(running)

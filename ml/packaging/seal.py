@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ml.contract import JsonObject, Verdict
-from ml.errors import GateFailed, IntegrityBroken
-from ml.files import canonical, parse_verdict, sha256
+from ml.contract import JsonObject
+from ml.errors import IntegrityBroken
+from ml.files import canonical, sha256
 from ml.packaging import artifact, sbom, version
 from ml.packaging.archive import manifest
+from ml.packaging.gate_report import accepted
 from ml.packaging.image import Image
 from ml.packaging.oci import Layout, parsed
 from ml.packaging.record import (
@@ -79,16 +80,3 @@ def _figures(metrics: bytes, variant: str | None) -> JsonObject:
         if (contender.get("name"), contender.get("kind")) == (variant, "variant"):
             return dict(contender["figures"])
     raise IntegrityBroken(f"figures of {variant} in metrics.json", "none", "Run the evaluate stage again.")
-
-
-def accepted(report: bytes) -> Verdict:
-    """Return the verdict in a gate report that accepts its version.
-
-    Raises:
-        GateFailed: It refuses.
-        IntegrityBroken: It is no verdict: missing evidence is a refusal.
-    """
-    verdict = parse_verdict(parsed(report))
-    if not verdict.accepted or verdict.blocking() or not verdict.chosen:
-        raise GateFailed("a version whose gate report accepts it", verdict.summary, "Read the gate report.")
-    return verdict

@@ -6,7 +6,7 @@ from ml.config import Settings
 from ml.errors import GateFailed
 from ml.files import sha256
 from ml.packaging import artifact
-from ml.packaging.seal import accepted
+from ml.packaging.gate_report import accepted
 from ml.registry.fetch import fetch_document
 
 
