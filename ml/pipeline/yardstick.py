@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 
 from ml.config import Settings
 from ml.contract import UseCase
 from ml.registry import ledger
-from ml.registry.entry import Entry
+from ml.registry.entry import MOVES, Entry
 from ml.registry.fetch import fetch_record
 
 DAYS = 90
@@ -35,7 +35,7 @@ def best_version(settings: Settings, use_case: UseCase, channel: str, now: datet
         IntegrityBroken: The ledger or a record does not hold.
         ModelNotFound: The store lost a version that was live.
     """
-    entries = ledger.history(settings, use_case.name, channel)
+    entries = [one for one in ledger.history(settings, use_case.name, channel) if one.action in MOVES]
     metric = use_case.judgement.metric(use_case.judgement.primary)
     found: dict[str, float] = {}
     for digest in _live_since(entries, now - timedelta(days=DAYS)):
@@ -47,7 +47,7 @@ def best_version(settings: Settings, use_case: UseCase, channel: str, now: datet
     return max(reversed(found), key=found.__getitem__, default=None)
 
 
-def _live_since(entries: tuple[Entry, ...], since: datetime) -> Iterator[str]:
+def _live_since(entries: Sequence[Entry], since: datetime) -> Iterator[str]:
     """Yield the versions that were live at some moment since then, by the entry that made them live last."""
     spans = [(entry, datetime.fromisoformat(after.when)) for entry, after in pairwise(entries)]
     latest = {entry.to_digest: entry for entry, until in spans if until >= since}
@@ -56,5 +56,5 @@ def _live_since(entries: tuple[Entry, ...], since: datetime) -> Iterator[str]:
         latest[entries[-1].to_digest] = entries[-1]
     undone = {entry.from_digest: entry.seq for entry in entries if entry.action == "rollback"}
     for digest, entry in latest.items():
-        if undone.get(digest, 0) < entry.seq:
+        if digest is not None and undone.get(digest, 0) < entry.seq:
             yield digest
