@@ -11,7 +11,8 @@ from scipy import stats
 
 from ml.errors import SourceInvalid
 from ml.use_cases.inventory.allocate import Limits
-from ml.use_cases.inventory.propose import COLUMNS, Terms, propose
+from ml.use_cases.inventory.order_line import COLUMNS, Terms
+from ml.use_cases.inventory.propose import propose
 from ml.use_cases.inventory.protection import Dependence, QuantileForecast
 
 LEVELS = np.array([0.1, 0.3, 0.5, 0.7, 0.9])

@@ -19,7 +19,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from ml.use_cases.inventory.order import Need
@@ -75,6 +74,8 @@ def rank_steps(
     saving = need.costs(before, line) - need.costs(after, line)
     packs = after - before
     spend, room = packs * pack_price[line], packs * pack_room[line]
+    import pandas as pd
+
     # Rounding in the last bit may not put a pack before its predecessor.
     worth = pd.Series(saving / spend).groupby(line).cummin().to_numpy()
     best = np.lexsort((number, line, -worth))

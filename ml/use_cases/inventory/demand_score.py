@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from ml.contract import Metric
 from ml.evaluation.statistic import once, ratio
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 QUANTILES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
@@ -47,6 +51,8 @@ def measure(
         actual: `(n_rows, horizon)`; not-a-number where it is not known, which then counts for nothing.
         levels: Levels of the quantiles.
     """
+    import pandas as pd
+
     taus = np.asarray(levels)
     split = forecast.reshape(*actual.shape, len(taus))
     loss = 2 * pinball(actual, split, taus).mean(axis=2)

@@ -2,14 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from ml.use_cases.inventory.demand_table import DemandTable
-from ml.use_cases.inventory.forecast_params import WindowParams
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ml.use_cases.inventory.demand_table import DemandTable
+    from ml.use_cases.inventory.forecast_params import WindowParams
+
+
+class Examples(Protocol):
+    """Named columns of equal length: a frame in the pipeline, `Rows` in the server, which runs without pandas."""
+
+    def __getitem__(self, name: str, /) -> Any:
+        """Return a column."""
+        ...
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        ...
+
+
+class Rows:
+    """Columns by name, without pandas."""
+
+    def __init__(self, columns: Mapping[str, Any]) -> None:
+        self._columns = columns
+
+    def __getitem__(self, name: str) -> Any:
+        """Return a column."""
+        return self._columns[name]
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(next(iter(self._columns.values())))
 
 
 def windows(table: DemandTable, params: WindowParams, origins: Iterable[int]) -> pd.DataFrame:
@@ -25,15 +55,19 @@ def windows(table: DemandTable, params: WindowParams, origins: Iterable[int]) ->
         params: Lengths.
         origins: Numbers of the first period ahead of each example.
     """
+    import pandas as pd
+
     return pd.concat([_at(table, params, origin) for origin in origins], ignore_index=True)
 
 
-def stacked(examples: pd.DataFrame, column: str) -> NDArray[np.float64]:
+def stacked(examples: Examples, column: str) -> NDArray[np.float64]:
     """Return a column of equally long lists as `(n_rows, length)`."""
-    return np.stack(examples[column].to_list()).astype(np.float64)
+    return np.stack(list(examples[column])).astype(np.float64)
 
 
 def _at(table: DemandTable, params: WindowParams, origin: int) -> pd.DataFrame:
+    import pandas as pd
+
     table = table.rows(_is_active(table, params, origin))
     past = {"history": table.demand} | dict(table.drivers) | dict(table.plans)
     ahead = {"targets": table.demand} | {f"{name}_ahead": values for name, values in table.plans.items()}

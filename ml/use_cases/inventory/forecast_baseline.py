@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 
 def seasonal_naive(demand: NDArray[np.float64], horizon: int, cycle: int) -> NDArray[np.float64]:
@@ -53,5 +52,7 @@ def counts_around(mean: NDArray[np.float64], shape: float, levels: Sequence[floa
         shape: Above 0; the smaller, the more the counts scatter.
         levels: Levels of the quantiles.
     """
+    from scipy import stats
+
     found = stats.nbinom.ppf(np.asarray(levels), shape, (shape / (shape + mean))[:, None])
     return np.asarray(found, dtype=np.float64)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from ml.contract import JsonObject
-from ml.use_cases.inventory.demand_window import stacked
+from ml.use_cases.inventory.demand_window import Examples, stacked
 from ml.use_cases.inventory.hierarchy import expected_rate, numbers
 
 FLOOR = 1e-3  # of a rate [pieces a period]: keeps logarithms finite
@@ -17,7 +17,7 @@ WAVES = 2  # harmonics of the yearly cycle
 YEAR = 365.25  # [days]
 
 
-def encode(examples: pd.DataFrame, state: JsonObject) -> dict[str, NDArray[np.generic]]:
+def encode(examples: Examples, state: JsonObject) -> dict[str, NDArray[np.generic]]:
     """Return the inputs by name, float32 but for `groups`.
 
     `features` `(n_rows, n_features)`: the series so far; `ahead` `(n_rows, horizon, n_ahead)`: what is known of the
@@ -98,7 +98,7 @@ def _intermittence(history: NDArray[np.float64], scale: NDArray[np.float64]) -> 
     return np.stack([np.log1p(since), np.log1p(age), np.log1p(sales), np.arcsinh(size / scale), np.log1p(size)], axis=1)
 
 
-def _ahead(examples: pd.DataFrame, state: JsonObject) -> NDArray[np.float32]:
+def _ahead(examples: Examples, state: JsonObject) -> NDArray[np.float32]:
     """Return for each period ahead: which one it is, its time of year where that can be learned, what is planned."""
     horizon = state["horizon"]
     parts = [np.broadcast_to(np.eye(horizon), (len(examples), horizon, horizon))]
@@ -108,9 +108,10 @@ def _ahead(examples: pd.DataFrame, state: JsonObject) -> NDArray[np.float32]:
     return np.concatenate(parts, axis=2).astype(np.float32)
 
 
-def _calendar(times: pd.Series, horizon: int, period_days: float) -> NDArray[np.float64]:
+def _calendar(times: Sequence[Any], horizon: int, period_days: float) -> NDArray[np.float64]:
     """Return sines and cosines of the time of year of each period ahead `(n_rows, horizon, 2 · WAVES)`."""
-    start = pd.DatetimeIndex(times).dayofyear.to_numpy()
+    first = np.array(list(times), dtype="datetime64[D]")
+    start = (first - first.astype("datetime64[Y]")).astype(np.int64) + 1
     days = start[:, None] + period_days * np.arange(horizon)
     angles = 2 * np.pi / YEAR * days[:, :, None] * np.arange(1, WAVES + 1)
     return np.concatenate([np.sin(angles), np.cos(angles)], axis=2)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from ml.contract import JsonObject
-from ml.use_cases.inventory.demand_table import DemandTable
+from ml.use_cases.inventory.demand_window import Examples
 from ml.use_cases.inventory.forecast_baseline import empirical
+
+if TYPE_CHECKING:
+    from ml.use_cases.inventory.demand_table import DemandTable
 
 FEWEST = 5  # series a group needs before it speaks for a new one
 
@@ -29,7 +32,7 @@ def fit_hierarchy(table: DemandTable, levels: Sequence[float]) -> JsonObject:
     rates, quantiles = _mean_rate(table.demand), empirical(table.demand, levels)
     found = {}
     for level, names in table.groups.items():
-        codes, uniques = pd.factorize(names, sort=True)
+        uniques, codes = np.unique(names.astype(str), return_inverse=True)
         sizes = np.bincount(codes)
         kept = np.flatnonzero(sizes >= FEWEST)
         mean_rate = np.bincount(codes, rates) / sizes
@@ -42,17 +45,17 @@ def fit_hierarchy(table: DemandTable, levels: Sequence[float]) -> JsonObject:
     return {"levels": found, "rate": float(rates.mean()), "quantiles": quantiles.mean(axis=0).tolist()}
 
 
-def expected_rate(examples: pd.DataFrame, hierarchy: JsonObject) -> NDArray[np.float64]:
+def expected_rate(examples: Examples, hierarchy: JsonObject) -> NDArray[np.float64]:
     """Return the rate of each example's finest known group `(n_rows,)` [pieces a period]."""
     return _looked_up(examples, hierarchy, "rates", hierarchy["rate"])
 
 
-def cold_start(examples: pd.DataFrame, hierarchy: JsonObject) -> NDArray[np.float64]:
+def cold_start(examples: Examples, hierarchy: JsonObject) -> NDArray[np.float64]:
     """Return the quantiles of each example's finest known group `(n_rows, n_quantiles)`."""
     return _looked_up(examples, hierarchy, "quantiles", hierarchy["quantiles"])
 
 
-def numbers(examples: pd.DataFrame, hierarchy: JsonObject) -> NDArray[np.int32]:
+def numbers(examples: Examples, hierarchy: JsonObject) -> NDArray[np.int32]:
     """Return each example's group by level `(n_rows, n_levels)`, from 1; 0 where it is unseen or there is no level."""
     columns = [_positions(examples[name], level["names"]) + 1 for name, level in hierarchy["levels"].items()]
     if not columns:
@@ -60,7 +63,7 @@ def numbers(examples: pd.DataFrame, hierarchy: JsonObject) -> NDArray[np.int32]:
     return np.stack(columns, axis=1).astype(np.int32)
 
 
-def _looked_up(examples: pd.DataFrame, hierarchy: JsonObject, what: str, default: object) -> NDArray[np.float64]:
+def _looked_up(examples: Examples, hierarchy: JsonObject, what: str, default: object) -> NDArray[np.float64]:
     whole = np.asarray(default, np.float64)
     found = np.broadcast_to(whole, (len(examples), *whole.shape)).copy()
     for name, level in reversed(hierarchy["levels"].items()):  # coarse first, so that finer levels overwrite
@@ -71,8 +74,9 @@ def _looked_up(examples: pd.DataFrame, hierarchy: JsonObject, what: str, default
     return found
 
 
-def _positions(names: pd.Series, known: Sequence[str]) -> NDArray[np.int64]:
-    return np.asarray(pd.Series(known, dtype="str").pipe(pd.Index).get_indexer(pd.Index(names)), dtype=np.int64)
+def _positions(names: Sequence[str], known: Sequence[str]) -> NDArray[np.int64]:
+    places = {name: at for at, name in enumerate(known)}
+    return np.array([places.get(name, -1) for name in names], dtype=np.int64)
 
 
 def _mean_rate(demand: NDArray[np.float64]) -> NDArray[np.float64]:

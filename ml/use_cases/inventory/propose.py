@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from ml.errors import SourceInvalid
-from ml.use_cases.inventory.allocate import Limits, allocate, rank_steps
-from ml.use_cases.inventory.order import Need, best_packs, promised_packs
-from ml.use_cases.inventory.protection import Dependence, ProtectedDemand, QuantileForecast, protect
-from ml.use_cases.inventory.reason import reasons
+from ml.use_cases.inventory.allocate import allocate, rank_steps
+from ml.use_cases.inventory.order import best_packs, promised_packs
+from ml.use_cases.inventory.order_line import COLUMNS, Terms, need_of, told
+from ml.use_cases.inventory.protection import QuantileForecast
 
 KEY = ["product_id", "store_group"]
 REQUIRED: Mapping[str, str] = {
@@ -35,42 +33,6 @@ OPTIONAL: Mapping[str, str] = {
     "unit_volume": "room that a unit takes [units of volume], above 0; 1 where it is left out"
 }
 ABOVE_ZERO = frozenset({"pack_size", "unit_cost", "unit_volume", *AIMS})
-COLUMNS: Mapping[str, str] = {
-    "product_id": "as asked",
-    "store_group": "as asked",
-    "position": "stock on hand and on order, less backorders [units]",
-    "protected_periods": "lead time plus review period: how long stock after this order has to last",
-    "service_level": "as promised; from a cost ratio, p / (p + h), the chance that is worth its stock",
-    "expected_demand": "over these periods [units]",
-    "reorder_point": "demand that is not exceeded with the service level; stock below it calls for an order [units]",
-    "safety_stock": "reorder point less expected demand [units]; below 0 where the service level is lower than the mean's",
-    "wanted_packs": "packs that the line would order on its own",
-    "packs": "packs to order",
-    "order_quantity": "[units]",
-    "order_value": "[money]",
-    "order_volume": "[units of volume]",
-    "expected_saving": "expected holding and shortage that the order saves [money]",
-    "service_after": "chance that the interval ends without shortage after the order (0..1)",
-    "reason": "why, in a sentence",
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Terms:
-    """What holds for all lines of a proposal."""
-
-    review_every: int
-    """Periods until the next chance to order, at least 1."""
-    holding_rate: float
-    """Cost of holding a unit for a period, as a share of its purchase price, above 0."""
-    limits: Limits = field(default_factory=Limits)
-    dependence: Dependence = field(default_factory=Dependence)
-    period: str = "day"
-    """Name of a period, in the singular."""
-
-    def __post_init__(self) -> None:
-        if not (self.review_every >= 1 and self.holding_rate > 0):
-            raise ValueError(f"Expected review ≥ 1 and holding rate > 0. Received {self}. Correct the terms.")
 
 
 def propose(lines: pd.DataFrame, forecast: QuantileForecast, terms: Terms) -> pd.DataFrame:
@@ -95,63 +57,12 @@ def propose(lines: pd.DataFrame, forecast: QuantileForecast, terms: Terms) -> pd
         raise ValueError(f"Expected a forecast of {len(checked)} lines. Received {len(forecast.values)}. Align them.")
     ranked = checked.sort_values(KEY, kind="stable")
     ordered = QuantileForecast(values=forecast.values[ranked.index], levels=forecast.levels)
-    rows = ranked.reset_index(drop=True)
-    periods = rows["lead_time"].to_numpy(dtype=np.int64) + terms.review_every
-    need = _need(rows, protect(ordered, periods, terms.dependence), terms)
-    wanted = promised_packs(need) if "service_level" in rows else best_packs(need)
-    pack_price, pack_room = (need.pack * rows[name].to_numpy(dtype=float) for name in ("unit_cost", "unit_volume"))
-    packs = allocate(rank_steps(need, wanted, pack_price, pack_room), terms.limits, len(rows))
-    return _table(rows, need, wanted, packs, terms)
-
-
-def _need(rows: pd.DataFrame, demand: ProtectedDemand, terms: Terms) -> Need:
-    number = {name: rows[name].to_numpy(dtype=np.float64) for name in rows.columns.difference(KEY)}
-    holding = number["unit_cost"] * terms.holding_rate * terms.review_every
-    return Need(
-        position=number["on_hand"] + number["on_order"] - number["backorders"],
-        demand=demand,
-        holding=holding,
-        shortage=holding * _cost_ratio(number),
-        pack=number["pack_size"],
-        least_packs=np.maximum(np.ceil(np.round(number["minimum_order"] / number["pack_size"], 9)), 1).astype(np.int64),
-    )
-
-
-def _cost_ratio(number: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
-    if "cost_ratio" in number:
-        return number["cost_ratio"]
-    return np.asarray(number["service_level"] / (1 - number["service_level"]))
-
-
-def _table(
-    rows: pd.DataFrame, need: Need, wanted: NDArray[np.int64], packs: NDArray[np.int64], terms: Terms
-) -> pd.DataFrame:
-    quantity = packs * need.pack
-    reorder_point = need.demand.quantile(need.ratio)
-    after = need.position + quantity
-    table = rows[KEY].assign(
-        position=need.position,
-        protected_periods=rows["lead_time"].astype(np.int64) + terms.review_every,
-        service_level=need.ratio,
-        expected_demand=need.demand.expected,
-        reorder_point=reorder_point,
-        safety_stock=reorder_point - need.demand.expected,
-        wanted_packs=wanted,
-        packs=packs,
-        order_quantity=quantity,
-        order_value=quantity * rows["unit_cost"],
-        order_volume=quantity * rows["unit_volume"],
-        expected_saving=need.costs(np.zeros_like(packs)) - need.costs(packs),
-        service_after=(need.demand.paths <= after[:, None]).mean(axis=1),
-    )
-    facts = table.assign(
-        **{name: rows[name] for name in ("on_hand", "on_order", "backorders", "pack_size")},
-        least_packs=need.least_packs,
-        covered=(need.demand.means.cumsum(axis=1) <= need.position[:, None]).sum(axis=1),
-        horizon=need.demand.means.shape[1],
-    )
-    table["reason"] = reasons(facts, terms.period)
-    return table[list(COLUMNS)]
+    columns = {str(name): ranked[name].to_numpy() for name in ranked.columns}
+    need = need_of(columns, ordered, terms)
+    wanted = promised_packs(need) if "service_level" in columns else best_packs(need)
+    pack_price, pack_room = (need.pack * columns[name] for name in ("unit_cost", "unit_volume"))
+    packs = allocate(rank_steps(need, wanted, pack_price, pack_room), terms.limits, len(ranked))
+    return pd.DataFrame(told(columns, need, wanted, packs, terms))[list(COLUMNS)]
 
 
 def _checked(lines: pd.DataFrame) -> pd.DataFrame:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from types import SimpleNamespace
 from typing import Any
 
-import pandas as pd
 
-
-def reasons(facts: pd.DataFrame, period: str) -> list[str]:
+def reasons(facts: Mapping[str, Iterable[Any]], period: str) -> list[str]:
     """Return one sentence a line.
 
     Args:
@@ -15,9 +15,8 @@ def reasons(facts: pd.DataFrame, period: str) -> list[str]:
             `least_packs`, `covered` (periods that the position lasts for, by expected demand) and `horizon`.
         period: Name of a period, in the singular.
     """
-    return [
-        "; ".join([_stock(row, period), _demand(row, period), _order(row)]) for row in facts.itertuples(index=False)
-    ]
+    rows = (SimpleNamespace(**dict(zip(facts, values, strict=True))) for values in zip(*facts.values(), strict=True))
+    return ["; ".join([_stock(row, period), _demand(row, period), _order(row)]) for row in rows]
 
 
 def _stock(row: Any, period: str) -> str:
