@@ -218,6 +218,9 @@ OUT_OF_STOCK = "out_of_stock"
 Observe: TypeAlias = Callable[[JsonObject | None, JsonObject], JsonObject]
 """(stored history or none, an event such as a purchase) -> new history."""
 
+MakeTable: TypeAlias = "Callable[[Predictor, JsonObject, Mapping[str, JsonObject]], list[JsonObject]]"
+"""(predictor, state, histories by unit) -> rows, all with the same fields, in a total order."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Reason:
@@ -266,7 +269,10 @@ class Service:
     """Answers leave out what the shop cannot deliver: histories then bear the products under `OUT_OF_STOCK`, if any are."""
     related: Mapping[str, Observe] = field(default_factory=dict)
     """Other fields of requests and events that name something with a history of its own (a terminal), and how an event
-    changes it. Their histories are kept under `ml.serving.subject.unit_of`."""
+    changes it. Their histories are kept under `ml.serving.subject.unit_of`; a field that is a list names several."""
+    table: MakeTable | None = None
+    """How one table is made for all units at once, where its rows depend on each other (orders that share a budget); it
+    is written with every version that goes live. None: answers stand alone."""
 
 
 @dataclass(frozen=True, kw_only=True)

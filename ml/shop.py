@@ -113,3 +113,66 @@ CHARGEBACKS = Table(
         ),
     ),
 )
+
+STORES = Table(
+    name="stores",
+    key=("store_id",),
+    optional=True,
+    columns=(
+        Column(name="store_id", type="string"),
+        Column(name="store_group", type="string", description="stores that are planned together"),
+    ),
+)
+
+PROMOTIONS = Table(
+    name="promotions",
+    key=("product_id", "store_group", "week"),
+    references={"product_id": ("products", "product_id")},
+    optional=True,
+    columns=(
+        Column(name="product_id", type="string"),
+        Column(name="store_group", type="string", description="`all` where stores are not grouped"),
+        Column(name="week", type="timestamp", description="its Monday; weeks ahead are plans"),
+        Column(name="display", type="float64", nullable=True, description="share of stores that display it [0..1]"),
+        Column(
+            name="mailer", type="float64", nullable=True, description="share of stores whose mailer shows it [0..1]"
+        ),
+        Column(
+            name="front_page",
+            type="float64",
+            nullable=True,
+            description="share of stores whose mailer gives it a better place, such as its front page [0..1]",
+        ),
+    ),
+)
+
+STOCK = Table(
+    name="stock",
+    key=("product_id", "store_group"),
+    references={"product_id": ("products", "product_id")},
+    optional=True,
+    columns=(
+        Column(name="product_id", type="string"),
+        Column(name="store_group", type="string", description="`all` where stores are not grouped"),
+        Column(name="on_hand", type="int64", description="can be sold [pieces]"),
+        Column(name="on_order", type="int64", description="ordered and not yet arrived [pieces]"),
+        Column(name="backorders", type="int64", description="sold and not yet delivered [pieces]"),
+    ),
+)
+
+SUPPLIER_TERMS = Table(
+    name="supplier_terms",
+    key=("product_id",),
+    references={"product_id": ("products", "product_id")},
+    optional=True,
+    columns=(
+        Column(name="product_id", type="string"),
+        Column(name="lead_time_weeks", type="int64", description="from order to arrival [whole weeks]"),
+        Column(name="pack_size", type="int64", description="an order is whole packs of it [pieces]"),
+        Column(name="minimum_order", type="int64", nullable=True, description="smallest order [pieces]"),
+        Column(name="unit_cost", type="float64", description="purchase price of a piece [currency of the shop]"),
+        Column(
+            name="service_level", type="float64", nullable=True, description="promised chance of no shortage (0..1)"
+        ),
+    ),
+)

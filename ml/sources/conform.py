@@ -45,6 +45,14 @@ def conform(raw: pa.Table, table: Table, mapping: TableMapping, origin: str) -> 
     return pa.table(arrays, schema=arrow_schema(table))
 
 
+def typed_frame(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
+    """Return a contract's columns of a frame, in its order and types, as samples are handed out."""
+    types = {"string": "str", "int64": "int64", "float64": "float64", "timestamp": "datetime64[us]", "boolean": "bool"}
+    return frame.astype({column.name: types[column.type] for column in table.columns})[
+        [column.name for column in table.columns]
+    ]
+
+
 def up_to(rows: pa.Table, table: Table, last_day: date) -> pa.Table:
     """Drop rows later than a day; rows without a time stay, validation reports them."""
     if table.time_column is None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,10 @@ from ml.use_cases.inventory.demand_window import Examples, stacked
 from ml.use_cases.inventory.hierarchy import expected_rate, numbers
 
 FLOOR = 1e-3  # of a rate [pieces a period]: keeps logarithms finite
-WAVES = 2  # harmonics of the yearly cycle
-YEAR = 365.25  # [days]
+WAVES = 2  # harmonics of a cycle
+YEAR, MONTH = 365.25, 30.44  # [days]
+
+Days: TypeAlias = "NDArray[np.datetime64]"
 
 
 def encode(examples: Examples, state: JsonObject) -> dict[str, NDArray[np.generic]]:
@@ -102,18 +104,38 @@ def _ahead(examples: Examples, state: JsonObject) -> NDArray[np.float32]:
     """Return for each period ahead: which one it is, its time of year where that can be learned, what is planned."""
     horizon = state["horizon"]
     parts = [np.broadcast_to(np.eye(horizon), (len(examples), horizon, horizon))]
-    if state["calendar"]:
-        parts.append(_calendar(examples["time"], horizon, state["period_days"]))
+    parts += [waves(first_days(examples["time"], horizon, state["period_days"])) for waves in _cycles(state)]
     parts += [np.nan_to_num(stacked(examples, f"{name}_ahead"))[:, :, None] for name in state["plans"]]
     return np.concatenate(parts, axis=2).astype(np.float32)
 
 
-def _calendar(times: Sequence[Any], horizon: int, period_days: float) -> NDArray[np.float64]:
-    """Return sines and cosines of the time of year of each period ahead `(n_rows, horizon, 2 · WAVES)`."""
+def calendar_columns(state: JsonObject) -> slice:
+    """Return which columns of `ahead` tell the date."""
+    start = int(state["horizon"])
+    return slice(start, start + 2 * WAVES * len(_cycles(state)))
+
+
+def first_days(times: Iterable[Any], horizon: int, period_days: float) -> Days:
+    """Return the first day of each period ahead `(n_rows, horizon)`, parts of days cut off."""
     first = np.array(list(times), dtype="datetime64[D]")
-    start = (first - first.astype("datetime64[Y]")).astype(np.int64) + 1
-    days = start[:, None] + period_days * np.arange(horizon)
-    angles = 2 * np.pi / YEAR * days[:, :, None] * np.arange(1, WAVES + 1)
+    return first[:, None] + (period_days * np.arange(horizon)).astype(np.int64)
+
+
+def _cycles(state: JsonObject) -> list[Callable[[Days], NDArray[np.float64]]]:
+    return [cycle for name, cycle in (("calendar", _of_year), ("month", _of_month)) if state.get(name)]
+
+
+def _of_year(days: Days) -> NDArray[np.float64]:
+    return _waves((days - days.astype("datetime64[Y]")).astype(np.float64) + 1, YEAR)
+
+
+def _of_month(days: Days) -> NDArray[np.float64]:
+    return _waves((days - days.astype("datetime64[M]")).astype(np.float64), MONTH)
+
+
+def _waves(days: NDArray[np.float64], length: float) -> NDArray[np.float64]:
+    """Return sines and cosines of the place in a cycle `(n_rows, horizon, 2 · WAVES)`."""
+    angles = 2 * np.pi / length * days[:, :, None] * np.arange(1, WAVES + 1)
     return np.concatenate([np.sin(angles), np.cos(angles)], axis=2)
 
 

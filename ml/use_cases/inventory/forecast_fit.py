@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -74,10 +75,32 @@ def fit(
     for number in range(params.members):
         member = model.get_layer(f"member_{number}")
         member.get_layer("standard").adapt(inputs["features"])
+        if params.warm_start:
+            network.start_at(member, shared_quantiles(targets, np.asarray(inputs["scale"], np.float64), state["quantiles"]))
         watch = _watch(member, params, seen)
         _fit_member(member, steps.of_member(number), params, watch, passes or params.epochs)
         epochs += [{"member": number, **one} for one in watch.epochs]
     return Forecaster(model=model, shape=shape, state=state, epochs=epochs, conditions=conditions)
+
+
+def shared_quantiles(
+    targets: NDArray[np.float64], scale: NDArray[np.float64], levels: Sequence[float]
+) -> NDArray[np.float64]:
+    """Return the quantiles of demand over scale that minimise the pinball loss of all examples `(n_quantiles,)`.
+
+    They are those of the distribution in which each demand counts as much as its scale (Koenker 2005, section 5.3).
+
+    Args:
+        targets: `(n_rows, horizon)`; not-a-number where unknown.
+        scale: `(n_rows, 1)`.
+        levels: Levels of the quantiles.
+    """
+    known = np.isfinite(targets)
+    relative, weight = (targets / scale)[known], np.broadcast_to(scale, targets.shape)[known]
+    order = np.argsort(relative, kind="stable")
+    reached = np.cumsum(weight[order]) / weight.sum()
+    places = np.minimum(np.searchsorted(reached, levels), len(order) - 1)
+    return np.asarray(relative[order][places])
 
 
 def best_passes(found: Forecaster) -> int:

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 
 START = -3.0  # where steps start before softplus: near no demand at all
+LEAST_STEP = 1e-2  # between two quantiles that training starts at: softplus has to be able to grow it
 EXTREME = 5.0  # standard deviations at which a feature is cut off: no forecast rests on what was never seen
 
 
@@ -41,6 +43,16 @@ def build(shape: Shape) -> keras.Model:
     inputs = _inputs(shape)
     each = [_member(shape, f"member_{number}")(inputs) for number in range(shape.members)]
     return keras.Model(inputs, sum(each[1:], each[0]) / shape.members)
+
+
+def start_at(member: keras.Model, quantiles: Any) -> None:
+    """Let an untrained member say the same quantiles, relative to its scale, of every series `(n_quantiles,)`, rising."""
+    steps = np.maximum(np.diff(quantiles, prepend=0.0), LEAST_STEP)
+    layer = member.get_layer("steps")
+    kernel, _ = layer.get_weights()
+    layer.set_weights([np.zeros_like(kernel), np.log(np.expm1(steps)).astype(np.float32)])
+    straight = member.get_layer("straight")
+    straight.set_weights([np.zeros_like(values) for values in straight.get_weights()])
 
 
 def _inputs(shape: Shape) -> dict[str, Any]:

@@ -36,6 +36,8 @@ class FeatureParams(Section):
     """How many periods of evidence the group's rate is worth."""
     calendar: bool = False
     """Whether the time of year enters; learning it takes at least two years."""
+    month: bool = False
+    """Whether the place of a week in its month enters, for paydays."""
     period_days: float = Field(7.0, gt=0)
     """Length of a period [days]."""
 
@@ -61,5 +63,7 @@ class TrainParams(Section):
     """Share of the first layer's units that is dropped while training."""
     members: int = Field(3, ge=1, le=10)
     """Networks whose quantiles are averaged."""
+    warm_start: bool = False
+    """Whether training starts at the quantiles that all examples share, relative to their scale: fewer passes are needed."""
     threads: int = Field(2, ge=1, le=64)
     """Threads of one TensorFlow operation; another number can change the last bits of the weights."""

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ml.shop import AGE_GROUPS, CUSTOMERS, HOUSEHOLD_SIZES, INCOME_GROUPS, KIDS_COUNTS, PRODUCTS, PURCHASES
+from ml.sources.conform import typed_frame
 
 NEWEST = datetime(2026, 6, 30, 19, 0, 0)
 DAYS = 90
@@ -42,7 +43,7 @@ def _products(rng: np.random.Generator) -> pd.DataFrame:
             "package_size": rng.choice(["1 lb", "12 oz", "2 l"], len(named)),
         }
     )
-    return _typed(frame, PRODUCTS)
+    return typed_frame(frame, PRODUCTS)
 
 
 def _customers(rng: np.random.Generator, n_customers: int) -> pd.DataFrame:
@@ -56,7 +57,7 @@ def _customers(rng: np.random.Generator, n_customers: int) -> pd.DataFrame:
         "marital_status": ("Married", "Unmarried"),
     }
     drawn = {name: rng.choice(values, len(known)) for name, values in attributes.items()}
-    return _typed(pd.DataFrame({"customer_id": [_customer(int(number)) for number in known], **drawn}), CUSTOMERS)
+    return typed_frame(pd.DataFrame({"customer_id": [_customer(int(number)) for number in known], **drawn}), CUSTOMERS)
 
 
 def _purchases(rng: np.random.Generator, n_customers: int, products: list[str]) -> pd.DataFrame:
@@ -73,7 +74,7 @@ def _purchases(rng: np.random.Generator, n_customers: int, products: list[str]) 
         "amount": amounts,
         "discount": np.round(amounts * rng.choice([0.0, 0.1], len(frame)), 2),
     }
-    return _typed(frame.assign(**extra), PURCHASES)
+    return typed_frame(frame.assign(**extra), PURCHASES)
 
 
 def _visits(
@@ -95,11 +96,3 @@ def _visits(
 
 def _customer(number: int) -> str:
     return f"c{number:05d}"
-
-
-def _typed(frame: pd.DataFrame, table: Any) -> pd.DataFrame:
-    """Return the table's columns in its order and types."""
-    types = {"string": "str", "int64": "int64", "float64": "float64", "timestamp": "datetime64[us]", "boolean": "bool"}
-    return frame.astype({column.name: types[column.type] for column in table.columns})[
-        [column.name for column in table.columns]
-    ]

@@ -1,0 +1,222 @@
+"""How forecasts and proposed orders are asked for, answered and explained; runs on numpy and the exported model alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from ml.contract import Explanation, JsonObject, Predictor
+from ml.use_cases.inventory.attribution import attribute
+from ml.use_cases.inventory.demand_score import QUANTILES
+from ml.use_cases.inventory.demand_window import Rows
+from ml.use_cases.inventory.forecast_encode import encode
+from ml.use_cases.inventory.known import FIELD, described, known_of, rows_of
+from ml.use_cases.inventory.order import promised_packs
+from ml.use_cases.inventory.order_line import Terms, need_of, told
+from ml.use_cases.inventory.protection import QuantileForecast
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DIGITS = 6
+MAX_SERIES = 500
+PERIOD = "week"
+FIGURES = ("expected_demand", "reorder_point", "safety_stock", "service_level", "order_value", "service_after")
+
+Week = list[float | None]
+
+
+class KnownSeries(BaseModel):
+    """A product in a group of stores with its newest weeks, as the request brings it or the server keeps it."""
+
+    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
+
+    product_id: str
+    store_group: str = "all"
+    name: str = ""
+    department: str = "unknown"
+    category: str = "unknown"
+    time: date = Field(description="Monday of the first week that is forecast")
+    history: Week = Field(description="pieces sold in each week before, oldest first; null where not known")
+    price: Week = Field(description="logarithm of the price of a piece in each of these weeks")
+    display: Week = Field(description="share of stores that displayed it in each of these weeks [0..1]")
+    mailer: Week
+    front_page: Week
+    display_ahead: Week = Field(description="the same as planned for the weeks ahead")
+    mailer_ahead: Week
+    front_page_ahead: Week
+    lead_time: int = Field(ge=0, description="[weeks]")
+    pack_size: int = Field(1, ge=1, description="[pieces]")
+    minimum_order: int = Field(0, ge=0, description="[pieces]")
+    unit_cost: float = Field(gt=0, description="[currency of the shop]")
+    service_level: float = Field(gt=0, lt=1)
+    on_hand: int | None = Field(None, ge=0, description="[pieces]; null where not known, then no order is proposed")
+    on_order: int | None = Field(None, ge=0)
+    backorders: int | None = Field(None, ge=0)
+
+
+class Stock(BaseModel):
+    """A newer count than the one the server knows."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    on_hand: int = Field(ge=0, description="[pieces]")
+    on_order: int = Field(0, ge=0)
+    backorders: int = Field(0, ge=0)
+
+
+class InventoryRequest(BaseModel):
+    """Which series are asked for, by name or with all that is known of them."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    series: list[str] = Field([], max_length=MAX_SERIES, description="`<product_id>/<store_group>`")
+    stock: dict[str, Stock] = Field({}, description="newer stock by series")
+    known: list[KnownSeries] = Field([], max_length=MAX_SERIES, description="series that the request itself describes")
+
+
+class Line(BaseModel):
+    """A forecast and what it means for the next order."""
+
+    product_id: str
+    store_group: str
+    name: str
+    week: date = Field(description="Monday of the first week ahead")
+    expected_demand: float = Field(description="over lead time plus review [pieces]")
+    reorder_point: float = Field(description="demand over it that is not exceeded with the service level [pieces]")
+    safety_stock: float = Field(description="reorder point less expected demand [pieces]")
+    service_level: float
+    order_quantity: int | None = Field(description="[pieces]; null where stock is not known")
+    order_value: float | None = Field(description="[currency of the shop]")
+    service_after: float | None = Field(description="chance that stock then lasts (0..1)")
+    reason: str
+    quantiles: dict[str, list[float]] = Field(description="by level, one a week ahead [pieces]")
+
+
+class InventoryResponse(BaseModel):
+    """One line a series, in the order asked."""
+
+    lines: list[Line]
+    unknown: list[str] = Field(description="series of which nothing is known")
+
+
+def answer(
+    predictor: Predictor, state: JsonObject, request: BaseModel, history: JsonObject | None
+) -> InventoryResponse:
+    """Return forecasts, safety stock, reorder points and order quantities."""
+    wanted = cast(InventoryRequest, request)
+    known = asked(wanted, history)
+    unknown = [name for name in wanted.series if name not in (history or {}).get(FIELD, {})]
+    if not known:
+        return InventoryResponse(lines=[], unknown=unknown)
+    forecast = forecast_of(predictor, state, rows_of(known))
+    columns = lines_of(known)
+    terms = terms_of(state)
+    need = need_of(columns, forecast, terms)
+    packs = promised_packs(need)
+    table = told(columns, need, packs, packs, terms)
+    lines = [_line(one, table, at, forecast.values[at]) for at, one in enumerate(known)]
+    return InventoryResponse(lines=lines, unknown=unknown)
+
+
+def asked(request: InventoryRequest, history: JsonObject | None) -> list[JsonObject]:
+    """Return what is known of each series asked for, with the newest stock."""
+    kept = (history or {}).get(FIELD, {})
+    found = [
+        kept[name] | (request.stock[name].model_dump() if name in request.stock else {})
+        for name in request.series
+        if name in kept
+    ]
+    return [*found, *(one.model_dump(mode="json") for one in request.known)]
+
+
+def forecast_of(predictor: Predictor, state: JsonObject, rows: Rows) -> QuantileForecast:
+    """Return the model's quantiles `(n_series, horizon, n_quantiles)` [pieces]."""
+    scores = predictor(encode(rows, state))
+    shaped = scores.astype(np.float64).reshape(len(rows), state["horizon"], -1)
+    return QuantileForecast(values=shaped, levels=np.array(QUANTILES))
+
+
+def terms_of(state: JsonObject) -> Terms:
+    """Return what holds for all lines."""
+    stock = state["stock"]
+    return Terms(review_every=stock["review_weeks"], holding_rate=stock["holding_rate"], period=PERIOD)
+
+
+def lines_of(known: list[JsonObject]) -> dict[str, NDArray[Any]]:
+    """Return the columns that orders are sized by; stock that is not known counts as none."""
+    numbers = ("lead_time", "pack_size", "minimum_order", "unit_cost", "service_level")
+    found: dict[str, NDArray[Any]] = {
+        name: np.array([one[name] for one in known], dtype=object) for name in ("product_id", "store_group")
+    }
+    found |= {name: np.array([float(one[name]) for one in known]) for name in numbers}
+    found |= {
+        name: np.array([float(one[name] or 0) for one in known]) for name in ("on_hand", "on_order", "backorders")
+    }
+    return found | {"unit_volume": np.ones(len(known))}
+
+
+def explain(
+    predictor: Predictor, state: JsonObject, request: BaseModel, history: JsonObject | None
+) -> list[Explanation]:
+    """Return what moves each line's expected demand away from that of its group's average product."""
+    known = asked(cast(InventoryRequest, request), history)
+    review = state["stock"]["review_weeks"]
+    return [
+        attribute(lambda rows: forecast_of(predictor, state, rows), state, one, int(one["lead_time"]) + review)
+        for one in known
+    ]
+
+
+def observe(history: JsonObject | None, event: JsonObject) -> JsonObject:  # noqa: ARG001
+    """Return what was known: sales and stock come with the next run, or with the request."""
+    return history or {}
+
+
+def golden(examples: pd.DataFrame, state: JsonObject, n: int) -> list[JsonObject]:  # noqa: ARG001
+    """Return requests that bring test examples of the newest week, one series each, with a stock of a week's demand."""
+    step = max(1, len(examples) // n)
+    rows = examples.iloc[::step].head(n).to_dict("records")
+    return [{"known": [_stocked(known_of(row))]} for row in rows]
+
+
+def features(request: BaseModel, response: BaseModel, history: JsonObject | None) -> dict[str, float | str]:
+    """Return what drift is looked for in: means over the series asked for; no figures but the score where none is known."""
+    known = asked(cast(InventoryRequest, request), history)
+    lines = cast(InventoryResponse, response).lines
+    if not known:
+        return {"score": 0.0}
+    means = {name: float(values.mean()) for name, values in described(rows_of(known)).items()}
+    return {**means, "score": float(np.mean([line.expected_demand for line in lines]))}
+
+
+def outcome(logged: JsonObject, events: list[JsonObject]) -> dict[str, float]:  # noqa: ARG001
+    """Return nothing: what was asked for is known to the next run, which measures forecasts on it."""
+    return {}
+
+
+def _line(known: JsonObject, table: Mapping[str, Any], at: int, quantiles: NDArray[np.float64]) -> Line:
+    is_known = known["on_hand"] is not None
+    figures = {name: round(float(table[name][at]), DIGITS) for name in FIGURES}
+    withheld = {} if is_known else {"order_value": None, "service_after": None}
+    levels = {f"{level:g}": [round(float(week[k]), DIGITS) for week in quantiles] for k, level in enumerate(QUANTILES)}
+    return Line(
+        product_id=known["product_id"],
+        store_group=known["store_group"],
+        name=known["name"] or known["product_id"],
+        week=known["time"],
+        order_quantity=int(table["order_quantity"][at]) if is_known else None,
+        reason=table["reason"][at] if is_known else "stock is not known: no order is proposed",
+        quantiles=levels,
+        **{**figures, **withheld},
+    )
+
+
+def _stocked(known: JsonObject) -> JsonObject:
+    newest = [one or 0 for one in known["history"]][-1]
+    return {**known, "on_hand": newest, "on_order": 0, "backorders": 0}
