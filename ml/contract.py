@@ -218,10 +218,6 @@ OUT_OF_STOCK = "out_of_stock"
 Observe: TypeAlias = Callable[[JsonObject | None, JsonObject], JsonObject]
 """(stored history or none, an event such as a purchase) -> new history."""
 
-MakeTable: TypeAlias = "Callable[[Predictor, JsonObject, Mapping[str, JsonObject]], list[JsonObject]]"
-"""(predictor, state, histories by unit) -> rows, all with the same fields, in a total order."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Reason:
     """One part of a score, in words and as a number."""
@@ -242,6 +238,21 @@ class Explanation:
     base: float
     reasons: tuple[Reason, ...]
     residual: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """One table about all units at once, whose rows may depend on each other: orders that share a budget."""
+
+    title: str
+    make: Callable[[Predictor, JsonObject, Mapping[str, JsonObject]], list[JsonObject]]
+    """(predictor, state, histories by unit) -> rows, all with the same fields, in a total order."""
+    shown: tuple[str, ...]
+    """Fields a page shows, in order; the first names a row."""
+    total: str
+    """The field that is summed, and by which a page sorts unless asked otherwise, largest first."""
+    unit: str = ""
+    """Unit of the total."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -270,9 +281,8 @@ class Service:
     related: Mapping[str, Observe] = field(default_factory=dict)
     """Other fields of requests and events that name something with a history of its own (a terminal), and how an event
     changes it. Their histories are kept under `ml.serving.subject.unit_of`; a field that is a list names several."""
-    table: MakeTable | None = None
-    """How one table is made for all units at once, where its rows depend on each other (orders that share a budget); it
-    is written with every version that goes live. None: answers stand alone."""
+    listing: Listing | None = None
+    """A table of all units that is written with every version that goes live; none where answers stand alone."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,7 @@ from ml.errors import ModelNotFound, ServiceUnavailable
 from ml.files import read_json
 from ml.registry.fetch import fetch_version
 from ml.serving import snapshot
+from ml.serving.batch import write_listing
 from ml.serving.subject import is_customer
 
 WAIT_SECONDS = 90.0  # a version is loaded in seconds; the server may just be starting
@@ -47,6 +48,8 @@ class ServedAnswer:
     """From the publication of the histories until the server answered with the version [s]."""
     latency_ms: float
     """Of the answer, over HTTP [ms]."""
+    table: str | None
+    """Key in the `state` bucket of the table of all units; none where the use case makes none."""
 
 
 def run(settings: Settings, use_case: UseCase, digest: str, histories: Path, as_of: date) -> JsonObject:
@@ -72,6 +75,7 @@ def run(settings: Settings, use_case: UseCase, digest: str, histories: Path, as_
         unit = _some_unit(use_case, histories)
         request = _question(settings, use_case, digest)
         answer, latency_ms = _ask(http, use_case.name, request, unit)
+    table = write_listing(settings, use_case).key if use_case.service.listing else None
     log.info("served use_case=%s digest=%s seconds=%.1f latency_ms=%.1f", use_case.name, digest, waited, latency_ms)
     told = ServedAnswer(
         use_case=use_case.name,
@@ -83,6 +87,7 @@ def run(settings: Settings, use_case: UseCase, digest: str, histories: Path, as_
         answer=answer,
         seconds_to_live=round(waited, 3),
         latency_ms=round(latency_ms, 3),
+        table=table,
     )
     return asdict(told)
 

@@ -16,7 +16,7 @@ from typing import Any
 from ml.config import Settings
 from ml.contract import JsonObject, Predictor, UseCase
 from ml.errors import ConfigInvalid, ModelNotFound
-from ml.serving import snapshot, stock
+from ml.serving import listing, snapshot, stock
 from ml.serving.subject import is_customer
 from ml.serving.together import in_batches
 from ml.serving.version import Served, VersionCache, load
@@ -41,14 +41,14 @@ class Batch:
 
 
 def batch(settings: Settings, use_case: UseCase, k: int, versions: Versions | None = None) -> Batch:
-    """Write the top-`k` list of every customer of the published histories as Parquet.
+    """Write the use case's table of all units, or the top-`k` list of every customer of the published histories.
 
-    One row an item, with `unit`, `rank` from 1, and the item's own fields; ordered by unit and rank.
+    A list has one row an item, with `unit`, `rank` from 1, and the item's own fields; ordered by unit and rank.
 
     Args:
         settings: Role `serve`, with the public signing key.
-        use_case: A record whose request has a field `k` and whose response is a list of items.
-        k: Length of a list.
+        use_case: A record with a listing, or whose request has a field `k` and whose response is a list of items.
+        k: Length of a list; a listing has none.
         versions: Where versions come from; by default the registry.
 
     Raises:
@@ -56,6 +56,8 @@ def batch(settings: Settings, use_case: UseCase, k: int, versions: Versions | No
         ModelNotFound: Nothing is in production, or no histories were published.
     """
     began = time.perf_counter()
+    if use_case.service.listing is not None:
+        return write_listing(settings, use_case, versions)
     items = _items_field(use_case)
     request = _request(use_case, k)
     table = snapshot.published(settings, use_case.name)
@@ -71,12 +73,18 @@ def batch(settings: Settings, use_case: UseCase, k: int, versions: Versions | No
     return done
 
 
+def write_listing(settings: Settings, use_case: UseCase, versions: Versions | None = None) -> Batch:
+    """Write the table of all units with the version in production, as Parquet and CSV; arguments and errors as `batch`."""
+    done = listing.write(settings, use_case, _served(use_case, versions or RegistryVersions(settings)))
+    return Batch(key=done.parquet, digest=done.digest, units=done.rows, rows=done.rows, seconds=done.seconds)
+
+
 def _items_field(use_case: UseCase) -> str:
     """Return the response's field that is a list of records."""
     fields = use_case.service.response.model_fields
     lists = [name for name, field in fields.items() if getattr(field.annotation, "__origin__", None) in (list, tuple)]
     if "k" not in use_case.service.request.model_fields or len(lists) != 1:
-        raise ConfigInvalid("a use case that answers with a list of k items", use_case.name, "Name another use case.")
+        raise ConfigInvalid("a use case with a listing, or that answers with a list of k items", use_case.name, "Name another use case.")
     return lists[0]
 
 

@@ -95,6 +95,18 @@ def published(settings: Settings, use_case: str) -> bytes:
     return data
 
 
+def newest(settings: Settings, use_case: str) -> Snapshot:
+    """Return what identifies the published histories.
+
+    Raises:
+        ModelNotFound: Nothing was published yet.
+    """
+    data = Bucket.open(settings, "state").find(record_key(use_case))
+    if data is None:
+        raise ModelNotFound(f"histories of {use_case} in the state bucket", "none", "Retrain first: `make run`.")
+    return _parsed(data)
+
+
 def table_key(use_case: str) -> str:
     """Return the key of the histories in the `state` bucket."""
     return f"{use_case}/histories.parquet"

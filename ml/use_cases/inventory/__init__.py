@@ -14,6 +14,7 @@ from ml.contract import (
     Frames,
     JsonObject,
     Judgement,
+    Listing,
     Metric,
     Model,
     Predictor,
@@ -59,7 +60,7 @@ def _export(trained: Path, out: Path, splits: Frames, state: JsonObject) -> tupl
     return export(trained, out, splits, state)
 
 
-def _table(predictor: Predictor, state: JsonObject, histories: Mapping[str, JsonObject]) -> list[JsonObject]:
+def _proposals(predictor: Predictor, state: JsonObject, histories: Mapping[str, JsonObject]) -> list[JsonObject]:
     from ml.use_cases.inventory.proposal import proposals
 
     return proposals(predictor, state, histories)
@@ -125,6 +126,15 @@ USE_CASE = UseCase(
         features=service.features,
         outcome=service.outcome,
         related={FIELD: service.observe},
-        table=_table,
+        listing=Listing(
+            title="Purchase-order proposals",
+            make=_proposals,
+            shown=(
+                *("name", "product_id", "store_group", "department", "order_quantity", "order_value"),
+                *("on_hand", "on_order", "expected_demand", "safety_stock", "reorder_point", "service_after", "reason"),
+            ),
+            total="order_value",
+            unit="currency of the shop",
+        ),
     ),
 )

@@ -76,7 +76,9 @@ def fit(
         member = model.get_layer(f"member_{number}")
         member.get_layer("standard").adapt(inputs["features"])
         if params.warm_start:
-            network.start_at(member, shared_quantiles(targets, np.asarray(inputs["scale"], np.float64), state["quantiles"]))
+            network.start_at(
+                member, shared_quantiles(targets, np.asarray(inputs["scale"], np.float64), state["quantiles"])
+            )
         watch = _watch(member, params, seen)
         _fit_member(member, steps.of_member(number), params, watch, passes or params.epochs)
         epochs += [{"member": number, **one} for one in watch.epochs]
