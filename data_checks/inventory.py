@@ -16,7 +16,7 @@ LARGEST_PACK = 10_000  # pieces
 MONDAY = 0
 
 
-def _between(name: str, column: str, severity: Severity, owner: str, reason: str, **bounds: float | bool) -> Check:  # noqa: PLR0913
+def _between(name: str, column: str, severity: Severity, owner: str, reason: str, **bounds: float | bool) -> Check:
     expectation = gxe.ExpectColumnValuesToBeBetween(column=column, **bounds)
     table = name.partition(".")[0]
     return Check(name=name, table=table, severity=severity, owner=owner, reason=reason, expectation=expectation)

@@ -218,6 +218,7 @@ OUT_OF_STOCK = "out_of_stock"
 Observe: TypeAlias = Callable[[JsonObject | None, JsonObject], JsonObject]
 """(stored history or none, an event such as a purchase) -> new history."""
 
+
 @dataclass(frozen=True, kw_only=True)
 class Reason:
     """One part of a score, in words and as a number."""

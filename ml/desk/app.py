@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Query, Request
 from jinja2 import Environment
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
@@ -14,6 +14,7 @@ from ml.config import Settings
 from ml.desk import document
 from ml.desk.access import RETRAIN, anonymous, get_user, may_read, readable
 from ml.desk.document import KNOWN, Document
+from ml.desk.listing_view import Order, listing_csv, listing_page
 from ml.desk.live_view import look
 from ml.desk.run_list import last_runs
 from ml.desk.view import environment, page_of
@@ -51,7 +52,13 @@ def create_app(settings: Settings) -> FastAPI:
     show = _shower(environment())
     app.add_exception_handler(HTTPException, anonymous)
     app.add_exception_handler(TradewindError, _unavailable)
-    for router in (_index(settings, show), _runs(settings, show), _versions(settings, show), _pictures()):
+    for router in (
+        _index(settings, show),
+        _runs(settings, show),
+        _versions(settings, show),
+        _listings(settings, show),
+        _pictures(),
+    ):
         app.include_router(router)
     return app
 
@@ -133,6 +140,28 @@ def _versions(settings: Settings, show: Show) -> APIRouter:
     @router.get("/version/{use_case}/{digest}/record")
     def record(use_case: UseCaseName, digest: str) -> Response:
         return JSONResponse(document.record(settings, use_case, digest), headers=HEADERS)
+
+    return router
+
+
+def _listings(settings: Settings, show: Show) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/listing/{use_case}")
+    def listing(
+        request: Request,
+        use_case: UseCaseName,
+        sort: str | None = None,
+        order: Order = "desc",
+        page: Annotated[int, Query(ge=1)] = 1,
+    ) -> Response:
+        found = listing_page(settings, use_case, sort, order, page)
+        return show(request, "listing.html.j2", name=use_case, page=found)
+
+    @router.get("/listing/{use_case}/csv")
+    def csv(use_case: UseCaseName) -> Response:
+        named = {**HEADERS, "Content-Disposition": f'attachment; filename="{use_case}.csv"'}
+        return Response(listing_csv(settings, use_case), media_type="text/csv", headers=named)
 
     return router
 

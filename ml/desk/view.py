@@ -9,6 +9,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, select_autoescape
 from markupsafe import Markup
 
+from ml.desk.listing_view import listing_of
+
 SHORT_DIGEST = 19  # characters that tell versions apart for a reader: sha256: and twelve digits
 GATE = "evaluate/verdict.json"
 STATES = {"success": "good", "failed": "bad", "running": "warn", "queued": "quiet"}
@@ -22,8 +24,16 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals["page_of"] = page_of
-    made.filters |= {"short": short, "moment": moment, "duration": duration, "figure": figure, "tone": tone}
+    made.globals |= {"page_of": page_of, "listing_of": listing_of}
+    made.filters |= {
+        "short": short,
+        "moment": moment,
+        "duration": duration,
+        "figure": figure,
+        "tone": tone,
+        "words": words,
+        "cell": cell,
+    }
     return made
 
 
@@ -62,6 +72,18 @@ def figure(estimate: Mapping[str, Any] | None) -> str | Markup:
     return Markup('{}<br><span class="range">{} to {}</span>').format(
         value, f"{estimate['low']:.4f}", f"{estimate['high']:.4f}"
     )
+
+
+def words(name: str) -> str:
+    """Return a field's name as a heading."""
+    return name.replace("_", " ")
+
+
+def cell(value: Any) -> str:
+    """Return a value of a table: numbers rounded to cents, nothing as a dash."""
+    if value is None:
+        return "–"
+    return f"{value:,.2f}" if isinstance(value, float) else str(value)
 
 
 def tone(state: str) -> str:

@@ -84,7 +84,9 @@ def _items_field(use_case: UseCase) -> str:
     fields = use_case.service.response.model_fields
     lists = [name for name, field in fields.items() if getattr(field.annotation, "__origin__", None) in (list, tuple)]
     if "k" not in use_case.service.request.model_fields or len(lists) != 1:
-        raise ConfigInvalid("a use case with a listing, or that answers with a list of k items", use_case.name, "Name another use case.")
+        raise ConfigInvalid(
+            "a use case with a listing, or that answers with a list of k items", use_case.name, "Name another use case."
+        )
     return lists[0]
 
 

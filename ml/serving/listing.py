@@ -82,7 +82,9 @@ def newest(settings: Settings, use_case: str) -> Written | None:
         return None
     record = json.loads(data)
     if record.pop("schema", None) != LISTING_SCHEMA:
-        raise IntegrityBroken(f"a record in {LISTING_SCHEMA}", "another", f"Write it again: `tradewind batch {use_case}`.")
+        raise IntegrityBroken(
+            f"a record in {LISTING_SCHEMA}", "another", f"Write it again: `tradewind batch {use_case}`."
+        )
     return Written(**record)
 
 

@@ -47,19 +47,21 @@ def stores(folder: Path, last_day: date) -> pa.Table:
         last_day,
         f"""
         WITH volume AS (
-            SELECT store_id, COALESCE(SUM(quantity) FILTER (transaction_timestamp::DATE <= DATE '{SETTLED}'), 0) AS pieces
+            SELECT store_id,
+                COALESCE(SUM(quantity) FILTER (transaction_timestamp::DATE <= DATE '{SETTLED}'), 0) AS pieces
             FROM lines GROUP BY store_id)
         SELECT store_id::VARCHAR AS store_id,
             CASE WHEN SUM(pieces) OVER (ORDER BY pieces DESC, store_id) <= SUM(pieces) OVER () / 2
                  THEN 'larger' ELSE 'smaller' END AS store_group
-        FROM volume ORDER BY store_id""",
+        FROM volume ORDER BY store_id""",  # noqa: S608
     )
 
 
 def promotions(folder: Path, last_day: date) -> pa.Table:
     """Return by product, store group and week the share of the group's promoting stores, up to `PLANNED_WEEKS` ahead.
 
-    What fewer than `LEAST_SHARE` of the stores promote is left out. Complete Journey records promotions as they were, here they are taken as planned.
+    What fewer than `LEAST_SHARE` of the stores promote is left out. Promotions were recorded as they came to be; here
+    they are taken as planned.
     """
     ahead = last_day + timedelta(weeks=PLANNED_WEEKS)
     return _run(
@@ -75,12 +77,12 @@ def promotions(folder: Path, last_day: date) -> pa.Table:
         shares AS (
             SELECT product_id::VARCHAR AS product_id, store_group,
                 DATE '{FIRST_MONDAY}' + 7 * (week - {FIRST_WEEK})::INTEGER AS week,
-                ROUND(LEAST(COUNT(*) FILTER (display_location <> '0') / ANY_VALUE(n), 1), 4) AS display,
-                ROUND(LEAST(COUNT(*) FILTER (mailer_location = 'A') / ANY_VALUE(n), 1), 4) AS mailer,
-                ROUND(LEAST(COUNT(*) FILTER (mailer_location NOT IN ('0', 'A')) / ANY_VALUE(n), 1), 4) AS front_page
+                {_share("display_location <> '0'")} AS display,
+                {_share("mailer_location = 'A'")} AS mailer,
+                {_share("mailer_location NOT IN ('0', 'A')")} AS front_page
             FROM planned JOIN size USING (store_group) GROUP BY ALL)
         SELECT * FROM shares WHERE week <= DATE '{ahead}' AND GREATEST(display, mailer, front_page) >= {LEAST_SHARE}
-        ORDER BY product_id, store_group, week""",
+        ORDER BY product_id, store_group, week""",  # noqa: S608
     )
 
 
@@ -136,11 +138,16 @@ def _sold(folder: Path, last_day: date) -> pd.DataFrame:
             SUM(quantity) FILTER (transaction_timestamp::DATE > DATE '{start}') / {RECENT_WEEKS} AS rate,
             SUM(quantity) AS pieces, SUM(ROUND(sales_value * 100)::BIGINT) AS cents
         FROM lines JOIN store_groups ON store_groups.store_id = lines.store_id::VARCHAR JOIN sold USING (product_id)
-        GROUP BY ALL ORDER BY product_id, store_group""",
+        GROUP BY ALL ORDER BY product_id, store_group""",  # noqa: S608
     ).to_pandas()
     found = rows.fillna({"rate": 0.0})
     whole = found.groupby("product_id")[["rate", "pieces", "cents"]].transform("sum").astype(float)
-    return found.assign(rate_all=whole["rate"], price=whole["cents"] / 100 / whole["pieces"])
+    priced: pd.DataFrame = found.assign(rate_all=whole["rate"], price=whole["cents"] / 100 / whole["pieces"])
+    return priced
+
+
+def _share(condition: str) -> str:
+    return f"ROUND(LEAST(COUNT(*) FILTER ({condition}) / ANY_VALUE(n), 1), 4)"
 
 
 def _run(folder: Path, last_day: date, query: str) -> pa.Table:
@@ -150,11 +157,11 @@ def _run(folder: Path, last_day: date, query: str) -> pa.Table:
     with duckdb.connect() as base:
         base.execute("SET threads = 1")  # float sums repeat bit by bit
         base.execute(
-            f"CREATE VIEW lines AS SELECT * FROM '{folder / 'transactions.parquet'}' WHERE quantity BETWEEN 1 AND "
+            f"CREATE VIEW lines AS SELECT * FROM '{folder / 'transactions.parquet'}' WHERE quantity BETWEEN 1 AND "  # noqa: S608
             f"{LARGEST_LINE} AND transaction_timestamp < DATE '{last_day + timedelta(days=1)}'"
         )
         base.execute(
-            "CREATE VIEW sold AS SELECT product_id FROM lines GROUP BY product_id "
+            "CREATE VIEW sold AS SELECT product_id FROM lines GROUP BY product_id "  # noqa: S608
             f"HAVING COUNT(DISTINCT week) >= {FEWEST_WEEKS}"
         )
         if "store_groups" in query:

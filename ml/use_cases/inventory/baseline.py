@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import product
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 WEEKS = 8  # of the moving average
 SHAPES = (0.5, 1, 2, 4, 8)
-RATES = tuple(product((6, 12, 24), (1, 4)))  # half-life [weeks], weeks of evidence the group is worth
+HALF_LIVES, STRENGTHS = (6, 12, 24), (1, 4)  # [weeks]; weeks of evidence the group is worth
 
+S = TypeVar("S")
 Scores: TypeAlias = NDArray[np.float64]
-Make: TypeAlias = "Callable[[pd.DataFrame, float], Scores]"
 
 
 def seasonal_naive(splits: Frames, state: JsonObject) -> Scores:
@@ -55,27 +55,29 @@ def sba(splits: Frames, state: JsonObject) -> Scores:
     def make(rows: pd.DataFrame, shape: float) -> Scores:
         return _counts(sba_mean(_history(rows)), shape, state)
 
-    return make(splits["test"], _best(make, SHAPES, splits["valid"]))
+    return _tuned(make, SHAPES, splits)
 
 
 def negative_binomial(splits: Frames, state: JsonObject) -> Scores:
     """Expect counts around a decayed rate drawn towards the group's; all three settings are chosen on `valid`."""
 
-    def make(rows: pd.DataFrame, setting: tuple[tuple[int, int], float]) -> Scores:
-        (half, strength), shape = setting
+    def make(rows: pd.DataFrame, setting: tuple[float, float, float]) -> Scores:
+        half, strength, shape = setting
         prior = expected_rate(rows, state["hierarchy"])
         return _counts(decayed_rate(stacked(rows, "history"), half, prior, strength), shape, state)
 
-    return make(splits["test"], _best(make, tuple(product(RATES, SHAPES)), splits["valid"]))
+    return _tuned(make, tuple(product(HALF_LIVES, STRENGTHS, SHAPES)), splits)
 
 
 def _counts(mean: NDArray[np.float64], shape: float, state: JsonObject) -> Scores:
     return over_horizon(counts_around(np.maximum(mean, FLOOR), shape, QUANTILES), state["horizon"])
 
 
-def _best(make, settings, valid: pd.DataFrame):  # type: ignore[no-untyped-def]
-    actual = stacked(valid, "targets")
-    return min(settings, key=lambda setting: wql(make(valid, setting), actual))
+def _tuned(make: Callable[[pd.DataFrame, S], Scores], settings: Sequence[S], splits: Frames) -> Scores:
+    """Return the forecast of `test` under the setting with the lowest WQL on `valid`."""
+    actual = stacked(splits["valid"], "targets")
+    best = min(settings, key=lambda setting: wql(make(splits["valid"], setting), actual))
+    return make(splits["test"], best)
 
 
 def _history(rows: pd.DataFrame) -> NDArray[np.float64]:

@@ -27,4 +27,4 @@ def demand_class(demand: NDArray[np.float64]) -> NDArray[np.object_]:
     variance = np.where(sold, (sizes - mean[:, None]) ** 2, 0.0).sum(axis=1) / np.maximum(sales, 1)
     scatter = variance / np.maximum(mean, 1e-9) ** 2
     code = 2 * ((interval > INTERVAL) | (sales == 0)) + (scatter > SCATTER)
-    return np.array(CLASSES, dtype=object)[code.astype(np.int64)]
+    return np.asarray(np.array(CLASSES, dtype=object)[code.astype(np.int64)])

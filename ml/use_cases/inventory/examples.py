@@ -105,9 +105,9 @@ def _chosen(sold: Weekly, params: InventoryFeatures, origin: int) -> NDArray[np.
     sells = (sold.table.demand[:, recent] > 0).sum(axis=1) >= max(params.window.min_sales, 1)
     worth = np.where(sells, sold.turnover[:, recent].sum(axis=1), -1.0)
     best = np.argsort(-worth, kind="stable")[: params.max_series]
-    chosen = np.zeros(len(worth), dtype=bool)
-    chosen[best] = True
-    return chosen & sells
+    chosen = np.zeros(len(worth), dtype=np.bool_)
+    chosen[best] = sells[best]
+    return chosen
 
 
 def _state(sold: Weekly, params: InventoryFeatures, valid: int) -> JsonObject:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ RECENT = 8  # weeks whose mean demand sets the stock that a simulation starts wi
 COSTS = ("holding", "shortage", "ordering")
 
 
-def measure(scores: NDArray[np.float32], examples: pd.DataFrame, state: JsonObject) -> pd.DataFrame:
+def measure(scores: NDArray[np.floating[Any]], examples: pd.DataFrame, state: JsonObject) -> pd.DataFrame:
     """Return each week's simulated cost, the parts of the fill rate, and the parts of WQL.
 
     `stock_cost` = holding + shortage + ordering [money] of the week that an example begins with; not-a-number in a
@@ -39,7 +39,7 @@ def measure(scores: NDArray[np.float32], examples: pd.DataFrame, state: JsonObje
     return forecast.set_axis(examples.index).assign(stock_cost=cost.to_numpy(), **parts)
 
 
-def summarise(scores: NDArray[np.float32], examples: pd.DataFrame, state: JsonObject) -> dict[str, float]:
+def summarise(scores: NDArray[np.floating[Any]], examples: pd.DataFrame, state: JsonObject) -> dict[str, float]:
     """Return the costs by kind, a series and week [money]; pieces on hand; share of demands at or below some quantiles."""
     quantiles = np.asarray(scores, dtype=np.float64)
     weeks = simulated(quantiles, examples, state).query("counted")
@@ -76,7 +76,7 @@ def _by_series(examples: pd.DataFrame) -> Iterator[NDArray[np.int64]]:
 
 def _replayed(
     quantiles: NDArray[np.float64], examples: pd.DataFrame, state: JsonObject, rows: NDArray[np.int64]
-) -> dict[str, NDArray[np.float64]]:
+) -> dict[str, NDArray[Any]]:
     terms, first = state["stock"], examples.iloc[rows[:, 0]]
     demand = np.nan_to_num(stacked(examples, "targets")[:, 0])[rows]
     lead = first["lead_time"].to_numpy(dtype=np.int64)[:, None]
@@ -93,14 +93,13 @@ def _replayed(
     )
     aim = Aim(holding=holding, shortage=shortage, is_promised=True)
     moved = replay(demand, forecaster, supply, aim, start=_start(first, terms["review_weeks"]))
-    return _weeks(moved, holding[:, None], shortage[:, None], terms["order_cost"]) | {
-        "counted": np.arange(demand.shape[1]) >= lead
-    }
+    decided = np.arange(demand.shape[1]) >= lead
+    return {**_weeks(moved, holding[:, None], shortage[:, None], terms["order_cost"]), "counted": decided}
 
 
 def _weeks(
     moved: Movement, holding: NDArray[np.float64], shortage: NDArray[np.float64], order_cost: float
-) -> dict[str, NDArray[np.float64]]:
+) -> dict[str, NDArray[Any]]:
     return {
         "holding": holding * moved.on_hand,
         "shortage": shortage * moved.short,

@@ -9,14 +9,13 @@ from typing import Any
 from ml.contract import JsonObject, Predictor
 from ml.use_cases.inventory.service import MAX_SERIES, forecast_of, lines_of, terms_of
 
-SHOWN = ("name", "department")
+KEY = ["product_id", "store_group"]
+FACTS = ("name", "department", "on_hand", "on_order", "lead_time", "pack_size", "unit_cost")
 DIGITS = 4
 
 
 def proposals(predictor: Predictor, state: JsonObject, histories: Mapping[str, JsonObject]) -> list[JsonObject]:
-    """Return one row a series, in order of product and store group: the columns of `order_line.COLUMNS`, and its name,
-    department and stock before them.
-    """
+    """Return one row a series, in order of product and store group: `FACTS` and the columns of `order_line.COLUMNS`."""
     from dataclasses import replace
 
     import numpy as np
@@ -36,12 +35,8 @@ def proposals(predictor: Predictor, state: JsonObject, histories: Mapping[str, J
     budget = state["stock"]["budget"]
     terms = replace(terms_of(state), limits=Limits(budget=math.inf if budget is None else budget))
     table = propose(pd.DataFrame(lines_of(known)), forecast, terms)
-    facts = pd.DataFrame([{name: one[name] for name in (*KEY, *SHOWN, *STOCK)} for one in known])
+    facts = pd.DataFrame([{name: one[name] for name in (*KEY, *FACTS)} for one in known])
     return [_rounded(row) for row in facts.merge(table, on=KEY).sort_values(KEY).to_dict("records")]
-
-
-KEY = ["product_id", "store_group"]
-STOCK = ("on_hand", "on_order", "lead_time", "pack_size", "unit_cost")
 
 
 def _rounded(row: Mapping[Any, Any]) -> JsonObject:

@@ -54,7 +54,7 @@ def replay(demand: ArrayLike, forecaster: Forecaster, supply: Supply, aim: Aim, 
 
 def _longest(lead_time: int | NDArray[np.int64]) -> NDArray[np.int64]:
     """Return each line's longest lead time, or the one of all lines."""
-    return np.max(np.atleast_2d(lead_time), axis=1)
+    return np.asarray(np.max(np.atleast_2d(lead_time), axis=1))
 
 
 def _units(position: Floats, ahead: ProtectedDemand, pack: PerLine | None, aim: Aim) -> Floats:
