@@ -2,20 +2,26 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
+from types import SimpleNamespace
 
 import httpx
+import pandas as pd
 import pytest
 
 from ml.config import Settings
-from ml.files import write_json
+from ml.files import write_json, write_parquet
 from ml.pipeline import storage_id
+from ml.serving import listing, snapshot
 from ml.stack import airflow, objectstore, secret
 from ml.stack.process import Children, free_port
 from ml.store import Bucket
+from ml.use_cases import load
 from tests.promotable_run import lay_out_run, packaged_run, verdict, walk_in
 
 pytestmark = pytest.mark.airflow
@@ -113,7 +119,23 @@ def publish(home, promoter):
     reports.put(f"{NAME}/{run}/evaluate/metrics.json", json.dumps(FIGURES).encode())
     runs = Bucket.open(promoter, "runs")
     runs.put(f"{NAME}/{run}/inputs.json", (root / "inputs.json").read_bytes())
+    list_orders(folder, promoter, digest)
     return digest
+
+
+def list_orders(folder, promoter, digest):
+    """Publish 150 proposals of inventory: line n orders n pieces for 2 n and a half."""
+    record = load("inventory")
+    numbers = dict.fromkeys(record.service.listing.shown, 1.0)
+    lines = [
+        {**numbers, "name": f"Tea {n:03d}", "order_quantity": n, "order_value": 2.5 * n, "reason": SCRIPT}
+        for n in range(150)
+    ]
+    made = replace(record.service.listing, make=lambda predictor, state, histories: lines)
+    record = replace(record, service=replace(record.service, listing=made))
+    write_parquet(folder / "histories.parquet", pd.DataFrame({"unit": ["series=a/b"], "history": ["{}"]}))
+    snapshot.publish(promoter, record.name, folder / "histories.parquet", date(2026, 1, 4))
+    listing.write(promoter, record, SimpleNamespace(live=SimpleNamespace(digest=digest), predictor=None, state={}))
 
 
 def start_airflow(children, home, port, known, endpoint):
@@ -169,6 +191,8 @@ def paths(digest):
         f"/version/{NAME}/{digest}/card",
         f"/version/{NAME}/{digest}/gate",
         f"/version/{NAME}/{digest}/record",
+        "/listing/inventory",
+        "/listing/inventory/csv",
         "/icon.svg",
         "/icon-dark.svg",
     ]
@@ -318,3 +342,25 @@ def test_a_version_that_is_live_shows_its_own_card(desk):
     with desk.client("vera") as vera:
         assert vera.get(f"/version/{NAME}/{desk.digest}/card").text == card
     assert verdict().accepted
+
+
+def rows_of(page):
+    return re.findall(r'<th scope="row">(Tea \d+)</th>', page)
+
+
+def test_proposals_are_sorted_summed_paged_and_downloaded(desk):
+    """150 lines of 0, 2.5, 5 … 372.5 add up to 2.5 · 149 · 150 / 2."""
+    with desk.client("vera", accept="text/html") as vera:
+        page = vera.get("/listing/inventory").text
+        assert "<strong>27,937.50</strong>" in page
+        assert "149 of 150 lines" in page
+        assert rows_of(page) == [f"Tea {n:03d}" for n in range(149, 49, -1)]
+        assert SCRIPT not in page
+        rest = vera.get("/listing/inventory", params={"sort": "name", "order": "asc", "page": 2}).text
+        assert rows_of(rest) == [f"Tea {n:03d}" for n in range(100, 150)]
+        for wrong in ({"sort": "secret"}, {"page": 3}):
+            assert vera.get("/listing/inventory", params=wrong).status_code == 404
+        assert vera.get("/listing/recommend").status_code == 404
+        csv = vera.get("/listing/inventory/csv")
+        assert csv.headers["content-disposition"] == 'attachment; filename="inventory.csv"'
+        assert len(csv.text.splitlines()) == 151

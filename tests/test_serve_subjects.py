@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+from pydantic import BaseModel
+
 from ml.serving.subject import Subjects, is_customer, unit_of
 from tests.toy_use_case import TOY
 
@@ -29,3 +31,15 @@ def test_what_is_known_stands_together_the_customers_own_on_top():
     assert SUBJECTS.history(["ab12", "terminal_id=7-2"], known.get) == {"paid": [1], "terminal_id": {"count": 4}}
     assert SUBJECTS.history(["stranger", "terminal_id=7-2"], known.get) == {"terminal_id": {"count": 4}}
     assert SUBJECTS.history(["stranger"], known.get) is None
+
+
+class Several(BaseModel):
+    terminal_id: list[str] | None = None
+
+
+def test_a_field_that_is_a_list_names_several():
+    subjects = Subjects(replace(SERVICE, request=Several))
+    units = subjects.units({"terminal_id": ["7-2", "8-1", "9-9"]}.get, None)
+    assert units == ["terminal_id=7-2", "terminal_id=8-1", "terminal_id=9-9"]
+    known = {"terminal_id=7-2": {"count": 4}, "terminal_id=8-1": {"count": 1}}
+    assert subjects.history(units, known.get) == {"terminal_id": {"7-2": {"count": 4}, "8-1": {"count": 1}}}

@@ -63,5 +63,6 @@ class Subjects:
 
     def _is_list(self, field: str) -> bool:
         """Tell whether a request names several of a field."""
-        kinds = self.service.request.model_fields[field].annotation
-        return any(get_origin(kind) is list for kind in (kinds, *get_args(kinds)))
+        told = self.service.request.model_fields.get(field)
+        kinds = (told.annotation, *get_args(told.annotation)) if told else ()
+        return any(get_origin(kind) is list for kind in kinds)

@@ -21,7 +21,7 @@ from ml.use_cases.inventory.forecast_params import FeatureParams
 from ml.use_cases.inventory.forecast_state import fit_state
 from ml.use_cases.inventory.known import histories
 from ml.use_cases.inventory.params import InventoryFeatures
-from ml.use_cases.inventory.supply import TERMS, supplied
+from ml.use_cases.inventory.supply import PRICES, TERMS, supplied
 from ml.use_cases.inventory.weekly import LEVELS, Weekly, weekly
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def _examples(shop: _Shop, known: int, origins: Iterable[int], fixed: int | None
         chosen = _chosen(shop.sold, params, origin if fixed is None else fixed)
         rows = windows(table.rows(chosen), plain, [origin])
         own = shop.facts[chosen].reset_index(drop=True)
-        parts.append(rows.assign(**{name: own[name].to_numpy() for name in ("product_id", "name", *TERMS)}))
+        parts.append(rows.assign(**{name: own[name].to_numpy() for name in ("product_id", "name", *TERMS, *PRICES)}))
     found = pd.concat(parts, ignore_index=True)
     return found.assign(demand_class=demand_class(stacked(found, "history")))
 

@@ -32,7 +32,7 @@ def measure(scores: NDArray[np.floating[Any]], examples: pd.DataFrame, state: Js
     """
     quantiles = np.asarray(scores, dtype=np.float64)
     weeks = simulated(quantiles, examples, state)
-    forecast = measure_forecast(quantiles, stacked(examples, "targets"))
+    forecast = measure_forecast(quantiles, _targets(examples, state))
     counted = weeks["counted"].to_numpy()
     cost = weeks[list(COSTS)].sum(axis=1).where(counted)
     parts = {name: np.where(counted, weeks[name], 0.0) for name in ("filled", "asked")}
@@ -44,7 +44,7 @@ def summarise(scores: NDArray[np.floating[Any]], examples: pd.DataFrame, state: 
     quantiles = np.asarray(scores, dtype=np.float64)
     weeks = simulated(quantiles, examples, state).query("counted")
     means = {f"{name}_cost": float(weeks[name].mean()) for name in COSTS}
-    covered = coverage(quantiles, stacked(examples, "targets"))
+    covered = coverage(quantiles, _targets(examples, state))
     shown = {name: covered[name] for name in ("at_most_q0.1", "at_most_q0.5", "at_most_q0.9")}
     return {**means, "on_hand": float(weeks["on_hand"].mean()), **shown}
 
@@ -52,7 +52,8 @@ def summarise(scores: NDArray[np.floating[Any]], examples: pd.DataFrame, state: 
 def simulated(quantiles: NDArray[np.float64], examples: pd.DataFrame, state: JsonObject) -> pd.DataFrame:
     """Return what each example's first week cost and sold, row for row as the examples.
 
-    A series' examples are its weeks, one after the other; in each the newest forecast orders. Columns: `COSTS` [money],
+    A series' examples are its weeks, one after the other; in each the newest forecast orders. What stock costs stands in
+    the examples, so that every contender pays the same. Columns: `COSTS` [money],
     `filled`, `asked`, `on_hand` [pieces], and whether an order could decide the week (`counted`).
     """
     import pandas as pd
@@ -66,6 +67,13 @@ def simulated(quantiles: NDArray[np.float64], examples: pd.DataFrame, state: Jso
     return found
 
 
+def _targets(examples: pd.DataFrame, state: JsonObject) -> NDArray[np.float64]:
+    """Return what was asked for in as many weeks as the state's model forecasts `(n_rows, horizon)`."""
+    targets, horizon = stacked(examples, "targets"), state["horizon"]
+    wide = np.pad(targets, ((0, 0), (0, max(horizon - targets.shape[1], 0))), constant_values=np.nan)
+    return np.asarray(wide[:, :horizon])
+
+
 def _by_series(examples: pd.DataFrame) -> Iterator[NDArray[np.int64]]:
     """Yield rows `(n_series, n_weeks)` in order of time, the series with equally many weeks together."""
     ordered = examples.reset_index(drop=True).sort_values(["unit", "time"], kind="stable")
@@ -77,10 +85,10 @@ def _by_series(examples: pd.DataFrame) -> Iterator[NDArray[np.int64]]:
 def _replayed(
     quantiles: NDArray[np.float64], examples: pd.DataFrame, state: JsonObject, rows: NDArray[np.int64]
 ) -> dict[str, NDArray[Any]]:
-    terms, first = state["stock"], examples.iloc[rows[:, 0]]
+    first = examples.iloc[rows[:, 0]]
     demand = np.nan_to_num(stacked(examples, "targets")[:, 0])[rows]
     lead = first["lead_time"].to_numpy(dtype=np.int64)[:, None]
-    holding = first["unit_cost"].to_numpy() * terms["holding_rate"]
+    review, holding = int(first["review_weeks"].iloc[0]), first["holding"].to_numpy()
     service = first["service_level"].to_numpy()
     shortage = holding * service / (1 - service)
     by_row = quantiles.reshape(len(examples), state["horizon"], -1)
@@ -88,13 +96,14 @@ def _replayed(
     def forecaster(week: int) -> QuantileForecast:
         return QuantileForecast(values=by_row[rows[:, week]], levels=np.array(QUANTILES))
 
-    supply = Supply(
-        lead_time=lead, review_every=terms["review_weeks"], pack=first["pack_size"].to_numpy(), is_lost=True
-    )
+    supply = Supply(lead_time=lead, review_every=review, pack=first["pack_size"].to_numpy(), is_lost=True)
     aim = Aim(holding=holding, shortage=shortage, is_promised=True)
-    moved = replay(demand, forecaster, supply, aim, start=_start(first, terms["review_weeks"]))
+    moved = replay(demand, forecaster, supply, aim, start=_start(first, review))
     decided = np.arange(demand.shape[1]) >= lead
-    return {**_weeks(moved, holding[:, None], shortage[:, None], terms["order_cost"]), "counted": decided}
+    return {
+        **_weeks(moved, holding[:, None], shortage[:, None], float(first["order_cost"].iloc[0])),
+        "counted": decided,
+    }
 
 
 def _weeks(

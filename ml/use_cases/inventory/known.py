@@ -46,7 +46,7 @@ def histories(sold: Weekly, facts: pd.DataFrame, params: InventoryFeatures, chos
 
 def known_of(record: Mapping[Any, Any]) -> JsonObject:
     """Return one row of examples as plain JSON; what is not known is null."""
-    skipped = ("unit", "targets", "demand_class")
+    skipped = ("unit", "targets", "demand_class", "holding", "order_cost", "review_weeks")
     return {str(name): _plain(value) for name, value in record.items() if name not in skipped}
 
 

@@ -9,11 +9,14 @@ from ml.use_cases.inventory.params import InventoryFeatures
 from ml.use_cases.inventory.weekly import Weekly
 
 TERMS = ("lead_time", "pack_size", "minimum_order", "unit_cost", "service_level")
+PRICES = ("holding", "order_cost", "review_weeks")
 STOCK = ("on_hand", "on_order", "backorders")
 
 
 def supplied(sold: Weekly, tables: Expressions, params: InventoryFeatures) -> pd.DataFrame:
-    """Return the series' facts with the columns `TERMS` and `STOCK`; stock is not-a-number where it is not known.
+    """Return the series' facts with the columns `TERMS`, `PRICES` and `STOCK`.
+
+    `holding` is that of a piece for a week [money]; stock is not-a-number where it is not known.
 
     Raises:
         ValueError: A lead time and the review are longer than the forecast.
@@ -25,7 +28,13 @@ def supplied(sold: Weekly, tables: Expressions, params: InventoryFeatures) -> pd
             f"Expected lead time plus review within the forecast's {params.window.horizon} weeks. Received {longest}. "
             "Set features.window.horizon to it."
         )
-    return _with_stock(facts, tables)
+    stock = params.stock
+    priced = facts.assign(
+        holding=facts["unit_cost"] * stock.holding_rate,
+        order_cost=stock.order_cost,
+        review_weeks=float(stock.review_weeks),
+    )
+    return _with_stock(priced, tables)
 
 
 def _with_terms(facts: pd.DataFrame, tables: Expressions, params: InventoryFeatures) -> pd.DataFrame:
