@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Order = Literal["asc", "desc"]
 
 SHOWN = 100  # rows of a page
+SENTENCE = 60  # characters from which a cell needs room
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +38,8 @@ class ListingPage:
     pages: int
     numeric: frozenset[str]
     """Fields that hold numbers."""
+    prose: frozenset[str]
+    """Fields that hold sentences."""
 
 
 def listing_of(use_case: str) -> Listing | None:
@@ -58,11 +61,12 @@ def listing_page(settings: Settings, use_case: str, sort: str | None, order: Ord
         raise ModelNotFound(f"a field among {', '.join(listing.shown)} and a page up to {pages}", "another", "Go back.")
     direction = "ascending" if order == "asc" else "descending"
     ordered = table.sort_by([(field, direction), *((name, "ascending") for name in _name(listing, field))])
+    rows = ordered.slice((number - 1) * SHOWN, SHOWN).select(list(listing.shown)).to_pylist()
     values = [value or 0 for value in table[listing.total].to_pylist()]
     return ListingPage(
         listing=listing,
         written=written,
-        rows=ordered.slice((number - 1) * SHOWN, SHOWN).select(list(listing.shown)).to_pylist(),
+        rows=rows,
         total=sum(values),
         counted=sum(value > 0 for value in values),
         sort=field,
@@ -70,6 +74,7 @@ def listing_page(settings: Settings, use_case: str, sort: str | None, order: Ord
         number=number,
         pages=pages,
         numeric=frozenset(name for name in listing.shown if _is_number(table[name])),
+        prose=frozenset(name for name in listing.shown if any(len(str(row[name])) > SENTENCE for row in rows)),
     )
 
 

@@ -18,6 +18,8 @@ CHUNK_CELLS = 20_000_000  # resamples × units, or rows where a figure looks at 
 
 RowStatistic: TypeAlias = "Callable[[NDArray[np.float64]], NDArray[np.float64]]"
 """How often each row counts `(n_draws, n_rows)` -> the figure of each draw `(n_draws,)`."""
+Column: TypeAlias = "NDArray[np.float64] | tuple[NDArray[np.float64], NDArray[np.float64]] | RowStatistic"
+"""Values `(n_rows,)` whose mean is taken; two such columns, whose sums are divided; or any other figure."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +100,7 @@ class Draws:
 
 
 def resample(
-    columns: Mapping[Hashable, NDArray[np.float64] | RowStatistic],
+    columns: Mapping[Hashable, Column],
     units: Sequence[str] | NDArray[np.object_],
     *,
     resamples: int,
@@ -109,8 +111,8 @@ def resample(
 
     Args:
         columns: Values `(n_rows,)` by name; not-a-number where a row has no value, and then it counts for nothing.
-            A column that holds an infinite value has no mean. A function instead of values works a figure out that is
-            no mean.
+            A column that holds an infinite value has no mean. Of two columns the sums are divided. A function works a
+            figure out that is neither.
         units: The unit of each row `(n_rows,)`; all rows of a unit are drawn together.
         resamples: Number of draws.
         confidence: Level of the intervals (0..1).
@@ -142,11 +144,16 @@ def resample(
 
 
 def _totals(
-    values: NDArray[np.float64], codes: NDArray[np.intp], n_units: int
+    values: NDArray[np.float64] | tuple[NDArray[np.float64], NDArray[np.float64]],
+    codes: NDArray[np.intp],
+    n_units: int,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return each unit's sum and number of values."""
+    """Return each unit's sum and number of values, or its sums of two columns."""
     import numpy as np
 
+    if isinstance(values, tuple):
+        top, bottom = (_totals(part, codes, n_units)[0] for part in values)
+        return top, bottom
     values = np.asarray(values, dtype=np.float64)
     if np.isinf(values).any():
         values = np.full_like(values, np.nan)

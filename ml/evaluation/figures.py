@@ -8,9 +8,10 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from ml.contract import JsonObject, Judgement, Metric
-from ml.evaluation.bootstrap import Draws, Estimate, RowStatistic, resample
+from ml.evaluation.bootstrap import Column, Draws, Estimate, resample
 from ml.evaluation.contender import Contender, Kind
 from ml.evaluation.part import Slice, search_parts, slices
+from ml.evaluation.statistic import Ratio
 from ml.parameter import GateParams
 
 if TYPE_CHECKING:
@@ -107,9 +108,7 @@ def document(figures: Figures, examples: pd.DataFrame, params: GateParams) -> Js
     }
 
 
-def column(
-    metric: Metric, values: Mapping[str, NDArray[np.float64]], mask: NDArray[np.bool_] | None = None
-) -> NDArray[np.float64] | RowStatistic:
+def column(metric: Metric, values: Mapping[str, NDArray[np.float64]], mask: NDArray[np.bool_] | None = None) -> Column:
     """Return a metric over some rows in the form that `resample` takes.
 
     Args:
@@ -122,6 +121,9 @@ def column(
     if metric.statistic is None:
         own = values[metric.name]
         return own if mask is None else np.where(mask, own, np.nan)
+    if isinstance(metric.statistic, Ratio):
+        top, bottom = (values[name] for name in (metric.statistic.top, metric.statistic.bottom))
+        return (top, bottom) if mask is None else (np.where(mask, top, 0.0), np.where(mask, bottom, 0.0))
     rows = np.arange(len(values[metric.parts[0]])) if mask is None else np.flatnonzero(mask)
     parts, statistic = {name: values[name][rows] for name in metric.parts}, metric.statistic
     return lambda weights: statistic(parts, weights[:, rows])
@@ -141,7 +143,7 @@ def plain(estimate: Estimate) -> JsonObject:
 
 def _columns(
     judgement: Judgement, contenders: Sequence[Contender], shown: Sequence[Slice], parts: Sequence[Slice]
-) -> Iterator[tuple[Hashable, NDArray[np.float64] | RowStatistic]]:
+) -> Iterator[tuple[Hashable, Column]]:
     is_first = all(one.kind != "production" for one in contenders)
     for contender in contenders:
         is_compared = contender.kind != "baseline" or (is_first and contender.name == judgement.naive)

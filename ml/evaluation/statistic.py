@@ -6,6 +6,7 @@ Each function returns a `Statistic` (`ml.contract`) over the columns it is told 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ml.contract import Statistic
@@ -15,13 +16,24 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 
+@dataclass(frozen=True)
+class Ratio:
+    """Σ top / Σ bottom over the rows of a draw; not-a-number where the bottom sums to nothing.
+
+    Its sums can be taken by unit before units are drawn, which `ml.evaluation.figures` does.
+    """
+
+    top: str
+    bottom: str
+
+    def __call__(self, parts: Mapping[str, NDArray[np.float64]], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the figure of each draw."""
+        return _divided(weights @ parts[self.top], weights @ parts[self.bottom])
+
+
 def ratio(top: str, bottom: str) -> Statistic:
-    """Return Σ top / Σ bottom over the rows of a draw; not-a-number where the bottom sums to nothing."""
-
-    def statistic(parts: Mapping[str, NDArray[np.float64]], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        return _divided(weights @ parts[top], weights @ parts[bottom])
-
-    return statistic
+    """Return Σ top / Σ bottom."""
+    return Ratio(top, bottom)
 
 
 def once(statistic: Statistic, **parts: ArrayLike) -> float:

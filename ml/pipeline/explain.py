@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ml.contract import Explanation, JsonObject, Plot, Predictor, UseCase
-from ml.evaluation.bootstrap import RowStatistic, resample
+from ml.evaluation.bootstrap import Column, resample
 from ml.evaluation.contender import Rows, score
 from ml.evaluation.figures import column, day
 from ml.evaluation.figures import plain as plain_estimate
@@ -24,9 +24,7 @@ from ml.files import read_json, read_verdict, write_bytes, write_json
 from ml.pipeline.context import StageContext
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
-    from numpy.typing import NDArray
 
 EXPLANATIONS_SCHEMA = "tradewind/explanations/1"
 ANSWERED = 500  # requests whose scores tell monitoring what is usual
@@ -129,10 +127,10 @@ def _input_importance(
 ) -> list[JsonObject]:
     """Return how much worse the primary metric gets when each input is shuffled, with an interval as the gate's."""
     sampling = metrics["interval"]
-    rows = test.sample(n=min(SHUFFLED_ROWS, len(test)), random_state=sampling["seed"]).sort_index()
+    rows = _whole_units(test, sampling["seed"])
     intact, shuffled = shuffled_values(use_case, predictor, rows, state, sampling["seed"])
     metric = use_case.judgement.metric(metrics["primary"])
-    columns: dict[Hashable, NDArray[np.float64] | RowStatistic] = {
+    columns: dict[Hashable, Column] = {
         "": column(metric, intact),
         **{f"={name}": column(metric, values) for name, values in shuffled.items()},
     }
@@ -148,6 +146,13 @@ def _shown(explained: list[Explanation]) -> list[Explanation]:
     top, below = ranked[: EXAMPLES // 2], ranked[EXAMPLES // 2 :]
     n_below = EXAMPLES - len(top)
     return [*top, *below[:: max(1, len(below) // n_below)][:n_below]]
+
+
+def _whole_units(test: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Return all rows of a seeded draw of units, nearly `SHUFFLED_ROWS`: what is measured may look at a unit's rows together."""
+    units = test["unit"].drop_duplicates()
+    wanted = max(1, SHUFFLED_ROWS * len(units) // max(len(test), SHUFFLED_ROWS))
+    return test[test["unit"].isin(units.sample(n=wanted, random_state=seed))]
 
 
 def _shortened(explanation: Explanation) -> JsonObject:

@@ -158,6 +158,9 @@ def _show_answer(out: Console, stack: Stack, use_case: str, digest: str) -> None
 
 
 def _rows(items: list[JsonObject]) -> Table:
+    """Return a table of what is no list or record; one item alone is told a field a line."""
+    told = [{name: value for name, value in item.items() if not isinstance(value, list | dict)} for item in items]
+    items = [{"field": name, "value": value} for name, value in told[0].items()] if len(told) == 1 else told
     table = Table(box=None, pad_edge=False)
     for name, value in items[0].items():
         table.add_column(name, justify="right" if isinstance(value, int | float) else "left")

@@ -113,7 +113,7 @@ USE_CASE = UseCase(
         },
         naive="seasonal_naive",
         slices=("demand_class", "department", "store_group"),
-        units="products in a group of stores",
+        units="series",
     ),
     service=Service(
         request=service.InventoryRequest,
@@ -130,8 +130,8 @@ USE_CASE = UseCase(
             title="Purchase-order proposals",
             make=_proposals,
             shown=(
-                *("name", "product_id", "store_group", "department", "order_quantity", "order_value"),
-                *("on_hand", "on_order", "expected_demand", "safety_stock", "reorder_point", "service_after", "reason"),
+                *("name", "store_group", "order_quantity", "order_value", "reason", "on_hand", "on_order"),
+                *("expected_demand", "safety_stock", "reorder_point", "service_after", "department", "product_id"),
             ),
             total="order_value",
             unit="currency of the shop",

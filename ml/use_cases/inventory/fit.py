@@ -35,7 +35,7 @@ def train(splits: Frames, state: JsonObject, params: BaseModel, out: Path) -> Js
     known = pd.concat([splits["train"], splits["valid"]], ignore_index=True)
     final = fit_network(known, state, wanted, passes=passes)
     settings = {"network": asdict(final.shape), "conditions": final.conditions, "passes": passes}
-    weights.save(final.model, settings, tuned.epochs, out)
+    weights.save(final.model, settings, _curve(tuned.epochs), out)
     log.info("network trained passes=%d wql=%.4f", passes, figures["wql"])
     return {
         "chosen": NETWORK,
@@ -58,6 +58,21 @@ def export(trained: Path, out: Path, splits: Frames, state: JsonObject) -> tuple
     model = build(shape)
     weights.load(model, trained)
     return export_network(model, shape, out)
+
+
+def _curve(epochs: list[JsonObject]) -> list[JsonObject]:
+    """Return each pass with the members' mean loss and their mean WQL on `valid`."""
+    passes: dict[int, list[JsonObject]] = {}
+    for one in epochs:
+        passes.setdefault(one["epoch"], []).append(one)
+    return [
+        {
+            "epoch": number,
+            "loss": sum(one["loss"] for one in members) / len(members),
+            "valid_wql": -sum(one["neg_wql"] for one in members) / len(members),
+        }
+        for number, members in sorted(passes.items())
+    ]
 
 
 def _figures(found: Forecaster, valid: pd.DataFrame, state: JsonObject) -> dict[str, float]:

@@ -11,6 +11,8 @@ from ml.use_cases.inventory.service import MAX_SERIES, forecast_of, lines_of, te
 
 KEY = ["product_id", "store_group"]
 FACTS = ("name", "department", "on_hand", "on_order", "lead_time", "pack_size", "unit_cost")
+WHOLE = ("position", "order_quantity")  # pieces
+LEFT_OUT = ("order_volume",)  # no volume is known
 DIGITS = 4
 
 
@@ -40,4 +42,6 @@ def proposals(predictor: Predictor, state: JsonObject, histories: Mapping[str, J
 
 
 def _rounded(row: Mapping[Any, Any]) -> JsonObject:
-    return {str(name): round(value, DIGITS) if isinstance(value, float) else value for name, value in row.items()}
+    rounded = {str(name): round(value, DIGITS) if isinstance(value, float) else value for name, value in row.items()}
+    pieces = {name: int(rounded[name]) for name in WHOLE}
+    return {name: value for name, value in {**rounded, **pieces}.items() if name not in LEFT_OUT}
