@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from ml.contract import Metric
 from ml.evaluation.bootstrap import resample
+from ml.evaluation.figures import column
 from ml.evaluation.statistic import average_precision, ratio, roc_auc
 
 ROWS = 30
@@ -55,3 +57,20 @@ def test_a_statistic_is_resampled_with_the_same_draws_as_a_mean(rng):
     difference = drawn.difference("column", "statistic")
     assert drawn.figure("statistic").high - drawn.figure("statistic").low > 0.1
     assert difference.high - difference.low < 1e-6
+
+
+def test_sums_taken_by_unit_give_the_figures_of_their_rows():
+    rng = np.random.default_rng(2)
+    units, parts = rng.integers(0, 12, 60).astype(str), {"lost": rng.random(60), "sold": rng.random(60)}
+    in_part = rng.random(60) < 0.4
+    metric = Metric(name="share", parts=("lost", "sold"), statistic=ratio("lost", "sold"))
+    found = {
+        "all": column(metric, parts),
+        "part": column(metric, parts, in_part),
+        "all by row": lambda weights: metric.statistic(parts, weights),
+        "part by row": lambda weights: metric.statistic(parts, weights * in_part),
+    }
+    draws = resample(found, units, resamples=50, confidence=0.9, seed=1)
+    for name in ("all", "part"):
+        by_unit, by_row = draws.figure(name), draws.figure(f"{name} by row")
+        assert (by_unit.value, by_unit.low, by_unit.high) == pytest.approx((by_row.value, by_row.low, by_row.high))

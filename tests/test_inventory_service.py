@@ -104,10 +104,36 @@ def test_what_a_promotion_adds_is_told_as_a_promotion(built, known):
     assert told.base == pytest.approx(2)
     assert told.score == pytest.approx(12)
     added = {reason.kind: reason.contribution for reason in told.reasons}
-    assert added == pytest.approx({"recent demand": 0, "price": 0, "promotions": 10}, abs=1e-9)
+    assert added == pytest.approx({"recent demand": 0, "price": 0, "promotions": 10, "calendar": 0}, abs=1e-9)
     assert [one.text for one in told.reasons if one.kind == "promotions"] == [
         "promoted in 100% of the stores in a week ahead"
     ]
+
+
+def test_what_the_date_adds_is_told_as_the_calendar(built, known):
+    name = next(iter(known))
+
+    def of_the_date(inputs):
+        """Count the first wave of the month, which is 0 at no date."""
+        return np.repeat(5 + inputs["ahead"][:, :, PARAMS.window.horizon], len(QUANTILES), axis=1).astype(np.float32)
+
+    series = {**known[name], "lead_time": 1, "time": "2026-06-29"}
+    request = SERVICE.request(series=[name])
+    (told,) = SERVICE.explain(of_the_date, built.state, request, {"series": {name: series}})
+    wave = np.sin(2 * np.pi * np.array([28, 5]) / 30.44).sum()  # the 29th, and the 6th of July
+    assert (told.base, told.score) == (pytest.approx(10), pytest.approx(10 + wave))
+    assert {reason.kind: reason.contribution for reason in told.reasons}["calendar"] == pytest.approx(wave)
+
+
+def test_a_new_product_starts_from_its_category(built, known):
+    """Nothing is known of it: its rate is the mean rate of the category's series in training."""
+    series = dict(next(iter(known.values())))
+    levels = built.state["hierarchy"]["levels"]["category"]
+    nothing = dict.fromkeys(("history", "price"), [None] * PARAMS.window.history)
+    new = series | nothing | {"product_id": "new", "on_hand": None}
+    (line,) = SERVICE.answer(evenly, built.state, SERVICE.request(known=[new]), None).lines
+    rate = levels["rates"][levels["names"].index(series["category"])]
+    assert line.quantiles["0.5"] == pytest.approx([rate] * 4, rel=1e-5)
 
 
 def test_the_table_proposes_for_every_series_with_stock_as_the_server_does(built, known):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from itertools import product
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,30 +16,33 @@ from ml.use_cases.inventory.hierarchy import expected_rate
 from ml.use_cases.inventory.known import RECENT, rows_of
 from ml.use_cases.inventory.protection import QuantileForecast, protect
 
-PARTS = ("demand", "price", "promotions")
-KINDS = {"demand": "recent demand", "price": "price", "promotions": "promotions"}
+PARTS = ("demand", "price", "promotions", "date")
+KINDS = {"demand": "recent demand", "price": "price", "promotions": "promotions", "date": "calendar"}
 PLANS = ("display", "mailer", "front_page")
 
-Forecast = Callable[[Rows], QuantileForecast]
+Forecast: TypeAlias = "Callable[[Rows, NDArray[np.bool_]], QuantileForecast]"
+"""(series, which of them have a date) -> quantiles."""
 
 
 def attribute(forecast: Forecast, state: JsonObject, known: JsonObject, weeks: int) -> Explanation:
     """Return what each part adds to the demand expected over some weeks.
 
-    The base is the model's forecast of a product that sells as its group does, at its usual price, without promotions.
+    The base is the model's forecast of a product that sells as its group does, at its usual price, without promotions,
+    at no date.
     A part's contribution is its Shapley value: its mean effect over all orders in which the parts can be told
     (Shapley 1953; Lundberg and Lee 2017, arXiv:1705.07874). They add up, but for rounding.
 
     Args:
-        forecast: Series -> quantiles.
+        forecast: The model.
         state: Fitted state.
         known: What is known of the series.
         weeks: How far ahead demand is summed.
     """
     choices = list(product((False, True), repeat=len(PARTS)))
+    dated = np.array([choice[PARTS.index("date")] for choice in choices])
     neutral = _neutral(known, state)
     variants = [_mixed(known, neutral, choice) for choice in choices]
-    expected = protect(forecast(rows_of(variants)), weeks).expected
+    expected = protect(forecast(rows_of(variants), dated), weeks).expected
     worth = dict(zip(choices, expected.tolist(), strict=True))
     values = _shapley(worth)
     score, base = worth[choices[-1]], worth[choices[0]]
@@ -72,7 +76,7 @@ def _neutral(known: JsonObject, state: JsonObject) -> dict[str, JsonObject]:
     weeks, ahead = len(known["history"]), len(known["display_ahead"])
     usual = _mean(known["price"])
     flat = {name: [0.0] * weeks for name in PLANS} | {f"{name}_ahead": [0.0] * ahead for name in PLANS}
-    return {"demand": {"history": [rate] * weeks}, "price": {"price": [usual] * weeks}, "promotions": flat}
+    return {"demand": {"history": [rate] * weeks}, "price": {"price": [usual] * weeks}, "promotions": flat, "date": {}}
 
 
 def _mixed(known: JsonObject, neutral: dict[str, JsonObject], choice: Sequence[bool]) -> JsonObject:
@@ -91,6 +95,7 @@ def _texts(known: JsonObject, neutral: dict[str, JsonObject]) -> dict[str, str]:
     return {
         "demand": f"{recent:.2g} sold a week lately, against {usual:.2g} of a product of its group",
         "price": f"price {abs(change):.0%} {'below' if change < 0 else 'above'} its usual one",
+        "date": f"the weeks from {known['time']}",
         "promotions": f"promoted in {promoted:.0%} of the stores in a week ahead"
         if promoted
         else "no promotion planned",

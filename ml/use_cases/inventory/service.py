@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -14,7 +15,7 @@ from ml.contract import Explanation, JsonObject, Predictor
 from ml.use_cases.inventory.attribution import attribute
 from ml.use_cases.inventory.demand_score import QUANTILES
 from ml.use_cases.inventory.demand_window import Rows
-from ml.use_cases.inventory.forecast_encode import encode
+from ml.use_cases.inventory.forecast_encode import calendar_columns, encode
 from ml.use_cases.inventory.known import FIELD, described, known_of, rows_of
 from ml.use_cases.inventory.order import promised_packs
 from ml.use_cases.inventory.order_line import Terms, need_of, told
@@ -135,9 +136,21 @@ def asked(request: InventoryRequest, history: JsonObject | None) -> list[JsonObj
     return [*found, *(one.model_dump(mode="json") for one in request.known)]
 
 
-def forecast_of(predictor: Predictor, state: JsonObject, rows: Rows) -> QuantileForecast:
-    """Return the model's quantiles `(n_series, horizon, n_quantiles)` [pieces]."""
-    scores = predictor(encode(rows, state))
+def forecast_of(
+    predictor: Predictor, state: JsonObject, rows: Rows, dated: NDArray[np.bool_] | None = None
+) -> QuantileForecast:
+    """Return the model's quantiles `(n_series, horizon, n_quantiles)` [pieces].
+
+    Args:
+        predictor: The model.
+        state: Fitted state.
+        rows: What is known of the series.
+        dated: Which of them have a date; the others lie at the centre of every cycle. None: all have one.
+    """
+    encoded = encode(rows, state)
+    if dated is not None:
+        encoded["ahead"][~dated, :, calendar_columns(state)] = 0
+    scores = predictor(encoded)
     shaped = scores.astype(np.float64).reshape(len(rows), state["horizon"], -1)
     return QuantileForecast(values=shaped, levels=np.array(QUANTILES))
 
@@ -168,8 +181,7 @@ def explain(
     known = asked(cast(InventoryRequest, request), history)
     review = state["stock"]["review_weeks"]
     return [
-        attribute(lambda rows: forecast_of(predictor, state, rows), state, one, int(one["lead_time"]) + review)
-        for one in known
+        attribute(partial(forecast_of, predictor, state), state, one, int(one["lead_time"]) + review) for one in known
     ]
 
 
