@@ -96,7 +96,9 @@ def _examples(shop: _Shop, known: int, origins: Iterable[int], fixed: int | None
         own = shop.facts[chosen].reset_index(drop=True)
         parts.append(rows.assign(**{name: own[name].to_numpy() for name in ("product_id", "name", *TERMS, *PRICES)}))
     found = pd.concat(parts, ignore_index=True)
-    return found.assign(demand_class=demand_class(stacked(found, "history")))
+    found["demand_class"] = demand_class(stacked(found, "history"))
+    found["demand_class"] = found.groupby("unit")["demand_class"].transform("first")  # one class a series and split
+    return found
 
 
 def _chosen(sold: Weekly, params: InventoryFeatures, origin: int) -> NDArray[np.bool_]:
