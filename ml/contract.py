@@ -254,6 +254,8 @@ class Listing:
     """The field that is summed, and by which a page sorts unless asked otherwise, largest first."""
     unit: str = ""
     """Unit of the total."""
+    note: str = ""
+    """What a reader must know of the rows."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -135,6 +135,7 @@ USE_CASE = UseCase(
             ),
             total="order_value",
             unit="currency of the shop",
+            note="Where the source is Complete Journey, stock and supplier terms are simulated: no such order was ever due.",
         ),
     ),
 )

@@ -15,6 +15,7 @@ from ml.use_cases.inventory.demand_window import Rows
 from ml.use_cases.inventory.hierarchy import expected_rate
 from ml.use_cases.inventory.known import RECENT, rows_of
 from ml.use_cases.inventory.protection import QuantileForecast, protect
+from ml.use_cases.inventory.reason import number
 
 PARTS = ("demand", "price", "promotions", "date")
 KINDS = {"demand": "recent demand", "price": "price", "promotions": "promotions", "date": "calendar"}
@@ -93,7 +94,7 @@ def _texts(known: JsonObject, neutral: dict[str, JsonObject]) -> dict[str, str]:
     change = 0.0 if newest is None else math.expm1(newest - neutral["price"]["price"][0])
     promoted = max(_filled(known[f"{name}_ahead"]).max(initial=0.0) for name in PLANS)
     return {
-        "demand": f"{recent:.2g} sold a week lately, against {usual:.2g} of a product of its group",
+        "demand": f"{number(recent)} sold a week lately, against {number(usual)} of a product of its group",
         "price": f"price {abs(change):.0%} {'below' if change < 0 else 'above'} its usual one",
         "date": f"the weeks from {known['time']}",
         "promotions": f"promoted in {promoted:.0%} of the stores in a week ahead"

@@ -6,6 +6,7 @@ Quantiles of periods do not add up. Demand is therefore drawn along paths, each 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -137,6 +138,7 @@ def quantiles_at(
     return np.maximum(found, 0.0, out=found)
 
 
+@lru_cache(maxsize=16)
 def _chances(horizon: int, dependence: Dependence) -> NDArray[np.float64]:
     """Return `(n_paths, horizon)` evenly spread chances (Sobol' points), each column uniform."""
     from scipy import linalg, stats

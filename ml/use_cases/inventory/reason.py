@@ -20,9 +20,9 @@ def reasons(facts: Mapping[str, Iterable[Any]], period: str) -> list[str]:
 
 
 def _stock(row: Any, period: str) -> str:
-    stock = f"stock {_number(row.on_hand)}"
-    extra = [f"{_number(row.on_order)} on order"] if row.on_order else []
-    extra += [f"{_number(row.backorders)} owed"] if row.backorders else []
+    stock = f"stock {number(row.on_hand)}"
+    extra = [f"{number(row.on_order)} on order"] if row.on_order else []
+    extra += [f"{number(row.backorders)} owed"] if row.backorders else []
     stock += f" with {' and '.join(extra)}" if extra else ""
     if row.covered == row.horizon:
         return f"{stock} covers all {_counted(row.horizon, period)} of the forecast"
@@ -32,7 +32,7 @@ def _stock(row: Any, period: str) -> str:
 def _demand(row: Any, period: str) -> str:
     ahead = _counted(row.protected_periods, period) if row.protected_periods > 1 else period
     service = f"{100 * row.service_level:.4g} %"
-    return f"demand in the next {ahead} is {_number(row.expected_demand)} ({service}: {_number(row.reorder_point)})"
+    return f"demand in the next {ahead} is {number(row.expected_demand)} ({service}: {number(row.reorder_point)})"
 
 
 def _order(row: Any) -> str:
@@ -52,12 +52,13 @@ def _why_nothing(row: Any) -> str:
 
 
 def _packs(packs: int, row: Any) -> str:
-    return f"{_counted(packs, 'pack')} of {_number(row.pack_size)}"
+    return f"{_counted(packs, 'pack')} of {number(row.pack_size)}"
 
 
 def _counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """Return a quantity as people read it: whole from 10 on, else with a decimal where it has one."""
     return f"{value:,.0f}" if abs(value) >= 10 else f"{round(value, 1):g}"
