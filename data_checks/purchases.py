@@ -5,6 +5,7 @@ from __future__ import annotations
 from great_expectations import expectations as gxe
 
 from data_checks.check import Check
+from data_checks.farming import not_farmed
 
 PURCHASES: tuple[Check, ...] = (
     Check(
@@ -39,4 +40,5 @@ PURCHASES: tuple[Check, ...] = (
         reason="a discount is negative or above 500 on one line",
         expectation=gxe.ExpectColumnValuesToBeBetween(column="discount", min_value=0, max_value=500),
     ),
+    not_farmed("purchases"),
 )

@@ -5,12 +5,10 @@ from __future__ import annotations
 from great_expectations import expectations as gxe
 
 from data_checks.check import Check
-from data_checks.farming import not_farmed
 from data_checks.purchases import PURCHASES
 
 CHECKS: tuple[Check, ...] = (
     *PURCHASES,
-    not_farmed("purchases"),
     Check(
         name="products.name_mostly_present",
         table="products",

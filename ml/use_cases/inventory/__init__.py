@@ -60,6 +60,12 @@ def _export(trained: Path, out: Path, splits: Frames, state: JsonObject) -> tupl
     return export(trained, out, splits, state)
 
 
+def _reference(trained: Path) -> Predictor:
+    from ml.use_cases.inventory.fit import reference
+
+    return reference(trained)
+
+
 def _proposals(predictor: Predictor, state: JsonObject, histories: Mapping[str, JsonObject]) -> list[JsonObject]:
     from ml.use_cases.inventory.proposal import proposals
 
@@ -84,7 +90,7 @@ USE_CASE = UseCase(
         build=_build,
         encode=encode,
     ),
-    model=Model(train=_train, export=_export, open=open_litert),
+    model=Model(train=_train, export=_export, open=open_litert, reference=_reference),
     judgement=Judgement(
         metrics=(
             Metric(

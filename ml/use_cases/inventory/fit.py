@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from ml.contract import Frames, JsonObject, Variant
+from ml.contract import Frames, JsonObject, Predictor, Variant
 from ml.training import weights
 from ml.training.determinism import make_deterministic
 from ml.use_cases.inventory.forecast_fit import Forecaster, best_passes
@@ -18,6 +18,8 @@ from ml.use_cases.inventory.params import InventoryTrain
 if TYPE_CHECKING:
     import pandas as pd
     from pydantic import BaseModel
+
+    from ml.use_cases.inventory.forecast_network import Shape
 
 NETWORK = "network"
 
@@ -48,16 +50,27 @@ def train(splits: Frames, state: JsonObject, params: BaseModel, out: Path) -> Js
 
 def export(trained: Path, out: Path, splits: Frames, state: JsonObject) -> tuple[Variant, ...]:  # noqa: ARG001
     """Return the variants float32, float16 and int8; no data are needed to calibrate them."""
+    from ml.use_cases.inventory.forecast_export import export as export_network
+
+    model, shape = _rebuilt(trained)
+    return export_network(model, shape, out)
+
+
+def reference(trained: Path) -> Predictor:
+    """Return the trained network as Keras runs it."""
+    return weights.as_predictor(_rebuilt(trained)[0])
+
+
+def _rebuilt(trained: Path) -> tuple[Any, Shape]:
     config = weights.config(trained)
     make_deterministic(config["conditions"]["seed"], config["conditions"]["threads"])
-    from ml.use_cases.inventory.forecast_export import export as export_network
     from ml.use_cases.inventory.forecast_network import Shape, build
 
     settings = config["network"]
     shape = Shape(**{**settings, "group_sizes": tuple(settings["group_sizes"])})
     model = build(shape)
     weights.load(model, trained)
-    return export_network(model, shape, out)
+    return model, shape
 
 
 def _curve(epochs: list[JsonObject]) -> list[JsonObject]:
