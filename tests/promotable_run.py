@@ -98,7 +98,7 @@ def verdict(accepted=True):
     )
 
 
-def lay_out_run(root, held, seed=1, name=NAME, accepted=True, production=None):
+def lay_out_run(root, held, seed=1, name=NAME, *, accepted=True, production=None, metrics=METRICS):
     """Write what the stages before packaging leave in a run's workspace; return the package stage's context."""
     rng = np.random.default_rng(seed)
     context = StageContext(
@@ -112,7 +112,7 @@ def lay_out_run(root, held, seed=1, name=NAME, accepted=True, production=None):
     write_parquet(context.data("features") / "profile.parquet", pd.DataFrame({"x0": rng.normal(size=20)}))
     write_json(context.data("features") / "state.json", {"scale": 2.0})
     write_verdict(context.data("evaluate") / "verdict.json", verdict(accepted))
-    write_json(context.data("evaluate") / "metrics.json", METRICS)
+    write_json(context.data("evaluate") / "metrics.json", metrics)
     write_json(context.data("train") / "machine.json", machine.describe())
     write_json(context.data("explain") / "explanations.json", {"examples": []})
     context.reports("explain").mkdir(parents=True)

@@ -54,6 +54,8 @@ class Judgement:
 
     verdict: JsonObject
     metrics: JsonObject | None
+    footprint: JsonObject | None = None
+    """What the exported forms took on the machine of a run; a version knows nothing of it."""
 
 
 def report(settings: Settings, use_case: str, run: str, path: str) -> Document:
@@ -81,11 +83,17 @@ def files(settings: Settings, use_case: str, run: str) -> list[str]:
 def judgement(settings: Settings, use_case: str, run: str, stage: str) -> Judgement:
     """Return what a judging stage of a run decided."""
     verdict = json.loads(report(settings, use_case, run, f"{stage}/verdict.json").data)
+    metrics, footprint = (_found(settings, use_case, run, f"{stage}/{name}.json") for name in ("metrics", "footprint"))
+    return Judgement(verdict=verdict, metrics=metrics, footprint=footprint)
+
+
+def _found(settings: Settings, use_case: str, run: str, path: str) -> JsonObject | None:
+    """Return a report that may be missing."""
     try:
-        metrics = json.loads(report(settings, use_case, run, f"{stage}/metrics.json").data)
+        found: JsonObject = json.loads(report(settings, use_case, run, path).data)
     except ModelNotFound:
-        metrics = None
-    return Judgement(verdict=verdict, metrics=metrics)
+        return None
+    return found
 
 
 def inputs(settings: Settings, use_case: str, run: str) -> JsonObject | None:

@@ -33,6 +33,8 @@ def environment() -> Environment:
         "tone": tone,
         "words": words,
         "cell": cell,
+        "seen": seen,
+        "plain": plain,
     }
     return made
 
@@ -84,6 +86,24 @@ def cell(value: Any) -> str:
     if value is None:
         return "–"
     return f"{value:,.2f}" if isinstance(value, float) else str(value)
+
+
+def seen(rule: Mapping[str, Any]) -> str | Markup:
+    """Return what a rule saw, with its interval on a second line."""
+    value, interval = plain(rule["observed"]), rule.get("interval")
+    if not interval:
+        return value
+    low, high = (plain(bound) for bound in interval)
+    return Markup('{}<br><span class="range">{} to {}</span>').format(value, low, high)
+
+
+def plain(value: float | str | None) -> str:
+    """Return a number with four digits, a digest by its start; what is not known is a dash."""
+    if isinstance(value, str):
+        return short(value) if value.startswith("sha256:") else value
+    if value is None:
+        return "–"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
 
 
 def tone(state: str) -> str:

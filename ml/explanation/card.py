@@ -192,7 +192,7 @@ def _role(contender: JsonObject, facts: CardFacts) -> str:
 
 def _label(contender: JsonObject, facts: CardFacts) -> str:
     if contender["kind"] == "production":
-        return "in production"
+        return "in production" if contender["name"] == "production" else "best of the last 90 days"
     if _role(contender, facts) == "ships":
         return f"this model ({contender['name']})"
     return f"this model as {contender['name']}" if contender["kind"] == "variant" else words(contender["name"])
