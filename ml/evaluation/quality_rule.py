@@ -107,9 +107,11 @@ def _compared(change: Estimate, metric: str, whom: str, limit: float, *, passed:
 
 def _searched(found: Search, evidence: Evidence, params: GateParams, heavy: list[Lost]) -> str:
     tried = f"Of {found.parts} parts of at least {params.part_units} {evidence.unit}"
+    if not found.lost:
+        return f"{tried}, none lost {evidence.primary} beyond chance against {found.against}."
     if not heavy:
-        lost = f"{len(found.lost)} lost {evidence.primary} beyond chance" if found.lost else "none lost beyond chance"
-        return f"{tried}, {lost} against {found.against}; none by more than {params.part_loss:.1%}."
+        allowed = f"none by more than {params.part_loss:.1%}"
+        return f"{tried}, {len(found.lost)} lost {evidence.primary} beyond chance against {found.against}, {allowed}."
     told = "; ".join(_told(one, evidence) for one in heavy[:PARTS_SHOWN])
     return f"{tried}, {len(heavy)} lost {evidence.primary} beyond chance against {found.against}, worst first: {told}."
 

@@ -71,8 +71,8 @@ def agrees_with_network(candidate: Candidate, params: GateParams) -> Iterator[Ru
         observed=found.agreement,
         limit=params.agreement,
         passed=found.agreement >= params.agreement,
-        sentence=f"{candidate.name} ranks as the trained network does: correlation {found.agreement:.4f}; "
-        f"at least {params.agreement:g} is asked for.",
+        sentence=f"The scores of {candidate.name} and of the trained network have a rank correlation of "
+        f"{found.agreement:.4f}; at least {params.agreement:g} is asked for.",
     )
 
 
@@ -87,24 +87,18 @@ def fits_budgets(candidate: Candidate, params: GateParams) -> Iterator[Rule]:
         sentence=size,
     )
     took = candidate.footprint
-    latency, memory = f"{params.max_latency_ms:g} ms", f"{params.max_memory_bytes / 1e6:,g} MB"
     is_fast = None if took is None else took.latency_ms <= params.max_latency_ms
     is_light = None if took is None else took.memory_bytes <= params.max_memory_bytes
-    yield _budget("latency", params.max_latency_ms, is_fast, f"95 % of single requests are to take {latency} at most")
-    yield _budget("memory", params.max_memory_bytes, is_light, f"a process that answers is to take {memory} at most")
+    slow, heavy = f"{params.max_latency_ms:g} ms for 95 % of single requests", f"{params.max_memory_bytes / 1e6:,g} MB"
+    yield _budget("latency", params.max_latency_ms, is_fast, f"{candidate.name} may take {slow}")
+    yield _budget("memory", params.max_memory_bytes, is_light, f"A process with {candidate.name} may take {heavy}")
 
 
 def _budget(name: str, limit: float, is_kept: bool | None, sentence: str) -> Rule:
     """Say within or over, not how much: equal inputs give an equal report."""
     observed = {True: "within", False: "over", None: None}[is_kept]
-    said = {True: "they are kept", False: "that is exceeded", None: "that was not measured"}[is_kept]
-    return Rule(
-        name=name,
-        observed=observed,
-        limit=limit,
-        passed=is_kept is True,
-        sentence=f"{sentence[0].upper()}{sentence[1:]}: {said}.",
-    )
+    said = {True: "it took no more", False: "it took more", None: "that was not measured"}[is_kept]
+    return Rule(name=name, observed=observed, limit=limit, passed=is_kept is True, sentence=f"{sentence}: {said}.")
 
 
 def _is_known(candidate: Candidate, metric: str) -> bool:
