@@ -117,6 +117,8 @@ def publish(home, promoter):
     refused["rules"][0] |= {"passed": False, "sentence": f"It loses. {SCRIPT}"}
     reports.put(f"{NAME}/{run}/evaluate/verdict.json", json.dumps(refused).encode())
     reports.put(f"{NAME}/{run}/evaluate/metrics.json", json.dumps(FIGURES).encode())
+    took = {"variants": {"int8": {"latency_ms": 12.3, "memory_bytes": 50_000_000}}}
+    reports.put(f"{NAME}/{run}/evaluate/footprint.json", json.dumps(took).encode())
     runs = Bucket.open(promoter, "runs")
     runs.put(f"{NAME}/{run}/inputs.json", (root / "inputs.json").read_bytes())
     list_orders(folder, promoter, digest)
@@ -270,6 +272,8 @@ def test_a_refused_runs_gate_report_says_why_and_shows_the_figures(desk):
         page = vera.get(f"/gate/{NAME}/{storage_id(RUN)}").text
     assert "Refused." in page
     assert "It loses. &lt;script&gt;" in page
+    assert '<td class="number">0.2</td><td class="number">0</td>' in page
+    assert "12.3</td>" in page
     assert "0.1512" in page
     assert "0.0700 to 0.0900" in page
 

@@ -10,7 +10,8 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from ml.contract import Metric
 from ml.evaluation.bootstrap import resample
 from ml.evaluation.figures import column
-from ml.evaluation.statistic import average_precision, ratio, roc_auc
+from ml.evaluation.statistic import average_precision, calibration_error, once, ratio, roc_auc
+from ml.use_cases.fraud.figures import reliability
 
 ROWS = 30
 
@@ -74,3 +75,17 @@ def test_sums_taken_by_unit_give_the_figures_of_their_rows():
     for name in ("all", "part"):
         by_unit, by_row = draws.figure(name), draws.figure(f"{name} by row")
         assert (by_unit.value, by_unit.low, by_unit.high) == pytest.approx((by_row.value, by_row.low, by_row.high))
+
+
+def test_calibration_error_is_that_of_bins_by_hand():
+    """Two bins: scores 0.1, 0.3 with one of two labelled, gap |1 − 0.4|; 0.6, 0.8 with both, gap |2 − 1.4|; over 4 rows."""
+    parts = {"score": np.array([0.8, 0.1, 0.6, 0.3]), "label": np.array([1.0, 0.0, 1.0, 1.0])}
+    found = calibration_error("score", "label", bins=2)(parts, np.array([[1.0, 1, 1, 1], [0, 1, 0, 1], [0, 0, 0, 0]]))
+    assert found == pytest.approx([0.3, 0.3, np.nan], nan_ok=True)
+
+
+def test_calibration_error_is_that_of_the_reliability_diagram(rng):
+    score = rng.random(1000)
+    label = (rng.random(1000) < score**2).astype(np.int64)
+    ours = once(calibration_error("score", "label"), score=score, label=label)
+    assert ours == pytest.approx(reliability(score, label).error)

@@ -56,6 +56,24 @@ def root_mean(part: str) -> Statistic:
     return statistic
 
 
+def calibration_error(score: str, label: str, bins: int = 10) -> Statistic:
+    """Return Σ |Σ label − Σ score| / rows over bins of nearly equal row counts, by rising score.
+
+    The expected calibration error (Naeini et al. 2015, AAAI 29) of probabilities. The bins are those of all rows, so that
+    each draw is judged by the same ones.
+    """
+
+    def statistic(parts: Mapping[str, NDArray[np.float64]], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        import numpy as np
+
+        order = np.argsort(parts[score], kind="stable")
+        starts = np.unique(np.arange(bins) * len(order) // bins)
+        gaps = weights[:, order] * (parts[label] - parts[score])[order]
+        return _divided(np.abs(np.add.reduceat(gaps, starts, axis=1)).sum(axis=1), weights.sum(axis=1))
+
+    return statistic
+
+
 def average_precision(score: str, label: str) -> Statistic:
     """Return Σ (Rₙ − Rₙ₋₁) Pₙ over the distinct scores, highest first, with precision P and recall R.
 
