@@ -19,7 +19,7 @@ from ml.contract import (
     UseCase,
     Variant,
 )
-from ml.evaluation.statistic import average_precision, ratio, roc_auc
+from ml.evaluation.statistic import average_precision, calibration_error, ratio, roc_auc
 from ml.shop import CHARGEBACKS, PAYMENTS
 from ml.use_cases.fraud import history, judgement, plot, service
 from ml.use_cases.fraud.encode import encode
@@ -105,6 +105,13 @@ USE_CASE = UseCase(
                 name="log_loss",
                 higher_is_better=False,
                 description="mean of −log of the probability given to what happened",
+            ),
+            Metric(
+                name="calibration_error",
+                higher_is_better=False,
+                description="distance of probability and share of fraud, mean over ten equal bins by rising probability",
+                parts=("probability", "label"),
+                statistic=calibration_error("probability", "label"),
             ),
             Metric(
                 name="cost",

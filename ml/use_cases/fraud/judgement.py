@@ -36,6 +36,7 @@ def measure(scores: Scores, examples: pd.DataFrame, state: JsonObject) -> pd.Dat
     values = {
         "score": scores[:, verdict.SCORE].astype(np.float64),
         "label": label.astype(np.float64),
+        "probability": p,
         "log_loss": -np.log(np.maximum(told, LEAST)),
         "cost": cost,
     }
@@ -45,14 +46,12 @@ def measure(scores: Scores, examples: pd.DataFrame, state: JsonObject) -> pd.Dat
 def summarise(scores: Scores, examples: pd.DataFrame, state: JsonObject) -> dict[str, float]:  # noqa: ARG001
     """Return figures of all payments together.
 
-    `calibration_error`: mean distance of probability and share of fraud over ten bins of equal size. `reviewed_a_day`,
-    `declined_a_day`: payments a day. `fraud_caught`: share of the frauds that were reviewed or declined;
+    `reviewed_a_day`, `declined_a_day`: payments a day. `fraud_caught`: share of the frauds that were reviewed or declined;
     `amount_caught`: the same of their amounts.
     """
     label, decisions, amounts = examples["is_fraud"].to_numpy(dtype=np.int64), _decisions(scores), _amounts(examples)
     n_days, caught = max(examples["day"].nunique(), 1), (decisions != policy.APPROVE) & (label == 1)
     return {
-        "calibration_error": figures.reliability(scores[:, verdict.PROBABILITY].astype(np.float64), label).error,
         "reviewed_a_day": float((decisions == policy.REVIEW).sum() / n_days),
         "declined_a_day": float((decisions == policy.DECLINE).sum() / n_days),
         "fraud_caught": float(caught.sum() / max(label.sum(), 1)),
