@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 from ml.contract import Explanation, JsonObject, Reason
 from ml.use_cases.inventory.demand_window import Rows
 from ml.use_cases.inventory.hierarchy import expected_rate
-from ml.use_cases.inventory.known import RECENT, rows_of
+from ml.use_cases.inventory.known import PLANS, RECENT, rows_of
 from ml.use_cases.inventory.protection import QuantileForecast, protect
 from ml.use_cases.inventory.reason import number
 
 PARTS = ("demand", "price", "promotions", "date")
 KINDS = {"demand": "recent demand", "price": "price", "promotions": "promotions", "date": "calendar"}
-PLANS = ("display", "mailer", "front_page")
 
 Forecast: TypeAlias = "Callable[[Rows, NDArray[np.bool_]], QuantileForecast]"
 """(series, which of them have a date) -> quantiles."""

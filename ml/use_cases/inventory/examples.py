@@ -19,9 +19,9 @@ from ml.use_cases.inventory.demand_class import demand_class
 from ml.use_cases.inventory.demand_window import stacked, windows
 from ml.use_cases.inventory.forecast_params import FeatureParams
 from ml.use_cases.inventory.forecast_state import fit_state
-from ml.use_cases.inventory.known import histories
+from ml.use_cases.inventory.known import TERMS, described, histories
 from ml.use_cases.inventory.params import InventoryFeatures
-from ml.use_cases.inventory.supply import PRICES, TERMS, supplied
+from ml.use_cases.inventory.supply import PRICES, supplied
 from ml.use_cases.inventory.weekly import LEVELS, Weekly, weekly
 
 if TYPE_CHECKING:
@@ -57,16 +57,9 @@ def build(tables: Expressions, params: BaseModel) -> Features:
     return Features(
         splits={"train": train, "valid": held_out, "test": tested},
         state=_state(sold, wanted, valid),
-        profile={"reference": profile(train)},
+        profile={"reference": pd.DataFrame(described(train))},
         histories=histories(sold, facts, wanted, _chosen(sold, wanted, n_weeks)),
     )
-
-
-def profile(examples: pd.DataFrame) -> pd.DataFrame:
-    """Return what drift is looked for in, one row an example: `recent_demand`, `empty_weeks`, `price`, `promoted`."""
-    from ml.use_cases.inventory.known import described
-
-    return pd.DataFrame(described(examples))
 
 
 @dataclass(frozen=True, kw_only=True)

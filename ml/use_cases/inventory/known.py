@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +24,7 @@ FIELD = "series"
 """The request's field that names series."""
 NAMES = ("product_id", "store_group", "name", "department", "category")
 TERMS = ("lead_time", "pack_size", "minimum_order", "unit_cost", "service_level")
+PLANS = ("display", "mailer", "front_page")
 STOCK = ("on_hand", "on_order", "backorders")
 RECENT = 8  # weeks that are described
 DIGITS = 6
@@ -65,7 +66,7 @@ def described(examples: Examples) -> dict[str, NDArray[np.float64]]:
     known = np.isfinite(price)
     mean = np.nan_to_num(price).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
     newest = np.where(known[:, -1], np.nan_to_num(price[:, -1]), mean)
-    plans = [stacked(examples, f"{name}_ahead")[:, 0] for name in ("display", "mailer", "front_page")]
+    plans = [stacked(examples, f"{name}_ahead")[:, 0] for name in PLANS]
     return {
         "recent_demand": np.round(recent.mean(axis=1), DIGITS),
         "empty_weeks": np.round((recent == 0).mean(axis=1), DIGITS),
@@ -89,8 +90,4 @@ def _number(value: float) -> float | int | None:
 
 
 def _column(value: Any) -> Any:
-    return (
-        [math.nan if one is None else one for one in value]
-        if isinstance(value, Iterable) and not isinstance(value, str)
-        else value
-    )
+    return [math.nan if one is None else one for one in value] if isinstance(value, list) else value

@@ -16,7 +16,7 @@ from ml.use_cases.inventory.attribution import attribute
 from ml.use_cases.inventory.demand_score import QUANTILES
 from ml.use_cases.inventory.demand_window import Rows
 from ml.use_cases.inventory.forecast_encode import calendar_columns, encode
-from ml.use_cases.inventory.known import FIELD, described, known_of, rows_of
+from ml.use_cases.inventory.known import FIELD, STOCK, TERMS, described, known_of, rows_of
 from ml.use_cases.inventory.order import promised_packs
 from ml.use_cases.inventory.order_line import Terms, need_of, told
 from ml.use_cases.inventory.protection import QuantileForecast
@@ -163,14 +163,11 @@ def terms_of(state: JsonObject) -> Terms:
 
 def lines_of(known: list[JsonObject]) -> dict[str, NDArray[Any]]:
     """Return the columns that orders are sized by; stock that is not known counts as none."""
-    numbers = ("lead_time", "pack_size", "minimum_order", "unit_cost", "service_level")
     found: dict[str, NDArray[Any]] = {
         name: np.array([one[name] for one in known], dtype=object) for name in ("product_id", "store_group")
     }
-    found |= {name: np.array([float(one[name]) for one in known]) for name in numbers}
-    found |= {
-        name: np.array([float(one[name] or 0) for one in known]) for name in ("on_hand", "on_order", "backorders")
-    }
+    found |= {name: np.array([float(one[name]) for one in known]) for name in TERMS}
+    found |= {name: np.array([float(one[name] or 0) for one in known]) for name in STOCK}
     return found | {"unit_volume": np.ones(len(known))}
 
 
@@ -191,7 +188,7 @@ def observe(history: JsonObject | None, event: JsonObject) -> JsonObject:  # noq
 
 
 def golden(examples: pd.DataFrame, state: JsonObject, n: int) -> list[JsonObject]:  # noqa: ARG001
-    """Return requests that bring test examples of the newest week, one series each, with a stock of a week's demand."""
+    """Return requests that bring test examples, one series each, with as much in stock as the week before sold."""
     step = max(1, len(examples) // n)
     rows = examples.iloc[::step].head(n).to_dict("records")
     return [{"known": [_stocked(known_of(row))]} for row in rows]

@@ -5,12 +5,11 @@ from __future__ import annotations
 import pandas as pd
 
 from ml.contract import Expressions
+from ml.use_cases.inventory.known import STOCK, TERMS
 from ml.use_cases.inventory.params import InventoryFeatures
 from ml.use_cases.inventory.weekly import Weekly
 
-TERMS = ("lead_time", "pack_size", "minimum_order", "unit_cost", "service_level")
 PRICES = ("holding", "order_cost", "review_weeks")
-STOCK = ("on_hand", "on_order", "backorders")
 
 
 def supplied(sold: Weekly, tables: Expressions, params: InventoryFeatures) -> pd.DataFrame:
@@ -44,10 +43,10 @@ def _with_terms(facts: pd.DataFrame, tables: Expressions, params: InventoryFeatu
         "minimum_order": 0.0,
         "service_level": params.stock.service_level,
     }
-    known = pd.DataFrame({name: pd.Series(dtype="str" if name == "product_id" else "float64") for name in _ASKED})
+    known = pd.DataFrame({"product_id": pd.Series(dtype="str")})
     if "supplier_terms" in tables:
         known = tables["supplier_terms"].execute()
-    renamed = known.rename(columns={"lead_time_weeks": "lead_time"})[["product_id", *TERMS]]
+    renamed = known.rename(columns={"lead_time_weeks": "lead_time"}).reindex(columns=["product_id", *TERMS])
     found = facts.merge(renamed.drop_duplicates("product_id"), on="product_id", how="left")
     filled = found.fillna(default)
     filled["unit_cost"] = filled["unit_cost"].fillna((filled["mean_price"] * params.stock.cost_share).clip(lower=0.01))
@@ -61,6 +60,3 @@ def _with_stock(facts: pd.DataFrame, tables: Expressions) -> pd.DataFrame:
     key = ["product_id", "store_group"]
     found = facts.merge(stock.drop_duplicates(key), on=key, how="left")
     return found.astype(dict.fromkeys(STOCK, "float64"))
-
-
-_ASKED = ("product_id", "lead_time_weeks", "pack_size", "minimum_order", "unit_cost", "service_level")

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from ml.contract import Expressions
 from ml.use_cases.inventory.demand_table import DemandTable, paid_price, pivot
+from ml.use_cases.inventory.known import PLANS
 from ml.use_cases.inventory.params import InventoryFeatures
 
 ALL = "all"  # the group of every store where the shop has none
 UNKNOWN = "unknown"
-PLANS = ("display", "mailer", "front_page")
 LEVELS = ("category", "department", "store_group")
 WEEK = pd.Timedelta(days=7)
 
