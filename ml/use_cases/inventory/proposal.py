@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from ml.contract import JsonObject, Predictor
+from ml.use_cases.inventory.allocate import Limits
+from ml.use_cases.inventory.known import rows_of
+from ml.use_cases.inventory.propose import KEY, propose
+from ml.use_cases.inventory.protection import QuantileForecast
 from ml.use_cases.inventory.service import MAX_SERIES, forecast_of, lines_of, terms_of
 
-KEY = ["product_id", "store_group"]
 FACTS = ("name", "department", "on_hand", "on_order", "lead_time", "pack_size", "unit_cost")
 WHOLE = ("position", "order_quantity")  # pieces
 LEFT_OUT = ("order_volume",)  # no volume is known
@@ -18,16 +25,6 @@ DIGITS = 4
 
 def proposals(predictor: Predictor, state: JsonObject, histories: Mapping[str, JsonObject]) -> list[JsonObject]:
     """Return one row a series, in order of product and store group: `FACTS` and the columns of `order_line.COLUMNS`."""
-    from dataclasses import replace
-
-    import numpy as np
-    import pandas as pd
-
-    from ml.use_cases.inventory.allocate import Limits
-    from ml.use_cases.inventory.known import rows_of
-    from ml.use_cases.inventory.propose import propose
-    from ml.use_cases.inventory.protection import QuantileForecast
-
     known = [one for _, one in sorted(histories.items()) if one["on_hand"] is not None]
     if not known:
         return []
