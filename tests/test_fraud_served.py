@@ -16,6 +16,7 @@ from ml.pipeline.context import StageContext
 from ml.privacy.pseudonym import fingerprint, pseudonym
 from ml.serving import snapshot
 from ml.serving.app import create_app
+from ml.training import machine
 from ml.use_cases.fraud import USE_CASE
 from tests.fraud_shop import export, small_shop
 from tests.recommend_shop import prepare
@@ -40,6 +41,7 @@ def promoted(object_store, tmp_path_factory):
     verdict = Verdict(stage="evaluate", accepted=True, rules=(rule,), summary="Better.", chosen=VARIANT)
     write_verdict(context.data("evaluate") / "verdict.json", verdict)
     write_json(context.data("evaluate") / "metrics.json", METRICS)
+    write_json(context.data("train") / "machine.json", machine.describe())
     write_json(context.data("explain") / "explanations.json", {})
     context.reports("explain").mkdir(parents=True)
     (context.reports("explain") / "card.html").write_text("<h1>Fraud</h1>")
