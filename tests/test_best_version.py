@@ -7,10 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from ml.errors import IntegrityBroken
-from ml.pipeline import promote
 from ml.pipeline.yardstick import best_version
 from ml.store import Bucket
-from tests.promotable_run import use_case, walk_in
+from tests.promotable_run import roll_back, use_case, walk_in
 
 
 @pytest.fixture
@@ -62,7 +61,7 @@ def test_of_equals_the_latest_counts(promoted, best):
 
 def test_version_that_a_person_rolled_back_is_no_yardstick(promoted, best, promoter, name):
     first, _ = promoted(0.10, 0.01)
-    promote.rollback(promoter, use_case(name), first, "it answers nonsense", "bob")
+    roll_back(promoter, name, first, "it answers nonsense")
     assert best() == first
 
 
