@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ml.config import BucketName, Settings, require_secret
@@ -128,13 +127,6 @@ class Bucket:
             pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix)
             for page in pages:
                 yield from ((item["Key"], item["ETag"].strip('"')) for item in page.get("Contents", ()))
-
-    def written(self, prefix: str = "") -> Iterator[tuple[str, datetime]]:
-        """Yield all keys under a prefix with the time of their last writing, UTC, in lexical order."""
-        with _translated(self.name, prefix):
-            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix)
-            for page in pages:
-                yield from ((item["Key"], item["LastModified"]) for item in page.get("Contents", ()))
 
     def delete(self, key: str) -> None:
         """Remove the object; a missing one is no error."""

@@ -10,15 +10,17 @@ from ml.errors import ConfigInvalid, GateFailed, IntegrityBroken, ModelNotFound,
 from ml.files import canonical, sha256_file, write_verdict
 from ml.packaging import artifact
 from ml.packaging.oci import Layout
-from ml.pipeline import promote
+from ml.pipeline import package, promote
 from ml.registry import ledger
 from ml.registry.fetch import fetch_version
 from ml.registry.shelf import Shelf
+from ml.serving.versions import RegistryVersions
 from ml.store import Bucket
 from tests.promotable_run import (
     METRICS,
     answer,
     files_of,
+    lay_out_run,
     roll_back,
     use_case,
     verdict,
@@ -49,6 +51,19 @@ def test_equal_version_is_already_live_and_writes_no_entry(ready, promoter, name
     assert (done["is_new"], done["seq"]) == (False, 1)
     assert "already live" in done["sentence"]
     assert len(ledger.history(promoter, name)) == 1
+
+
+def test_a_live_version_that_another_run_makes_again_stays_loadable_on_the_first_runs_evidence(
+    ready, object_store, promoter, name, tmp_path
+):
+    first, digest = ready()
+    walk_in(promoter, name, first)
+    second = lay_out_run(tmp_path / "second", promoter, name=name, production=digest)
+    write_verdict(second.data("evaluate") / "verdict.json", replace(verdict(), summary="As good as production."))
+    package.run(second)
+    assert walk_in(promoter, name, second.root)["is_new"] is False
+    served = RegistryVersions(object_store.settings("serve", home=tmp_path / "server"))
+    served.ensure_accepted(served.live(name))
 
 
 def test_promotion_that_was_killed_after_its_entry_ends_well_when_tried_again(ready, promoter, name):

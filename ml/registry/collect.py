@@ -7,11 +7,12 @@ either finds the ledger moved on (`PromotionConflict`) or is told to wait, so no
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from ml.config import Settings
+from ml.contract import JsonObject
 from ml.errors import StorageUnavailable
 from ml.packaging.artifact import RECORD
 from ml.packaging.oci import parsed
@@ -33,7 +34,7 @@ class Kept:
     """What a collection leaves."""
 
     newest: int = 10
-    """Versions by the moment they were last published."""
+    """Versions by the moment they were last signed."""
     horizon_days: int = 90
     """Every version that an entry of these days names stays too [days]; what is live stays in any case."""
 
@@ -62,11 +63,11 @@ def collect(settings: Settings, use_case: str, kept: Kept, who: str, *, is_trial
         PromotionConflict: Someone moved a channel meanwhile; nothing was removed.
     """
     view, shelf = Ledger.open(settings, use_case), Shelf.open(settings, use_case)
-    ages = shelf.versions()
-    needed = _needed(view, ages, kept)
-    reachable = {one for digest in needed & ages.keys() for one in _reachable(shelf, digest)}
+    known = shelf.versions()
+    needed = _named(view, kept) | _newest(shelf, known, kept)
+    reachable = {one for digest in needed & known for one in _reachable(shelf, digest)}
     spare = [one for one in shelf.stored() if one not in reachable]
-    versions = tuple(sorted(ages.keys() - needed))
+    versions = tuple(sorted(known - needed))
     done = Collection(
         versions=versions,
         manifests=sum(kind == "manifests" for kind, _ in spare),
@@ -99,20 +100,30 @@ def ensure_at_rest(view: Ledger) -> None:
         )
 
 
-def _needed(view: Ledger, ages: Mapping[str, datetime], kept: Kept) -> set[str]:
+def _named(view: Ledger, kept: Kept) -> set[str]:
+    """Return the versions that the ledger's horizon names, and what is live."""
     since = (datetime.now(UTC) - timedelta(days=kept.horizon_days)).isoformat()
     recent = [entry for entry in view.entries if entry.when >= since]
     needed = {digest for entry in recent for digest in (entry.from_digest, entry.to_digest) if digest}
-    needed |= {live.digest for name in view.channels if (live := view.live(name))}
-    by_age = sorted(ages, key=lambda digest: ages[digest], reverse=True)
-    return needed | set(by_age[: kept.newest])
+    return needed | {live.digest for name in view.channels if (live := view.live(name))}
+
+
+def _newest(shelf: Shelf, known: Iterable[str], kept: Kept) -> set[str]:
+    """Return the versions that were signed last; one without a record was never promoted, and is the oldest."""
+    signed = {digest: max((record["signed_at"] for record in _records(shelf, digest)), default="") for digest in known}
+    return set(sorted(signed, key=lambda digest: signed[digest], reverse=True)[: kept.newest])
+
+
+def _records(shelf: Shelf, digest: str) -> Iterator[JsonObject]:
+    """Yield what the records of a version say, whoever signed them: enough to know what not to remove."""
+    for record in shelf.referrers(digest, RECORD):
+        layer = only_layer(shelf.manifest(record.digest))
+        yield parsed(unverified(shelf.blob(layer.digest), RECORD_TYPE))
 
 
 def _reachable(shelf: Shelf, digest: str) -> Iterator[tuple[str, str]]:
     """Yield what a version needs, as (kind, digest): itself, its documents, and the runnable images its records name."""
-    records = list(shelf.referrers(digest, RECORD))
-    envelopes = (shelf.blob(only_layer(shelf.manifest(one.digest)).digest) for one in records)
-    images = (parsed(unverified(data, RECORD_TYPE))["image"]["digest"] for data in envelopes)
+    images = (record["image"]["digest"] for record in _records(shelf, digest))
     named = [digest, *(one.digest for one in shelf.referrers(digest)), *(image for image in images if image)]
     for manifest in named:
         yield "manifests", manifest

@@ -17,7 +17,7 @@ from ml.contract import RECORD_SCHEMA, JsonObject
 from ml.errors import IntegrityBroken, ModelNotFound
 from ml.files import sha256, sha256_file, write_bytes
 from ml.packaging.archive import unpack
-from ml.packaging.artifact import RECORD
+from ml.packaging.artifact import GATE, RECORD
 from ml.packaging.oci import TITLE, Descriptor, Layout, hexadecimal
 from ml.packaging.record import RECORD_TYPE
 from ml.packaging.signing import Verifier
@@ -81,6 +81,20 @@ def fetch_record(settings: Settings, use_case: str, digest: str) -> SignedRecord
     shelf = Shelf.open(settings, use_case)
     shelf.manifest(digest)
     return _newest(shelf, Verifier.open(settings), digest)
+
+
+def fetch_gate_report(settings: Settings, use_case: str, digest: str, gate: str | None) -> bytes | None:
+    """Return the gate report of that digest that one of a version's signed records names; none if no record does.
+
+    A version has a record for each run that made it, and each run's gate has a report of its own.
+    """
+    shelf = Shelf.open(settings, use_case)
+    shelf.manifest(digest)
+    for record in _valid(shelf, Verifier.open(settings), digest):
+        if record.payload["gate"]["digest"] == gate:
+            named = shelf.manifest(record.payload["documents"][GATE])
+            return next(shelf.blob(layer.digest) for title, layer in _titled(named) if title == "verdict.json")
+    return None
 
 
 def fetch_document(settings: Settings, use_case: str, digest: str, artifact_type: str) -> dict[str, bytes]:

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 
 from ml.config import Settings
 from ml.contract import JsonObject
@@ -55,13 +54,9 @@ class Shelf:
         for key in self._bucket.keys(f"{self.use_case}/manifests/sha256/"):
             yield f"sha256:{key.rpartition('/')[2]}"
 
-    def versions(self) -> dict[str, datetime]:
-        """Return when each version was last published: when its newest document was written."""
-        found: dict[str, datetime] = {}
-        for key, written in self._bucket.written(f"{self.use_case}/referrers/sha256/"):
-            digest = f"sha256:{key.split('/')[3]}"
-            found[digest] = max(written, found.get(digest, written))
-        return found
+    def versions(self) -> set[str]:
+        """Return the versions there are documents about."""
+        return {f"sha256:{key.split('/')[3]}" for key in self._bucket.keys(f"{self.use_case}/referrers/sha256/")}
 
     def stored(self) -> Iterator[tuple[str, str]]:
         """Yield all content as (`blobs` or `manifests`, digest)."""
