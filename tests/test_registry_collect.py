@@ -24,7 +24,7 @@ def versions(ready, promoter, name):
     return made[1:]
 
 
-def test_a_stated_number_and_what_is_live_stay_whole(promoter, name, versions, tmp_path):
+def test_a_stated_number_and_what_is_live_stay_whole_and_the_ledger_tells_what_went(promoter, name, versions, tmp_path):
     roll_back(promoter, name, versions[0])
     trial = collect(promoter, name, Kept(newest=2, horizon_days=0), "ada", is_trial=True)
     assert Shelf.open(promoter, name).versions() == set(versions)
@@ -44,17 +44,13 @@ def test_a_stated_number_and_what_is_live_stay_whole(promoter, name, versions, t
             assert fetch_document(promoter, name, digest, kind)
     with pytest.raises(ModelNotFound):
         fetch_version(promoter, name, versions[1], tmp_path)
-
-
-def test_the_ledger_keeps_its_entries_and_tells_of_the_collection(promoter, name, versions):
-    collect(promoter, name, Kept(newest=1, horizon_days=0), "ada")
-    entries = ledger.history(promoter, name)
-    assert [entry.action for entry in entries] == ["promote"] * 5 + ["collect", "collected"]
-    assert versions[0] in entries[5].why
-    assert ledger.live(promoter, name, "production").digest == versions[4]
-    assert ledger.repair(promoter, name) == ()
     with pytest.raises(ModelNotFound):
         roll_back(promoter, name, versions[2])
+    entries = ledger.history(promoter, name)
+    assert [entry.action for entry in entries] == ["promote"] * 5 + ["rollback", "collect", "collected"]
+    assert versions[1] in entries[6].why
+    assert ledger.live(promoter, name, "production").digest == versions[0]
+    assert ledger.repair(promoter, name) == ()
 
 
 def test_what_moves_within_the_horizon_name_stays(promoter, name, versions):
