@@ -132,7 +132,7 @@ def _missing(pages: Sequence[Page], intents: Sequence[Intent]) -> Iterator[str]:
     if not pages:
         yield f"no page in a folder {' or '.join(LANGUAGES)}"
     by_key = {(page.language, page.id): page for page in pages}
-    wanted = {intent.page: "" for intent in intents if intent.page} | {page.id: "" for page in pages}
+    wanted = sorted({intent.page for intent in intents if intent.page} | {page.id for page in pages})
     for language in sorted({page.language for page in pages}):
         yield from (f"{language}/{name}.md: missing" for name in wanted if (language, name) not in by_key)
         for intent in intents:
