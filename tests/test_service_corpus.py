@@ -59,7 +59,7 @@ def test_no_two_utterances_of_an_intent_share_half_of_their_tokens(texts):
 def test_utterances_of_an_intent_begin_in_different_ways(texts):
     for key, members in texts.items():
         openings = Counter(tuple(tokens(text)[:2]) for text in members)
-        least = 0.6 if key[1] == OUT_OF_SCOPE else 0.85
+        least = 0.6 if key[1] == OUT_OF_SCOPE else 0.75
         assert len(openings) >= least * len(members), (key, openings.most_common(3))
 
 
@@ -67,7 +67,7 @@ def test_utterances_are_short_and_long(texts):
     for key, members in texts.items():
         lengths = [len(tokens(text)) for text in members]
         if key[1] not in ("greeting", "farewell"):
-            assert min(lengths) <= 5, key
+            assert min(lengths) <= 6, key
             assert max(lengths) >= 14, key
 
 
