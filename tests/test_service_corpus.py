@@ -214,7 +214,12 @@ def test_an_unquoted_comma_is_named_by_its_line(tmp_path):
 
 
 def test_a_customers_words_are_in_no_message(tmp_path):
-    rows = [*enough(), ("en", "nowhere", "I am Eleanor", ""), ("zh", "opening", "call Eleanor", "")]
+    rows = [
+        *enough(),
+        ("en", "nowhere", "I am Eleanor", ""),
+        ("zh", "opening", "call Eleanor", ""),
+        ("en", "Eleanor, Mill Lane", "x", ""),
+    ]
     with pytest.raises(SourceInvalid) as caught:
         read_corpus(copy(tmp_path, rows))
     assert "Eleanor" not in str(caught.value)

@@ -137,15 +137,20 @@ def _wrong_rows(lines: Sequence[int], utterances: Sequence[Utterance], intents: 
 
 def _wrong_row(utterance: Utterance, intents: set[str]) -> Iterator[str]:
     if utterance.intent not in intents | {OUT_OF_SCOPE}:
-        yield f"the intent {utterance.intent!r} is not in intents.csv"
+        yield f"the intent {_shown(utterance.intent)} is not in intents.csv"
     if not utterance.text:
         yield "the text is empty"
     if len(utterance.text) > MAX_CHARACTERS:
         yield f"the text has {len(utterance.text)} characters, more than {MAX_CHARACTERS}"
     if utterance.language not in LANGUAGES:
-        yield f"the language {utterance.language!r} is none of {', '.join(LANGUAGES)}"
+        yield f"the language {_shown(utterance.language)} is none of {', '.join(LANGUAGES)}"
     elif not fits(utterance.text, utterance.language):
         yield f"the text is not in the script of {utterance.language}"
+
+
+def _shown(name: str) -> str:
+    # Where columns are mixed up, a customer's words stand in the place of a name.
+    return repr(name) if not name or name.isidentifier() else "(no name)"
 
 
 def _assigned(utterances: Sequence[Utterance]) -> list[Utterance]:
@@ -161,16 +166,15 @@ def _repeated(lines: Sequence[int], utterances: Sequence[Utterance]) -> Iterator
     for at, utterance in enumerate(utterances):
         earlier = first.setdefault((utterance.language, " ".join(tokens(utterance.text)) or utterance.text), at)
         if earlier != at:
-            same = utterances[earlier].intent == utterance.intent
-            yield f"line {lines[at]}: the text of line {lines[earlier]} again" + (
-                "" if same else ", with another intent"
-            )
+            other = "" if utterances[earlier].intent == utterance.intent else ", with another intent"
+            yield f"line {lines[at]}: the text of line {lines[earlier]} again{other}"
 
 
 def _wrong_splits(lines: Sequence[int], utterances: Sequence[Utterance]) -> Iterator[str]:
     for line, utterance in zip(lines, utterances, strict=True):
         if utterance.split not in SPLITS:
-            yield f"line {line}: the split {utterance.split!r} is none of {', '.join(SPLITS)} (or leave it empty in all rows)"
+            wanted = f"{', '.join(SPLITS)} (or leave it empty in all rows)"
+            yield f"line {line}: the split {_shown(utterance.split)} is none of {wanted}"
     for language in LANGUAGES:
         at = [position for position, utterance in enumerate(utterances) if utterance.language == language]
         for low, high in near_pairs([utterances[each].text for each in at], NEAR):
