@@ -33,7 +33,7 @@ Statistic: TypeAlias = "Callable[[Mapping[str, np.ndarray], np.ndarray], np.ndar
 `(n_draws, n_rows)`; the figures are `(n_draws,)`, not-a-number where a draw gives no evidence."""
 
 ColumnType: TypeAlias = Literal["string", "int64", "float64", "timestamp", "boolean"]
-Treatment: TypeAlias = Literal["keep", "pseudonym", "generalise", "drop"]
+Treatment: TypeAlias = Literal["keep", "pseudonym", "generalise", "redact", "drop"]
 Severity: TypeAlias = Literal["block", "quarantine", "warn"]
 
 
@@ -48,7 +48,8 @@ class Column:
     type: ColumnType
     nullable: bool = False
     treatment: Treatment = "keep"
-    """What anonymise does with it: keep, pseudonym (a direct identifier), generalise (a quasi-identifier), drop."""
+    """What anonymise does with it: keep, pseudonym (a direct identifier), generalise (a quasi-identifier), redact (free text
+    that people write, of which placeholders and the rest are left), drop."""
     order: tuple[str, ...] = ()
     """For `generalise`: the values from low to high, so that neighbours can be merged."""
     description: str = ""

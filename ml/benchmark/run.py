@@ -15,7 +15,8 @@ from ml.files import read_json, sha256_file, write_json
 
 RESULT_SCHEMA = "tradewind/benchmark/1"
 CODE = Path(__file__).parent.parent
-SHARED = ("benchmark", "evaluation", "training", "compression")
+SHARED = ("benchmark", "evaluation", "training", "compression", "privacy")
+CODE_SUFFIXES = (".py", ".crfsuite", ".gz")  # weights and word lists of what is measured count as code
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +83,7 @@ def _mark(file: Path, use_case: str) -> str:
     """Return a short digest of the data and of all code that a peer may run: a changed model is measured again."""
     total = hashlib.sha256(sha256_file(file).encode())
     folders = [*SHARED, *([f"use_cases/{use_case}"] if use_case else [])]
-    for path in sorted(path for folder in folders for path in (CODE / folder).rglob("*.py")):
+    files = [path for folder in folders for path in (CODE / folder).rglob("*") if path.suffix in CODE_SUFFIXES]
+    for path in sorted(files):
         total.update(path.read_bytes())
     return total.hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Takes the personal values out: pseudonyms for identifiers, generalised attributes, dropped columns.
+"""Takes the personal values out: pseudonyms for identifiers, generalised attributes, redacted texts, dropped columns.
 
 Reads `validate/tables` and the pseudonym key; writes the same tables without personal values, `privacy.json`, and a
 report. From here on no stage can reach a raw identifier.
@@ -89,7 +89,8 @@ def _facts(table: Table, done: Sequence[Treated]) -> JsonObject:
         "erased": sum(treated.erased for treated in done),
         "columns": {column.name: column.treatment for column in table.columns},
         "generalised": _groups(done[0].generalised) if done and done[0].generalised else None,
-        "found": _found(done),
+        "found": _summed([treated.found for treated in done]),
+        "redacted": _summed([treated.redacted for treated in done]),
     }
 
 
@@ -103,11 +104,11 @@ def _groups(found: Generalised) -> JsonObject:
     }
 
 
-def _found(done: Sequence[Treated]) -> dict[str, dict[str, int]]:
-    """Return per column and kind the suspected identifiers, summed over the table's files."""
+def _summed(parts: Sequence[Mapping[str, Mapping[str, int]]]) -> dict[str, dict[str, int]]:
+    """Return counts per column and kind, summed over the table's files."""
     total: dict[str, Counter[str]] = {}
-    for treated in done:
-        for column, hits in treated.found.items():
+    for part in parts:
+        for column, hits in part.items():
             total.setdefault(column, Counter()).update(hits)
     return {column: dict(hits) for column, hits in total.items()}
 

@@ -1,4 +1,4 @@
-"""Applies what a table declares for each column: keep, pseudonym, generalise, drop."""
+"""Applies what a table declares for each column: keep, pseudonym, generalise, redact, drop."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from ml.contract import Table
 from ml.privacy.identifier import count_identifiers
 from ml.privacy.k_anonymity import Generalised, generalise
 from ml.privacy.pseudonym import pseudonymise
+from ml.privacy.redact import redact_column
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +36,8 @@ class Treated:
     """Rows that were left out."""
     found: dict[str, dict[str, int]]
     """Column to kind of direct identifier to distinct values that look like one, in columns kept as they are."""
+    redacted: dict[str, dict[str, int]]
+    """Column to type of personal data to spans that were replaced, in columns of free text."""
 
 
 def treat(rows: pd.DataFrame, table: Table, policy: Policy) -> Treated:
@@ -45,19 +48,22 @@ def treat(rows: pd.DataFrame, table: Table, policy: Policy) -> Treated:
         table: Declares the treatments.
         policy: Key, k and erasures.
     """
-    by_treatment = {kind: _names(table, kind) for kind in ("keep", "pseudonym", "generalise")}
+    by_treatment = {kind: _names(table, kind) for kind in ("keep", "pseudonym", "generalise", "redact")}
     kept = rows[[name for names in by_treatment.values() for name in names]]
     identifiers = by_treatment["pseudonym"]
     renamed = kept.assign(**{name: pseudonymise(kept[name], policy.key, name) for name in identifiers})
     remaining = renamed[~renamed[identifiers].isin(policy.erased).any(axis=1)] if policy.erased else renamed
     orders = {name: table.column(name).order for name in by_treatment["generalise"]}
     generalised = generalise(remaining, orders, policy.k) if orders else None
-    done = in_total_order(generalised.rows if generalised else remaining, table)
+    texts = {name: redact_column(remaining[name]) for name in by_treatment["redact"]}
+    rest = generalised.rows if generalised else remaining
+    done = in_total_order(rest.assign(**{name: text for name, (text, _) in texts.items()}), table)
     return Treated(
         rows=done,
         generalised=generalised,
         erased=len(rows) - len(remaining),
         found={name: hits for name in by_treatment["keep"] if (hits := count_identifiers(done[name]))},
+        redacted={name: dict(sorted(counts.items())) for name, (_, counts) in texts.items()},
     )
 
 

@@ -11,13 +11,14 @@ from pydantic import BaseModel
 from ml.config import Settings
 from ml.contract import JsonObject, UseCase
 from ml.privacy.pseudonym import pseudonym, read_key
+from ml.privacy.redact import redact
 
 
 class Door:
     """The door of one use case.
 
     A field that bears the name of a raw column is treated as `anonymise` treats that column: pseudonyms are the
-    same here and there, dropped columns do not enter.
+    same here and there, free text is redacted, dropped columns do not enter.
     """
 
     def __init__(self, settings: Settings, use_case: UseCase) -> None:
@@ -26,6 +27,7 @@ class Door:
         self._hidden = {column.name for column in columns if column.treatment == "pseudonym"}
         self._hidden |= {identity} if identity else set()
         self._dropped = {column.name for column in columns if column.treatment == "drop"} - self._hidden
+        self._written = {column.name for column in columns if column.treatment == "redact"} - self._hidden
         self._times = tuple(dict.fromkeys(t.time_column for t in use_case.data.tables if t.time_column))
         self._identity = identity
         self._key = read_key(settings) if self._hidden else b""
@@ -62,10 +64,12 @@ class Door:
         return _naive(moment).isoformat(timespec="microseconds")
 
     def _field(self, name: str, value: Any) -> Any:
-        if name not in self._hidden:
+        if name not in self._hidden | self._written:
             return self.hide(value)
         if isinstance(value, list):
             return [self._field(name, item) for item in value]
+        if name in self._written:
+            return redact(value).text if isinstance(value, str) else self.hide(value)
         return None if value is None else pseudonym(self._key, name, str(value))
 
 

@@ -1,0 +1,103 @@
+"""Finds what has a form of its own in any language: e-mail, web and network addresses, cards, accounts, ids, phones.
+
+Checksums and number plans are those of python-stdnum and phonenumbers; an expression here only says where to look.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from ipaddress import ip_address
+
+from stdnum import iban, luhn
+from stdnum.us import ssn
+
+from ml.privacy.pii_span import Kind, Span
+
+CHECKED, STRICT, LIKELY = 1.0, 0.95, 0.9  # scores: a checksum holds; a form nothing else has; a form in its usual place
+EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+URL = re.compile(r"(?:https?://|www\.)[^\s<>\"'，。；、（）]+[^\s<>\"'，。；、（）.,;:!?)\]]", re.IGNORECASE)
+IP = re.compile(
+    r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){3,7})(?![\w.:]*\w)", re.IGNORECASE
+)
+IBAN = re.compile(r"(?<!\w)[a-z]{2}\d{2}(?: ?[a-z0-9]{4}){2,7}(?: ?[a-z0-9]{1,3})?(?!\w)", re.IGNORECASE | re.ASCII)
+DIGITS = re.compile(r"(?<![\w.+-])\d(?:[ -]?\d){11,18}(?![\w-]|\.\d)", re.ASCII)
+SSN = re.compile(r"(?<![\w-])\d{3}-\d{2}-\d{4}(?![\w-])", re.ASCII)
+MOBILE_CN = re.compile(r"(?<![\w.-])(?:(?:\+|00)86[ -]?)?1[3-9]\d(?:[ -]?\d{4}){2}(?![\d-]|\.\d)", re.ASCII)
+ABROAD = re.compile(r"(?<![\w])\+\d")
+ISSUER = re.compile(  # ranges of ISO/IEC 7812 that payment cards use, with their lengths
+    r"4(?:\d{12}|\d{15}|\d{18})|(?:5[1-5]|2[2-7])\d{14}|3[47]\d{13}|3(?:0[0-5]|[689]\d)\d{11}|35\d{14}"
+    r"|(?:2131|1800)\d{11}|6\d{11,18}|5[0678]\d{10,17}"
+)
+ORDER_BEFORE = re.compile(
+    r"(?:order|invoice|tracking|parcel|article|item|sku|ean|ref(?:erence)?|订单|单号|编号|货号)\W*(?:no|nr|number|id|号|号码|是|为)?\W*$",
+    re.IGNORECASE,
+)
+VERSION_BEFORE = re.compile(r"(?:version|firmware|release|build|v|版本)\W*$", re.IGNORECASE)
+IBAN_BEFORE = re.compile(r"iban\W*(?:code|number|is)?\W*$", re.IGNORECASE)
+LOOK_BACK = 24  # characters before a number in which a word says what it is
+
+
+def find_patterns(text: str) -> list[Span]:
+    """Return what a checksum or a form tells; spans may overlap."""
+    found = [Span(one.start(), one.end(), "EMAIL", STRICT) for one in EMAIL.finditer(text)]
+    found += [Span(one.start(), one.end(), "URL", STRICT) for one in URL.finditer(text)]
+    if any(char.isdigit() for char in text):
+        found += [*_networks(text), *_accounts(text), *_cards(text), *_ids(text), *_phones(text)]
+    return found
+
+
+def before(text: str, at: int) -> str:
+    """Return the characters that lead up to a place."""
+    return text[max(at - LOOK_BACK, 0) : at]
+
+
+def _networks(text: str) -> Iterator[Span]:
+    for one in IP.finditer(text):
+        if _is_ip(one.group()) and not VERSION_BEFORE.search(before(text, one.start())):
+            yield _span(one, "IP", STRICT)
+
+
+def _is_ip(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _accounts(text: str) -> Iterator[Span]:
+    for one in IBAN.finditer(text):
+        if iban.is_valid(one.group()):
+            yield _span(one, "IBAN", CHECKED)
+        elif IBAN_BEFORE.search(before(text, one.start())):
+            yield _span(one, "IBAN", LIKELY)
+
+
+def _cards(text: str) -> Iterator[Span]:
+    for one in DIGITS.finditer(text):
+        number = re.sub(r"\D", "", one.group())
+        known = ISSUER.fullmatch(number) and luhn.is_valid(number)
+        if known and not ORDER_BEFORE.search(before(text, one.start())):
+            yield _span(one, "CARD", CHECKED)
+
+
+def _ids(text: str) -> Iterator[Span]:
+    for one in SSN.finditer(text):
+        if ssn.is_valid(one.group()):
+            yield _span(one, "ID", STRICT)
+
+
+def _phones(text: str) -> Iterator[Span]:
+    for one in MOBILE_CN.finditer(text):
+        if not ORDER_BEFORE.search(before(text, one.start())):
+            yield _span(one, "PHONE", LIKELY)
+    if ABROAD.search(text):
+        from phonenumbers import Leniency, PhoneNumberMatcher
+
+        for match in PhoneNumberMatcher(text, None, leniency=Leniency.POSSIBLE):
+            yield Span(match.start, match.end, "PHONE", STRICT)
+
+
+def _span(found: re.Match[str], kind: Kind, score: float) -> Span:
+    return Span(found.start(), found.end(), kind, score)
