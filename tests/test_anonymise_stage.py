@@ -219,3 +219,34 @@ def test_the_report_needs_nothing_from_outside_and_escapes_what_it_shows(context
     assert reader.found == ()
     assert "<b>aisle" not in page
     assert "shared by at least" in page
+
+
+def test_free_text_keeps_no_personal_data_and_the_report_counts_it_by_type(context, caplog):
+    caplog.set_level("DEBUG")
+    planted = ["Anna Kowalska", "anna.k@example.com", "4111 1111 1111 1111", "王小明", "13812345678"]
+    texts = [
+        f"My name is {planted[0]}, write to {planted[1]}",
+        f"I paid with {planted[2]}",
+        f"我叫{planted[3]}，手机{planted[4]}",
+        "Where is order 1234567?",
+        None,
+    ]
+    notes = Table(name="notes", columns=(Column(name="text", type="string", nullable=True, treatment="redact"),))
+    write_parquet(context.data("validate") / "tables" / "notes" / "all.parquet", pd.DataFrame({"text": texts}))
+    record = replace(context.use_case, data=replace(context.use_case.data, tables=(notes,)))
+    anonymise.run(replace(context, use_case=record))
+    left = read_table(context.data("anonymise") / "tables" / "notes")["text"]
+    assert set(left.dropna()) == {
+        "My name is [NAME], write to [EMAIL]",
+        "I paid with [CARD]",
+        "我叫[NAME]，手机[PHONE]",
+        "Where is order 1234567?",
+    }
+    facts = read_json(context.data("anonymise") / "privacy.json")["tables"]["notes"]
+    assert facts["redacted"] == {"text": {"NAME": 2, "EMAIL": 1, "CARD": 1, "PHONE": 1}}
+    page = (context.reports("anonymise") / "privacy.html").read_text()
+    assert "2 [NAME]" in page
+    everywhere = "".join(
+        [*(data.decode("latin-1") for data in outputs(context).values()), left.to_csv(), page, caplog.text]
+    )
+    assert not [value for value in planted if value in everywhere]

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from itertools import pairwise
 
 import pytest
 
@@ -18,7 +19,11 @@ PLANTED = [
     ("Dear Mr. Johansson, thank you", "Johansson", "NAME"),
     ("The parcel was signed for by Péter Nagy", "Péter Nagy", "NAME"),
     ("Please deliver it to 12 Baker Street, London NW1 6XE", "12 Baker Street, London NW1 6XE", "ADDRESS"),
-    ("My new address is 742 Evergreen Terrace\nSpringfield, OR 97403", "742 Evergreen Terrace\nSpringfield, OR 97403", "ADDRESS"),
+    (
+        "My new address is 742 Evergreen Terrace\nSpringfield, OR 97403",
+        "742 Evergreen Terrace\nSpringfield, OR 97403",
+        "ADDRESS",
+    ),
     ("write to anna.k+shop@mail.example.com today", "anna.k+shop@mail.example.com", "EMAIL"),
     ("Call me on 415-555-2671 please", "415-555-2671", "PHONE"),
     ("my mobile is +44 7911 123456", "+44 7911 123456", "PHONE"),
@@ -83,7 +88,7 @@ def test_spans_come_in_order_without_overlap_and_sure_to_a_degree():
     text = "I am Anna Kowalska, anna@example.com, card 4111 1111 1111 1111, 身份证11010519491231002X"
     spans = find(text)
     assert [span.type for span in spans] == ["NAME", "EMAIL", "CARD", "ID"]
-    assert all(one.end <= other.start for one, other in zip(spans, spans[1:], strict=False))
+    assert all(one.end <= other.start for one, other in pairwise(spans))
     assert all(0 < span.score <= 1 for span in spans)
     assert spans[2].score == spans[3].score == 1.0
 
@@ -100,7 +105,10 @@ def test_the_language_chooses_the_rules():
 
 
 def test_nothing_heavy_is_imported():
-    script = "import sys, json; from ml.privacy.redact import redact; redact('I am Anna +44 7911 123456'); print(json.dumps(list(sys.modules)))"
+    script = (
+        "import sys, json; from ml.privacy.redact import redact; redact('I am Anna +44 7911 123456');"
+        "print(json.dumps(list(sys.modules)))"
+    )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     modules = {name.split(".")[0] for name in json.loads(done.stdout)}
     assert {"pycrfsuite", "phonenumbers"} <= modules

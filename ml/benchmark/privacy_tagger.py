@@ -33,7 +33,7 @@ def train(known: Sequence[Sentence], path: Path) -> None:
     for text, spans in examples(known):
         cut = tokens(text, without_overlap(find_patterns(text)))
         if cut:
-            trainer.append(features(text, cut), labels(cut, spans))
+            trainer.append(features(text, cut, thinned=True), labels(cut, spans))
     trainer.set_params(SETTING)
     trainer.train(str(path))
 

@@ -6,11 +6,12 @@ import re
 from typing import Literal
 
 from ml.privacy.pii_chinese import HAN, find_chinese
-from ml.privacy.pii_pattern import find_patterns
+from ml.privacy.pii_pattern import find_patterns, is_order
 from ml.privacy.pii_span import KINDS, Span, without_overlap
 from ml.privacy.pii_tagger import tag
 
 PLACEHOLDER = re.compile(rf"\[(?:{'|'.join(KINDS)})\]")
+NUMBERS = ("PHONE", "CARD", "ID")
 LETTER = re.compile(r"[^\W\d_]")
 
 
@@ -27,7 +28,8 @@ def find(text: str, language: Literal["en", "zh"] | None = None) -> list[Span]:
     """
     held = [Span(one.start(), one.end(), "NAME", 2.0) for one in PLACEHOLDER.finditer(text)]
     known = without_overlap([*held, *find_patterns(text), *([] if language == "en" else find_chinese(text))])
-    found = [*known, *(tag(text, known) if _is_tagged(text, language) else [])]
+    tagged = tag(text, known) if _is_tagged(text, language) else []
+    found = [*known, *(span for span in tagged if not (span.type in NUMBERS and is_order(text, span.start)))]
     return [span for span in found if span not in held] if held else sorted(found)
 
 

@@ -47,14 +47,18 @@ def find_patterns(text: str) -> list[Span]:
     return found
 
 
-def before(text: str, at: int) -> str:
-    """Return the characters that lead up to a place."""
+def is_order(text: str, at: int) -> bool:
+    """Tell whether the words before a number say that it is an order's, a parcel's or an article's."""
+    return ORDER_BEFORE.search(_before(text, at)) is not None
+
+
+def _before(text: str, at: int) -> str:
     return text[max(at - LOOK_BACK, 0) : at]
 
 
 def _networks(text: str) -> Iterator[Span]:
     for one in IP.finditer(text):
-        if _is_ip(one.group()) and not VERSION_BEFORE.search(before(text, one.start())):
+        if _is_ip(one.group()) and not VERSION_BEFORE.search(_before(text, one.start())):
             yield _span(one, "IP", STRICT)
 
 
@@ -70,7 +74,7 @@ def _accounts(text: str) -> Iterator[Span]:
     for one in IBAN.finditer(text):
         if iban.is_valid(one.group()):
             yield _span(one, "IBAN", CHECKED)
-        elif IBAN_BEFORE.search(before(text, one.start())):
+        elif IBAN_BEFORE.search(_before(text, one.start())):
             yield _span(one, "IBAN", LIKELY)
 
 
@@ -78,7 +82,7 @@ def _cards(text: str) -> Iterator[Span]:
     for one in DIGITS.finditer(text):
         number = re.sub(r"\D", "", one.group())
         known = ISSUER.fullmatch(number) and luhn.is_valid(number)
-        if known and not ORDER_BEFORE.search(before(text, one.start())):
+        if known and not is_order(text, one.start()):
             yield _span(one, "CARD", CHECKED)
 
 
@@ -90,7 +94,7 @@ def _ids(text: str) -> Iterator[Span]:
 
 def _phones(text: str) -> Iterator[Span]:
     for one in MOBILE_CN.finditer(text):
-        if not ORDER_BEFORE.search(before(text, one.start())):
+        if not is_order(text, one.start()):
             yield _span(one, "PHONE", LIKELY)
     if ABROAD.search(text):
         from phonenumbers import Leniency, PhoneNumberMatcher

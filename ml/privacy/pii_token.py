@@ -9,13 +9,20 @@ from collections.abc import Sequence
 from functools import lru_cache
 from importlib.resources import files
 from itertools import groupby
+from zlib import crc32
 
 from ml.privacy.pii_span import Span
 
 TOKEN = re.compile(r"\d+(?:[.,:/-]\d+)+(?!\w)|\d+(?=-[^\W\d])|\w+(?:[’'-](?!s\b)[^\W\d_]\w*)*|[^\w\s]")
 NUMBER = re.compile(r"[+(]?\d(?:[\d().\-/ ]*\d)?(?:x\d+)?")
 MARK = "\x00"  # stands before the type of a token that a pattern already told: no word has it
-WORDS = "english_words.txt.gz"  # 40,000 lower-case words of SCOWL (Debian wamerican-small); names that are no word are not in it
+WORDS = (
+    "english_words.txt.gz"  # 64,000 lower-case words of SCOWL (Debian wamerican); names that are no word are not in it
+)
+NAMES = (
+    "person_names.txt.gz"  # 33,000 first and last names and, below, 29,000 words of places of Faker's (MIT), lower case
+)
+PLACES = "place_names.txt.gz"
 AFFIX = 4  # longest prefix and suffix that are looked at [characters]
 Token = tuple[int, int, str]
 """Start, end, and its characters or MARK and a type."""
@@ -32,14 +39,23 @@ def tokens(text: str, known: Sequence[Span]) -> list[Token]:
     return found + [(one.start(), one.end(), one.group()) for one in TOKEN.finditer(text, at)]
 
 
-def features(text: str, cut: Sequence[Token]) -> list[list[str]]:
-    """Return each token's features: its own, and those of two tokens on either side."""
+def features(text: str, cut: Sequence[Token], *, thinned: bool = False) -> list[list[str]]:
+    """Return each token's features: its own, and those of two tokens on either side.
+
+    Args:
+        text: The text.
+        cut: Its tokens.
+        thinned: Half of the lists of names and places is taken for unknown: so one learns that a name need not be listed.
+    """
+    listed = [_listed(token.lower(), thinned) for _, _, token in cut]
     own = [_own(token) for _, _, token in cut]
     short = [(token.lower(), _class(token)) for _, _, token in cut]
     numbers = _numbers(text)
     described = []
     for i, (start, end, _) in enumerate(cut):
         row = [*own[i], *_near(short, i), *numbers.get(start, ())]
+        row += [f"in={listed[i]}", f"in={listed[i]}&{short[i][1]}", f"-1in={listed[i - 1] if i else ''}"]
+        row.append(f"1in={listed[i + 1] if i + 1 < len(cut) else ''}")
         before = text[cut[i - 1][1] if i else 0 : start]
         after = text[end : cut[i + 1][0]] if i + 1 < len(cut) else "\n"
         if i == 0 or "\n" in before:
@@ -101,13 +117,20 @@ def _class(token: str) -> str:
 
 
 def _is_word(lower: str) -> str:
-    return "word" if lower in _words() else "other"
+    return "word" if lower in _list(WORDS) else "other"
 
 
-@lru_cache(maxsize=1)
-def _words() -> frozenset[str]:
-    packed = files("ml.privacy").joinpath(WORDS).read_bytes()
-    return frozenset(gzip.decompress(packed).decode().split())
+def _listed(lower: str, thinned: bool) -> str:
+    """Return which of the lists hold a word: `n` for persons, `p` for places."""
+    if thinned and crc32(lower.encode()) % 2:
+        return ""
+    return ("n" if lower in _list(NAMES) else "") + ("p" if lower in _list(PLACES) else "")
+
+
+@lru_cache(maxsize=3)
+def _list(file: str) -> frozenset[str]:
+    packed = files("ml.privacy").joinpath(file).read_bytes()
+    return frozenset(gzip.decompress(packed).decode().split("\n"))
 
 
 def _near(short: Sequence[tuple[str, str]], i: int) -> list[str]:
