@@ -1,4 +1,4 @@
-"""Learns the tagger's weights: `python -m ml.benchmark.privacy_tagger` with TRADEWIND_DATA_DIR set (see docs/privacy.md).
+"""Learns the tagger's weights: `PYTHONHASHSEED=0 python -m ml.benchmark.privacy_tagger` with TRADEWIND_DATA_DIR set (see docs/privacy.md).
 
 Reads the training part of the benchmark's sentences and our own (`privacy_sentences.txt`); their slots are filled again and
 again with drawn values, so that names are learned by their form and place and not by heart. Writes `pii_tagger.crfsuite`.
@@ -6,6 +6,7 @@ again with drawn values, so that names are learned by their form and place and n
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -73,6 +74,8 @@ def main() -> None:
     folder = load_settings().data_dir
     if folder is None:
         raise SystemExit("Set TRADEWIND_DATA_DIR to the folder of the public data sets.")
+    if os.environ.get("PYTHONHASHSEED") != "0":
+        raise SystemExit("Set PYTHONHASHSEED=0: Faker draws from sets, and other weights would come out each time.")
     train(load(folder / DATA).train, Path(str(files("ml.privacy"))) / WEIGHTS)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -58,6 +59,7 @@ KINDS_OF_PRODUCT = (
 )
 PRICES = ("${:.2f}", "€{:.2f}", "{:.2f} EUR", "£{:.2f}", "{:.0f} dollars", "USD {:.2f}", "{:.0f} €")
 DATES = ("%Y", "%Y-%m-%d %H:%M:%S", "%m/%d/%Y", "%d %B %Y", "%B %Y", "%B %d, %Y", "%Y-%m-%d", "%d.%m.%Y", "%A", "%B %d")
+YEARS = (datetime(1955, 1, 1), datetime(2025, 1, 1))
 SYLLABLES = "ve ra lo ti qua zen mo pix dat sol net bri cor fu gen hy plex tron ly ify io able ster".split()
 COMPANY_ENDS = (
     "",
@@ -119,7 +121,7 @@ class Values:
             "ORGANIZATION": self._company,
             "CREDIT_CARD": self._card,
             "IBAN_CODE": english.iban,
-            "DATE_TIME": lambda: english.date_time_between("-70y", "-1d").strftime(pick(DATES)),
+            "DATE_TIME": lambda: english.date_time_between_dates(*YEARS).strftime(pick(DATES)),
             "AGE": lambda: str(self._random.randint(1, 99)),
             "TITLE": lambda: self._one(partial(pick, PREFIXES), self._job),
             "PREFIX": partial(pick, PREFIXES),
