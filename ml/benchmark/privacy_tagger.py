@@ -1,4 +1,4 @@
-"""Learns the tagger's weights: `PYTHONHASHSEED=0 python -m ml.benchmark.privacy_tagger` with TRADEWIND_DATA_DIR set (see docs/privacy.md).
+"""Learns the tagger's weights: `PYTHONHASHSEED=0 python -m ml.benchmark.privacy_tagger`, TRADEWIND_DATA_DIR set (docs/privacy.md).
 
 Reads the training part of the benchmark's sentences and our own (`privacy_sentences.txt`); their slots are filled again and
 again with drawn values, so that names are learned by their form and place and not by heart. Writes `pii_tagger.crfsuite`.
