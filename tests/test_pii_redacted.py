@@ -1,11 +1,17 @@
 """Redacted text holds no planted value, says what stood there, and stays the same when redacted again."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ml.config import Settings
+from ml.contract import Column, Table
 from ml.privacy.redact import redact, redact_column
+from ml.serving.door import Door
+from tests.toy_use_case import TOY
 
 VALUES = {
     "NAME": "Anna Kowalska",
@@ -63,3 +69,12 @@ def test_a_column_is_redacted_row_by_row_and_missing_stays_missing():
     assert done.tolist()[0] == done.tolist()[2] == "card [CARD]"
     assert done.isna().tolist() == [False, True, False, False]
     assert counts == {"CARD": 2}
+
+
+def test_the_servers_door_redacts_the_fields_that_anonymise_redacts():
+    notes = Table(name="notes", columns=(Column(name="text", type="string", treatment="redact"),))
+    door = Door(
+        Settings(pseudonym_key="ab" * 32), replace(TOY, data=replace(TOY.data, tables=(*TOY.data.tables, notes)))
+    )
+    hidden = door.hide({"text": ["I am Anna Kowalska", None], "other": "Anna Kowalska"})
+    assert hidden == {"text": ["I am [NAME]", None], "other": "Anna Kowalska"}
