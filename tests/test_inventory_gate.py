@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,8 +11,11 @@ import pytest
 from scipy import stats
 
 from ml.evaluation.contender import Rows, measure
+from ml.evaluation.evidence import Footprint, Parity, Yardstick
+from ml.evaluation.exported import Exported
 from ml.evaluation.figures import work_out
-from ml.evaluation.gate import Candidate, Evidence, judge
+from ml.evaluation.gate import judge
+from ml.evaluation.gather import PRODUCTION, gather
 from ml.parameter import GateParams
 from ml.use_cases import load
 from ml.use_cases.inventory.demand_score import QUANTILES
@@ -54,23 +58,14 @@ def verdict(examples, judgement, better, worse):
     naive = measure("seasonal_naive", "baseline", forecast(examples, np.full(9, MEAN / 2)), seen)
     candidate, live = measure("new", "variant", better, seen), measure("production", "production", worse, seen)
     figures = work_out(judgement, [candidate, live, naive], examples, PARAMS)
-    primary = judgement.primary
-    one = Candidate(
+    exported = Exported(
         name="new",
+        folder=Path(),
         size_bytes=1,
-        figures=figures.of(candidate),
-        over_naive=figures.gain(candidate, naive, primary),
-        over_production=figures.relative_gain(candidate, live, primary),
-        over_reference=None,
+        parity=Parity(difference=0.0, agreement=1.0),
+        footprint=Footprint(latency_ms=1.0, memory_bytes=1),
     )
-    evidence = Evidence(
-        units=figures.units,
-        metrics=judgement.metrics,
-        primary=primary,
-        naive="seasonal_naive",
-        production="sha256:live",
-        candidates=(one,),
-    )
+    evidence = gather(figures, [exported], {PRODUCTION: Yardstick(digest="sha256:live")}, set(), PARAMS)
     return judge(evidence, PARAMS).verdict, {
         name: figures.of(who) for name, who in (("new", candidate), ("live", live))
     }
