@@ -116,7 +116,7 @@ USE_CASE = UseCase(
             Metric(
                 name="cost",
                 higher_is_better=False,
-                unit="currency a payment",
+                unit="per payment",
                 description="what the decisions cost: approved frauds, reviews, declined genuine payments",
             ),
         ),
