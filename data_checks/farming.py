@@ -72,7 +72,8 @@ def farmed_orders(purchases: ibis.Table) -> pd.DataFrame:
     Args:
         purchases: In the columns of `ml.shop.PURCHASES`; rows without customer, order, product or time are left out.
     """
-    lines, orders = _lines(purchases), _orders(_lines(purchases))
+    lines = _lines(purchases)
+    orders = _orders(lines)
     found = [_of_bursts(orders), _of_devoted_accounts(lines, orders)]
     return pd.concat(found).drop_duplicates(ignore_index=True)
 
