@@ -6,15 +6,11 @@ from datetime import date
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
 
-from data_checks.runner import Job, checks_of, run
-from ml.files import write_arrow
 from ml.shop import PRODUCTS, PROMOTIONS, STOCK, SUPPLIER_TERMS
-from ml.sources.conform import conform
-from ml.sources.mapping import TableMapping
 from ml.use_cases import load
+from tests.judged_tables import judge_tables
 
 TABLES = (PRODUCTS, PROMOTIONS, STOCK, SUPPLIER_TERMS)
 
@@ -33,20 +29,7 @@ def tables(generated):
 @pytest.fixture
 def judge(tmp_path):
     """Judge tables; return the outcomes by table and the names of the failed rules with their failing rows."""
-
-    def run_on(tables):
-        for table in TABLES:
-            raw = pa.Table.from_pandas(tables[table.name], preserve_index=False)
-            rows = conform(raw, table, TableMapping(), "the test")
-            write_arrow(tmp_path / "in" / table.name / "all.parquet", rows)
-        checks, as_of = checks_of("inventory"), date(2026, 6, 30)
-        outcomes, _ = run(Job(tables=TABLES, checks=checks, source=tmp_path / "in", out=tmp_path / "out", as_of=as_of))
-        findings = [finding for outcome in outcomes for finding in outcome.findings]
-        assert not [finding.fault for finding in findings if finding.fault]
-        failed = {finding.check.name: finding.failing for finding in findings if not finding.passed}
-        return {outcome.table.name: outcome for outcome in outcomes}, failed
-
-    return run_on
+    return lambda tables: judge_tables(tmp_path, "inventory", TABLES, tables, date(2026, 6, 30))
 
 
 def test_the_sample_passes_whole(judge, tables):

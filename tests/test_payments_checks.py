@@ -5,17 +5,13 @@ from __future__ import annotations
 from datetime import date
 
 import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from data_checks.runner import Job, checks_of, run
 from ml.config import Settings
-from ml.files import write_arrow
 from ml.shop import CHARGEBACKS, PAYMENTS
 from ml.sources import open_source, payments
-from ml.sources.conform import conform
-from ml.sources.mapping import TableMapping
+from tests.judged_tables import judge_tables
 
 LAST = date(2017, 2, 28)
 TABLES = (PAYMENTS, CHARGEBACKS)
@@ -41,20 +37,7 @@ def tables(generated):
 @pytest.fixture
 def judge(tmp_path):
     """Judge tables; return the outcomes by table and the names of the failed rules with their failing rows."""
-
-    def run_on(tables):
-        for table in TABLES:
-            raw = pa.Table.from_pandas(tables[table.name], preserve_index=False)
-            rows = conform(raw, table, TableMapping(), "the test")
-            write_arrow(tmp_path / "in" / table.name / "all.parquet", rows)
-        job = Job(tables=TABLES, checks=checks_of("fraud"), source=tmp_path / "in", out=tmp_path / "out", as_of=LAST)
-        outcomes, _ = run(job)
-        findings = [finding for outcome in outcomes for finding in outcome.findings]
-        assert not [finding.fault for finding in findings if finding.fault]
-        failed = {finding.check.name: finding.failing for finding in findings if not finding.passed}
-        return {outcome.table.name: outcome for outcome in outcomes}, failed
-
-    return run_on
+    return lambda tables: judge_tables(tmp_path, "fraud", TABLES, tables, LAST)
 
 
 def test_the_generated_tables_pass_whole(judge, tables):
