@@ -21,7 +21,7 @@ from ml.contract import (
     Variant,
 )
 from ml.shop import CUSTOMERS, PRODUCTS, PURCHASES
-from ml.use_cases.recommend import baseline, history, judgement, service
+from ml.use_cases.recommend import baseline, history, judgement, plot, service
 from ml.use_cases.recommend.encode import encode
 from ml.use_cases.recommend.params import RecommendParams
 
@@ -68,8 +68,8 @@ USE_CASE = UseCase(
     intended_use="Reminders of habits and suggestions on the shop's pages and in its newsletters.",
     limits=(
         "Not for prices, credit or any decision about a person other than which products are shown.",
-        "Products bought in too few baskets, and new ones, are never recommended.",
-        "A customer without purchases gets the most popular products.",
+        "Products sold for long, but in few baskets, are never recommended; new ones only by category, in few lists.",
+        "A customer without purchases gets what sells now to people of the same age group or income, if that is told.",
         "Trained on one shop: figures do not carry over to another.",
     ),
     params=RecommendParams,
@@ -91,7 +91,7 @@ USE_CASE = UseCase(
         },
         naive="popularity",
         slices=("activity", "age_group", "income_group"),
-        plots=(),
+        plots=(plot.popularity_bias,),
     ),
     service=Service(
         request=service.RecommendRequest,

@@ -16,6 +16,7 @@ from ml.contract import Expressions, Features, JsonObject
 from ml.use_cases.recommend.cut import Cut, cut_baskets, frame
 from ml.use_cases.recommend.describe import describe
 from ml.use_cases.recommend.fitted import UNKNOWN, activity, fit_state
+from ml.use_cases.recommend.offers_fit import fit_offers
 from ml.use_cases.recommend.params import RecommendFeatures
 from ml.use_cases.recommend.snapshot import snapshot
 
@@ -41,6 +42,7 @@ def build(tables: Expressions, params: BaseModel) -> Features:
     examples = _chosen(purchases).merge(_slices(tables, purchases, state), on="unit", how="left")
     examples = _with_lists(examples.fillna({"age_group": UNKNOWN, "income_group": UNKNOWN}), purchases)
     splits = {name: _split(examples, name) for name in SPLITS}
+    state |= fit_offers(tables, purchases, state, splits["train"])
     profile = {"reference": describe(splits["train"].drop_duplicates("unit", keep="last"))}
     return Features(splits=splits, state=state, profile=profile, histories=_histories(purchases))
 

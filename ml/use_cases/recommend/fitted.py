@@ -35,13 +35,26 @@ def fit_state(cut: Cut, products: ibis.Table) -> JsonObject:
     return {
         "schema": STATE_SCHEMA,
         "products": named["product"].tolist(),
-        "names": named["name"].where(named["name"].notna(), named["product"]).tolist(),
+        "names": readable(named),
         "departments": named["department"].fillna(UNKNOWN).tolist(),
         "categories": named["category"].fillna(UNKNOWN).tolist(),
         "popularity": named["count"].tolist(),
         **_counted(described),
         **_settings(cut),
     }
+
+
+def readable(products: pd.DataFrame) -> list[str]:
+    """Return what people read: the name, or the article number with the category where the shop gave no name.
+
+    Args:
+        products: product, name, category.
+    """
+    rows = zip(products["product"], products["name"], products["category"], strict=True)
+    return [
+        str(name) if pd.notna(name) else f"{product} ({category})" if pd.notna(category) else str(product)
+        for product, name, category in rows
+    ]
 
 
 def activity(cut: Cut) -> pd.DataFrame:

@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.contract import JsonObject
-from ml.use_cases.recommend.encode import events_of
-from ml.use_cases.recommend.vocabulary import vocabulary_of
+from ml.use_cases.recommend import breadth
+from ml.use_cases.recommend.breadth import Lists
+from ml.use_cases.recommend.catalogue import catalogue_of
+from ml.use_cases.recommend.encode import events_of, positions
+from ml.use_cases.recommend.newcomer import with_newcomers
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from ml.use_cases.recommend.vocabulary import Vocabulary
 
 K = 10
 CHUNK = 512  # rows that are ranked at a time: a copy of all scores would be large
@@ -45,13 +46,13 @@ def _top_k(scores: NDArray[np.floating[Any]], k: int) -> NDArray[np.int64]:
 def measure(scores: NDArray[np.float32], examples: pd.DataFrame, state: JsonObject) -> pd.DataFrame:
     """Return Recall@10 and NDCG@10 of each example.
 
-    Recall@10 = bought products among the first ten / bought products; a product outside the vocabulary counts as
+    Recall@10 = bought products among the first ten / bought products; a product that is not in the catalogue counts as
     bought and missed. NDCG@10 (Järvelin and Kekäläinen 2002, doi:10.1145/582415.582418) with gain 1 for a bought
     product: sum of 1/log2(rank + 1) over hits / the same sum for a perfect list.
     """
     import pandas as pd
 
-    hits = hits_at(scores, examples, vocabulary_of(state))
+    hits = hits_at(listed(scores, examples, state), examples, state)
     bought = np.array([len(target) for target in examples["targets"]])
     discounts = 1 / np.log2(np.arange(2, K + 2))
     ideal = np.concatenate([[np.inf], np.cumsum(discounts)])[np.minimum(bought, K)]
@@ -62,36 +63,50 @@ def measure(scores: NDArray[np.float32], examples: pd.DataFrame, state: JsonObje
     return pd.DataFrame(values, index=examples.index)
 
 
-def hits_at(scores: NDArray[np.float32], examples: pd.DataFrame, vocabulary: Vocabulary) -> NDArray[np.float64]:
+def listed(scores: NDArray[np.float32], examples: pd.DataFrame, state: JsonObject) -> NDArray[np.int64]:
+    """Return `(n_rows, k)` numbers of the products that are shown, best first: some lists have a new one."""
+    return with_newcomers(top_k(scores, K), examples, state)
+
+
+def hits_at(shown: NDArray[np.int64], examples: pd.DataFrame, state: JsonObject) -> NDArray[np.float64]:
     """Return `(n_rows, k)`: 1 where the product at that rank was bought."""
-    best = top_k(scores, K)
-    targets = _targets(examples, vocabulary)
-    return np.array([np.isin(row, target) for row, target in zip(best, targets, strict=True)], dtype=float).reshape(
-        best.shape
-    )
+    rows = zip(shown, targets_of(examples, state), strict=True)
+    return np.array([np.isin(row, target) for row, target in rows], dtype=float).reshape(shown.shape)
 
 
-def _targets(examples: pd.DataFrame, vocabulary: Vocabulary) -> Iterator[NDArray[np.int64]]:
+def targets_of(examples: pd.DataFrame, state: JsonObject) -> Iterator[NDArray[np.int64]]:
+    """Yield the numbers of the products each customer bought, as far as the catalogue has them."""
+    numbers = catalogue_of(state).keys
     for target in examples["targets"]:
-        found = vocabulary.find(np.asarray(target, dtype=np.int64))
-        yield found[found >= 0]
+        yield np.array([numbers[key] for key in np.asarray(target).tolist() if key in numbers], dtype=np.int64)
 
 
 def summarise(scores: NDArray[np.float32], examples: pd.DataFrame, state: JsonObject) -> dict[str, float]:
-    """Return figures of all lists together.
+    """Return figures of all lists together: those of `breadth`, and these.
 
     `coverage`: share of the vocabulary that is in any list. `repeat_share`: share of recommended products the customer
     bought before. `departments`: distinct departments in a list. `popular_share`: share of recommended products that
-    are among the ten most popular.
+    are among the ten most popular. `new_share`: share of places with a product too new to be learned. `new_recall`: share
+    of purchases of such products that were in the list, as recall@10 over all baskets together.
     """
-    best, vocabulary = top_k(scores, K), vocabulary_of(state)
-    events = events_of(examples, state)
-    width = len(vocabulary.products)
-    recommended = np.arange(len(best))[:, None] * width + best
-    code = np.unique(np.array(vocabulary.departments, dtype=object), return_inverse=True)[1]
+    shown, catalogue = listed(scores, examples, state), catalogue_of(state)
+    found, width = positions(events_of(examples, state)), len(catalogue.products)
+    recommended = np.arange(len(shown))[:, None] * width + shown
+    lists = Lists(shown=shown, bought_row=found.row, bought=found.item, catalogue=catalogue)
     return {
-        "coverage": len(np.unique(best)) / width,
-        "repeat_share": float(np.isin(recommended, events.row * width + events.item).mean()),
-        "departments": float(np.mean([len(set(row)) for row in code[best].tolist()])),
-        "popular_share": float((best < K).mean()),
+        "coverage": len(np.unique(shown[shown < catalogue.n_learned])) / catalogue.n_learned,
+        "repeat_share": float(np.isin(recommended, found.row * width + found.item).mean()),
+        "departments": float(np.mean([len(set(row)) for row in catalogue.aisles[shown].tolist()])),
+        "popular_share": float((shown < K).mean()),
+        "new_share": float((shown >= catalogue.n_learned).mean()),
+        "new_recall": _new_recall(shown, examples, state),
+        **breadth.figures(lists),
     }
+
+
+def _new_recall(shown: NDArray[np.int64], examples: pd.DataFrame, state: JsonObject) -> float:
+    n_learned, bought, hits = catalogue_of(state).n_learned, 0, 0
+    for row, target in zip(shown, targets_of(examples, state), strict=True):
+        new = target[target >= n_learned]
+        bought, hits = bought + len(new), hits + int(np.isin(new, row).sum())
+    return hits / bought if bought else 0.0

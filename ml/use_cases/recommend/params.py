@@ -21,6 +21,8 @@ class RecommendFeatures(Section):
     """A product is in the vocabulary if it was in at least so many baskets before the validation window."""
     max_products: int = Field(20_000, ge=10, le=60_000)
     """Most products in the vocabulary; the most frequent stay."""
+    new_share: float = Field(0.1, ge=0, le=1)
+    """Share of lists whose tenth place goes to a product too new to be learned: those where it is likeliest to be bought."""
     examples_per_customer: int = Field(8, ge=1, le=200)
     """Newest baskets of each customer in the training window that become examples."""
     min_baskets: int = Field(3, ge=1, le=50)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
@@ -10,8 +11,11 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from ml.contract import OUT_OF_STOCK, Explanation, JsonObject, Predictor, Reason
+from ml.use_cases.recommend import newcomer, segment, similar_items
+from ml.use_cases.recommend.catalogue import Catalogue, catalogue_of
 from ml.use_cases.recommend.describe import describe_history
 from ml.use_cases.recommend.encode import Events, Positions, events_of_history, inputs, positions
+from ml.use_cases.recommend.entry import Entry
 from ml.use_cases.recommend.history import Purchase, from_purchases, local
 from ml.use_cases.recommend.judgement import top_k
 from ml.use_cases.recommend.vocabulary import Vocabulary, vocabulary_of
@@ -24,6 +28,7 @@ NAMED_REASONS = 5  # products of a history that are named; the others are summed
 GOLDEN_PURCHASES = 40  # newest purchases a golden request brings
 DIGITS = 6
 SAME_PRODUCT, OTHER_PRODUCT = "the product itself was bought", "other products were bought"
+HABIT, FITTING = "bought before", "goes with what was bought"
 
 
 class RecommendRequest(BaseModel):
@@ -35,6 +40,11 @@ class RecommendRequest(BaseModel):
     history: list[Purchase] | None = Field(
         None, max_length=5000, description="purchases that are used instead of a known history"
     )
+    similar_to: str | None = Field(
+        None, min_length=1, max_length=100, description="a product: the answer is what is similar to it, whoever asks"
+    )
+    age_group: str | None = Field(None, max_length=50, description="used where no purchase is known")
+    income_group: str | None = Field(None, max_length=50, description="used where no purchase or age group is known")
     k: int = Field(10, ge=1, le=MAX_K, description="how many products")
     exclude: list[str] = Field([], max_length=1000, description="products that are not wanted")
     now: datetime | None = Field(
@@ -47,16 +57,22 @@ class Item(BaseModel):
 
     product_id: str
     name: str
-    score: float = Field(description="what the products are ranked by; comparable within one answer")
+    category: str = ""
+    score: float = Field(description="what the products are ranked by; comparable within one answer, new ones apart")
     rank: int = Field(ge=1)
+    reason: str = Field("", description="why it is here, in a few words")
+    is_new: bool = Field(False, description="too new to be learned, so chosen by its category")
 
 
 class RecommendResponse(BaseModel):
     """Products, best first."""
 
     items: list[Item]
-    fallback: bool = Field(description="nothing is known of the customer: these are the most popular products")
+    fallback: bool = Field(
+        description="nothing is known of the customer or product: this sells now, from many categories"
+    )
     as_of: datetime = Field(description="moment the answer is for")
+    unknown_products: int = Field(0, description="products in the request that nobody knows; they were ignored")
 
 
 class Asked:
@@ -106,18 +122,16 @@ def answer(
 ) -> RecommendResponse:
     """Return the best products for a request."""
     wanted = _typed(request)
-    asked, vocabulary = Asked(state, wanted, history), vocabulary_of(state)
-    scores = predictor(asked.encoded(state))[0]
-    items = [
-        Item(
-            product_id=vocabulary.products[number],
-            name=vocabulary.names[number],
-            score=round(float(scores[number]), DIGITS),
-            rank=rank,
-        )
-        for rank, number in enumerate(asked.best(scores, vocabulary), 1)
-    ]
-    return RecommendResponse(items=items, fallback=len(asked.found.item) == 0, as_of=asked.now)
+    asked, catalogue = Asked(state, wanted, history), catalogue_of(state)
+    listed = _aside(predictor, state, wanted, asked)
+    if listed is None:
+        listed = _next_basket(predictor, state, asked)
+    return RecommendResponse(
+        items=[_item(entry, rank, catalogue) for rank, entry in enumerate(listed, 1)],
+        fallback=_is_fallback(wanted, asked, catalogue),
+        as_of=asked.now,
+        unknown_products=_unknown(wanted, catalogue),
+    )
 
 
 def explain(
@@ -130,18 +144,76 @@ def explain(
     residual.
     """
     wanted = _typed(request)
-    asked, vocabulary = Asked(state, wanted, history), vocabulary_of(state)
-    encoded = asked.encoded(state)
-    scores = predictor(encoded)[0]
-    best = asked.best(scores, vocabulary)
-    base, parts = occlude(predictor, encoded, best)
-    told = _Told(asked, vocabulary)
-    return [
-        _explanation(
-            vocabulary.names[number], float(scores[number]), float(base[at]), told.reasons(number, parts[:, at])
-        )
-        for at, number in enumerate(best)
+    asked, catalogue = Asked(state, wanted, history), catalogue_of(state)
+    listed = _aside(predictor, state, wanted, asked)
+    if listed is None:
+        listed = _with_reasons(predictor, state, asked, _next_basket(predictor, state, asked))
+    return [entry.explained(catalogue.names[entry.number]) for entry in listed]
+
+
+def _is_fallback(request: RecommendRequest, asked: Asked, catalogue: Catalogue) -> bool:
+    if request.similar_to is not None:
+        return request.similar_to not in catalogue.numbers
+    return len(asked.found.item) == 0
+
+
+def _aside(predictor: Predictor, state: JsonObject, request: RecommendRequest, asked: Asked) -> list[Entry] | None:
+    """Return the list where it is not about the next basket of a customer with a history: similar products, or a fallback."""
+    catalogue = catalogue_of(state)
+    if _is_fallback(request, asked, catalogue):
+        groups = {name: getattr(request, name) for name in segment.ATTRIBUTES}
+        return segment.entries(state, segment.segment_of(state, groups), asked.k, asked.left_out)
+    if request.similar_to is None:
+        return None
+    number = catalogue.numbers[request.similar_to]
+    like = similar_items.likeness(predictor, state, number, asked.now)
+    return similar_items.entries(like, number, asked.k, state, asked.left_out)
+
+
+def _next_basket(predictor: Predictor, state: JsonObject, asked: Asked) -> list[Entry]:
+    """Return the products the model ranks first, the tenth of which may have given way to a new one."""
+    vocabulary, bought = vocabulary_of(state), set(asked.found.item.tolist())
+    scores = predictor(asked.encoded(state))[0]
+    listed = [
+        Entry(number=number, score=float(scores[number]), said=HABIT if number in bought else FITTING)
+        for number in asked.best(scores, vocabulary)
     ]
+    return newcomer.placed(listed, state, asked.found, asked.now, asked.left_out)
+
+
+def _with_reasons(predictor: Predictor, state: JsonObject, asked: Asked, listed: list[Entry]) -> list[Entry]:
+    """Add to each product the model ranked what it starts from and what each product of the history adds."""
+    vocabulary = vocabulary_of(state)
+    ranked = [entry.number for entry in listed if entry.number < len(vocabulary.products)]
+    base, parts = occlude(predictor, asked.encoded(state), ranked)
+    told = _Told(asked, vocabulary)
+    places = {number: at for at, number in enumerate(ranked)}
+    return [
+        replace(entry, base=float(base[at]), reasons=told.reasons(entry.number, parts[:, at]))
+        if (at := places.get(entry.number)) is not None
+        else entry
+        for entry in listed
+    ]
+
+
+def _item(entry: Entry, rank: int, catalogue: Catalogue) -> Item:
+    return Item(
+        product_id=catalogue.products[entry.number],
+        name=catalogue.names[entry.number],
+        category=catalogue.categories[entry.number],
+        score=round(entry.score, DIGITS),
+        rank=rank,
+        reason=entry.said,
+        is_new=catalogue.is_new(entry.number),
+    )
+
+
+def _unknown(request: RecommendRequest, catalogue: Catalogue) -> int:
+    """Return how many products the request brings that are not in the catalogue."""
+    named = {purchase.product_id for purchase in request.history or ()}
+    if request.similar_to is not None:
+        named.add(request.similar_to)
+    return len(named - catalogue.numbers.keys())
 
 
 def occlude(
@@ -232,11 +304,6 @@ def _golden(row: dict[Any, Any], vocabulary: Vocabulary) -> JsonObject:
         for at in known
     ]
     return {"history": purchases, "k": 10, "now": now.isoformat()}
-
-
-def _explanation(subject: str, score: float, base: float, reasons: tuple[Reason, ...]) -> Explanation:
-    residual = score - base - sum(reason.contribution for reason in reasons)
-    return Explanation(subject=subject, score=score, base=base, reasons=reasons, residual=residual)
 
 
 def _typed(request: BaseModel) -> RecommendRequest:

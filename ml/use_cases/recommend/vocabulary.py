@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.contract import JsonObject
+from ml.use_cases.recommend.remembered import once_a_state
 
 FIELDS = (
     "products",
@@ -20,7 +21,6 @@ FIELDS = (
     "customers",
     "gap_days",
 )  # of the state, as in `Vocabulary`
-KEPT = 8  # vocabularies in memory: a server holds the live version and the ones that are being loaded
 
 
 def product_key(product_id: str) -> int:
@@ -93,16 +93,7 @@ class Vocabulary:
         return keys[order], order
 
 
-_in_memory: dict[int, tuple[JsonObject, Vocabulary]] = {}
-
-
+@once_a_state
 def vocabulary_of(state: JsonObject) -> Vocabulary:
     """Return the vocabulary of a fitted state; built once for each state in memory."""
-    found = _in_memory.get(id(state))
-    if found is not None:  # the entry keeps the state alive, so its id is not another's
-        return found[1]
-    built = Vocabulary(*(tuple(state[name]) for name in FIELDS))
-    while len(_in_memory) >= KEPT:
-        _in_memory.pop(next(iter(_in_memory)), None)
-    _in_memory[id(state)] = (state, built)
-    return built
+    return Vocabulary(*(tuple(state[name]) for name in FIELDS))
