@@ -58,6 +58,26 @@ def small_shop(n_customers: int = 60, seed: int = 5, params: RecommendFeatures =
     return Shop(tables, build(expressions(tables), params))
 
 
+def shop_with_new_products(n_customers: int = 60, seed: int = 5) -> Shop:
+    """Return the small shop with products that are too new to be learned: `new` in few baskets, `unsold`, `nameless`."""
+    tables = sample(np.random.default_rng(seed), n_customers)
+    products, purchases = tables["products"], tables["purchases"]
+    model = products.iloc[[0, 0, 0]].assign(
+        product_id=["new", "unsold", "nameless"],
+        name=["New rye", "Unsold lemon", None],
+        category=[products["category"].iloc[0], "Nowhere", products["category"].iloc[25]],
+        department=[products["department"].iloc[0], "Nowhere", products["department"].iloc[25]],
+    )
+    weeks_before = purchases[purchases["purchased_at"].between("2026-05-20", "2026-06-02")]
+    sold = weeks_before.drop_duplicates("basket_id").head(12).assign(product_id="new")
+    tables = {
+        **tables,
+        "products": pd.concat([products, model.astype(products.dtypes)], ignore_index=True),
+        "purchases": pd.concat([purchases, sold], ignore_index=True),
+    }
+    return Shop(tables, build(expressions(tables), PARAMS))
+
+
 def write(shop: Shop, folder: Path) -> None:
     """Write splits and state as the features stage does."""
     for name, frame in shop.built.splits.items():

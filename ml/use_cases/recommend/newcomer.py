@@ -133,8 +133,11 @@ def with_newcomers(best: NDArray[np.int64], examples: pd.DataFrame, state: JsonO
     newcomers = newcomers_of(state)
     if newcomers is None or best.shape[1] <= PLACE:
         return best
+    is_later = (examples["time"] >= newcomers.since).to_numpy()
+    if not is_later.any():
+        return best
     number, chance = newcomers.likeliest(positions(events_of(examples, state)), len(examples))
-    gets = (chance >= newcomers.least) & (examples["time"] >= newcomers.since).to_numpy()
+    gets = is_later & (chance >= newcomers.least)
     shown = best.copy()
     shown[gets, PLACE] = number[gets]
     return shown

@@ -41,8 +41,9 @@ def fit_offers(tables: Expressions, cut: Cut, state: JsonObject, train: pd.DataF
     }
     candidates = described[~described.index.isin(set(state["products"]))]
     if cut.params.new_share and len(candidates):
-        found[NEW] = fit_newcomers(count_sales(cut), described, candidates, cut.windows)
-        found[NEW]["least"] = _least({**state, **found}, train, cut.params.new_share)
+        new = fit_newcomers(count_sales(cut), described, candidates, cut.windows)
+        least = _least({**state, NEW: {**new, "least": 0.0}}, train, cut.params.new_share)
+        found[NEW] = {**new, "least": least}
     return found
 
 
