@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from ml.use_cases.recommend import baseline
-from ml.use_cases.recommend.judgement import measure, summarise, top_k
+from ml.use_cases.recommend import baseline, breadth, plot
+from ml.use_cases.recommend.catalogue import Catalogue, catalogue_of
+from ml.use_cases.recommend.judgement import listed, measure, summarise, top_k
 from ml.use_cases.recommend.vocabulary import product_key
 from tests.recommend_shop import Shop, small_shop
 
@@ -81,6 +82,74 @@ def test_figures_of_all_lists():
     assert found["departments"] == 3
     assert found["popular_share"] == (10 + 5) / 20
     assert found["repeat_share"] == (1 + 1) / 20
+
+
+def test_breadth_of_two_lists_by_hand():
+    """Products 0, 1, 2 in a list of three of categories A, A, B; then 0, 1, 3 of A, A, C: pairs 2 of 3 differ in both."""
+    shown = np.array([[0, 1, 2], [0, 1, 3]])
+    catalogue = Catalogue(
+        products=tuple("abcd"),
+        names=tuple("abcd"),
+        departments=("x", "x", "y", "y"),
+        categories=("A", "A", "B", "C"),
+        brands=("unknown",) * 4,
+        popularity=np.array([8.0, 4.0, 2.0, 2.0]),
+        n_learned=4,
+    )
+    bought = {"bought_row": np.array([0, 0, 1]), "bought": np.array([2, 3, 0])}
+    found = breadth.figures(breadth.Lists(shown=shown, catalogue=catalogue, **bought))
+    assert found["diversity"] == pytest.approx(2 / 3)
+    assert found["gini"] == pytest.approx((-3 * 1 - 1 * 1 + 1 * 2 + 3 * 2) / (4 * 6))  # shown 1, 1, 2, 2 times
+    assert found["novelty"] == pytest.approx((1 + 2 + 3) / 3)  # 8, 4 and 2 of 16 purchases
+    before = (2 + 8) / 2  # mean popularity of c and d, and of a
+    assert found["popularity_lift"] == pytest.approx((14 / 3) / before - 1)
+    only_y, only_x = np.log(1 / (0.99 / 3 + 0.01)), np.log(1 / (0.99 * 2 / 3 + 0.01))
+    assert found["miscalibration"] == pytest.approx((only_y + only_x) / 2)
+
+
+def test_breadth_of_lists_without_any_purchase_is_a_number():
+    nobody = {"bought_row": np.zeros(0, np.int64), "bought": np.zeros(0, np.int64)}
+    found = breadth.figures(breadth.Lists(shown=np.array([[0]]), catalogue=catalogue_of(STATE), **nobody))
+    assert (found["popularity_lift"], found["miscalibration"], found["diversity"]) == (0, 0, 0)
+
+
+@given(hnp.arrays(np.int64, st.integers(1, 20), elements=st.integers(0, 50)))
+def test_gini_is_0_where_all_are_alike_and_never_reaches_1(counts):
+    assert -1e-12 <= breadth.gini(counts) <= 1 - 1 / len(counts) + 1e-12
+    assert breadth.gini(np.full(len(counts), 3)) == pytest.approx(0)
+
+
+def test_shares_by_tenth_of_popularity_by_hand():
+    found = plot.decile_shares(np.array([0, 2, 3, 29, 30]), N)
+    assert {name: share for name, share in found.items() if share} == {1: 2 / 5, 2: 1 / 5, 10: 1 / 5, "new": 1 / 5}
+    assert sum(plot.decile_shares(np.zeros(0, np.int64), N).values()) == 0
+
+
+def test_a_new_product_in_the_tenth_place_counts_where_it_was_bought():
+    """Chance: (1 + 20 · 0.5) / (1 + 20) of category A after one purchase there, times a quarter of it."""
+    state = STATE | {
+        "new": {
+            "since": "2026-06-01T00:00:00",
+            "products": ["n0"],
+            "names": ["N 0"],
+            "departments": ["A"],
+            "categories": ["A"],
+            "brands": ["unknown"],
+            "baskets": [2],
+            "shares": [0.25],
+            "usual": {"A": 0.5, "B": 0.5},
+            "least": (1 + 20 * 0.5) / (1 + 20) * 0.25 - 1e-9,
+        }
+    }
+    scores = np.stack([ranking(*range(10))] * 2)
+    times = pd.to_datetime(["2026-05-31", "2026-06-02"])
+    rows = examples(["p9", "n0"], ["p9", "n0"], bought=["p0"]).assign(time=times)
+    assert measure(scores, rows, state)["recall@10"].tolist() == [1 / 2, 1 / 2]
+    assert listed(scores, rows, state)[:, 9].tolist() == [9, N]
+    found = summarise(scores, rows, state)
+    assert (found["new_share"], found["new_recall"]) == (1 / 20, 1 / 2)
+    others = rows.assign(items=[np.array([product_key("p1")])] * 2)
+    assert listed(scores, others, state)[:, 9].tolist() == [9, 9]
 
 
 scores_of = hnp.arrays(np.float32, (4, N), elements=st.floats(-4, 4, width=16))
