@@ -205,6 +205,8 @@ class Judgement:
     """Columns of the examples by which the metrics are broken down."""
     plots: tuple[Callable[[np.ndarray, pd.DataFrame, JsonObject], Plot], ...] = ()
     """Each (scores, examples, state) -> a chart of how the chosen variant does on the test rows, for the card."""
+    notes: Mapping[str, str] = field(default_factory=dict)
+    """What figures of `summarise` mean, for the card; one whose name says all needs none."""
     units: str = "customers"
     """What a `unit` of the examples is, in the plural: the figures' intervals resample them."""
 

@@ -92,6 +92,7 @@ USE_CASE = UseCase(
         naive="popularity",
         slices=("activity", "age_group", "income_group"),
         plots=(plot.popularity_bias,),
+        notes=judgement.NOTES,
     ),
     service=Service(
         request=service.RecommendRequest,

@@ -12,6 +12,14 @@ from ml.use_cases.recommend.catalogue import Catalogue
 
 MIXED = 0.01  # of the customer's taste that is mixed into a list's (Steck 2018): no ratio is infinite
 
+NOTES = {
+    "diversity": "share of pairs of a list that are of different categories",
+    "gini": "how unequally products are shown: 0 all alike, near 1 a few have all places",
+    "novelty": "mean surprise at a recommended product, -log2 of its share of purchases [bit]",
+    "popularity_lift": "by how much more popular lists are than what customers bought before: 0 alike, 1 twice as popular",
+    "miscalibration": "how far the departments of lists are from those of earlier purchases: 0 alike",
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Lists:

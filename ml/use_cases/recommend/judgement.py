@@ -22,6 +22,16 @@ K = 10
 CHUNK = 512  # rows that are ranked at a time: a copy of all scores would be large
 BLOCK = 64  # columns whose largest score is looked at first
 
+NOTES = {
+    "coverage": "share of the learned products that are in any list",
+    "repeat_share": "share of recommended products the customer bought before",
+    "departments": "distinct departments in a list",
+    "popular_share": "share of recommended products that are among the ten most popular",
+    "new_share": "share of places with a product too new to be learned",
+    "new_recall": "share of purchases of such products that were in the list",
+    **breadth.NOTES,
+}
+
 
 def top_k(scores: NDArray[np.floating[Any]], k: int) -> NDArray[np.int64]:
     """Return `(n_rows, k)` numbers of the best, best first; equal scores fall to the lower number."""
@@ -82,13 +92,7 @@ def targets_of(examples: pd.DataFrame, state: JsonObject) -> Iterator[NDArray[np
 
 
 def summarise(scores: NDArray[np.float32], examples: pd.DataFrame, state: JsonObject) -> dict[str, float]:
-    """Return figures of all lists together: those of `breadth`, and these.
-
-    `coverage`: share of the vocabulary that is in any list. `repeat_share`: share of recommended products the customer
-    bought before. `departments`: distinct departments in a list. `popular_share`: share of recommended products that
-    are among the ten most popular. `new_share`: share of places with a product too new to be learned. `new_recall`: share
-    of purchases of such products that were in the list, as recall@10 over all baskets together.
-    """
+    """Return figures of all lists together; `NOTES` says what they are."""
     shown, catalogue = listed(scores, examples, state), catalogue_of(state)
     found, width = positions(events_of(examples, state)), len(catalogue.products)
     recommended = np.arange(len(shown))[:, None] * width + shown

@@ -40,7 +40,12 @@ def popularity_bias(scores: NDArray[np.float32], examples: pd.DataFrame, state: 
         alt.Chart(alt.Data(values=rows))
         .mark_bar()
         .encode(
-            x=alt.X("decile:N", sort=order, title="tenth of the products, the most popular first"),
+            x=alt.X(
+                "decile:N",
+                sort=order,
+                title="tenth of the products, the most popular first",
+                axis=alt.Axis(labelAngle=0),
+            ),
             xOffset=alt.XOffset("what:N", sort=list(shares)),
             y=alt.Y("share:Q", title="share", axis=alt.Axis(format="%")),
             color=alt.Color("what:N", scale=colours, legend=alt.Legend(orient="top", title=None)),
