@@ -35,7 +35,7 @@ def lines(pairs: list[tuple[str, str, str, str]]) -> dict[str, pd.DataFrame]:
     purchases["purchased_at"] = pd.to_datetime(purchases["purchased_at"], format="ISO8601").astype("datetime64[us]")
     ids = sorted(set(purchases["product_id"]))
     products = pd.DataFrame({"product_id": ids, "name": [f"name of {i}" for i in ids]})
-    return {"purchases": purchases, "products": products.assign(department="D", category="C")}
+    return {"purchases": purchases, "products": products.assign(department="D", category="C", brand="B")}
 
 
 def test_windows_end_with_the_newest_day_and_follow_each_other():

@@ -297,7 +297,9 @@ def test_drift_features_are_the_columns_of_the_profile(shop, predictor):
     answer = SERVICE.answer(predictor, shop.state, asked, known_history(shop))
     told = SERVICE.features(asked, answer, known_history(shop))
     assert set(told) == {*shop.built.profile["reference"].columns, "score"}
-    assert set(SERVICE.features(asked, SERVICE.answer(predictor, shop.state, asked, None), None)) == {"score"}
+    assert SERVICE.features(asked, SERVICE.answer(predictor, shop.state, asked, None), None) == {}
+    beside = request(similar_to=shop.state["products"][0])
+    assert SERVICE.features(beside, SERVICE.answer(predictor, shop.state, beside, None), None) == {}
 
 
 def test_an_outcome_is_known_once_something_was_bought():

@@ -273,9 +273,11 @@ def golden(examples: pd.DataFrame, state: JsonObject, n: int) -> list[JsonObject
 
 
 def features(request: BaseModel, response: BaseModel, history: JsonObject | None) -> dict[str, float | str]:
-    """Return what drift is looked for in; a customer of whom nothing is known has no figures but the score."""
+    """Return what drift is looked for in: what is known of the customer, and the score where the model ranked the list."""
     wanted, given = _typed(request), cast(RecommendResponse, response)
     described = describe_history(used(wanted, history), given.as_of)
+    if given.fallback or wanted.similar_to is not None:
+        return {**described}
     return {**described, "score": given.items[0].score if given.items else 0.0}
 
 
