@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,7 +81,7 @@ def most_similar(
     catalogue = catalogue_of(state)
     unwanted = {*left_out, catalogue.products[number]}
     order = np.argsort(-like.total[: catalogue.n_learned], kind="stable").tolist()
-    best = [at for at in order if catalogue.products[at] not in unwanted][:k]
+    best = list(islice((at for at in order if catalogue.products[at] not in unwanted), k))
     newcomers = newcomers_of(state)
     if newcomers is None or k <= PLACE:
         return best
@@ -109,4 +110,5 @@ def _lift(
 
 def _same(values: tuple[str, ...], number: int) -> NDArray[np.float64]:
     own = values[number]
-    return np.array([value == own != UNKNOWN for value in values], dtype=np.float64)
+    is_same = np.array(values, dtype=object) == own
+    return is_same.astype(np.float64) * (own != UNKNOWN)
