@@ -37,13 +37,13 @@ class Comparison:
     title: str
     protocol: str
     """How training, validation and test rows are told apart, and where the protocol comes from."""
-    data: str
-    """File below the data folder, unless a path is given instead."""
-    load: Callable[[Path], Any]
-    """(the file) -> what the peers receive; raises `SourceInvalid` where columns are missing."""
     peers: Mapping[str, Peer]
     ours: str
     """Name of the peer that ships."""
+    data: str | None = None
+    """File below the data folder, unless a path is given instead; none where peers make up their own."""
+    load: Callable[[Path], Any] | None = None
+    """(the file) -> what the peers receive, which is none without it; raises `SourceInvalid` where columns are missing."""
     use_case: str = ""
     """Whose code it runs: where that changes, it is measured again."""
     seeds: tuple[int, ...] = (1, 2, 3)
@@ -54,3 +54,5 @@ class Comparison:
     """Peers of which the best is what relative bars are held against."""
     bars: tuple[Bar, ...] = ()
     """What `ours` has to reach."""
+    picture: Callable[[Any], str] | None = None
+    """(what `load` returned) -> an SVG that stands with the table in the document."""

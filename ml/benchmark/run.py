@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ml.benchmark.comparison import Comparison, Figures
 from ml.errors import SourceInvalid
@@ -15,7 +16,7 @@ from ml.files import read_json, sha256_file, write_json
 
 RESULT_SCHEMA = "tradewind/benchmark/1"
 CODE = Path(__file__).parent.parent
-SHARED = ("benchmark", "evaluation", "training", "compression", "privacy")
+SHARED = ("bandit", "benchmark", "evaluation", "training", "compression", "privacy")
 CODE_SUFFIXES = (".py", ".crfsuite", ".gz")  # weights and word lists of what is measured count as code
 
 log = logging.getLogger(__name__)
@@ -32,18 +33,18 @@ class Measured:
     """Training, tuning and scoring [s]."""
 
 
-def measure(comparison: Comparison, file: Path, kept: Path) -> Iterator[Measured]:
+def measure(comparison: Comparison, file: Path | None, kept: Path) -> Iterator[Measured]:
     """Yield every measurement, in the order of the table; those kept of this code and data are not repeated.
 
     Args:
         comparison: What is compared.
-        file: The data.
+        file: The data; none where peers make up their own.
         kept: Folder that keeps results.
 
     Raises:
         SourceInvalid: The data are not there or lack a column.
     """
-    if not file.exists():
+    if file is not None and not file.exists():
         raise SourceInvalid(
             f"data for {comparison.name} at {file}", "no such file", "Set TRADEWIND_DATA_DIR, or give --data PATH."
         )
@@ -52,10 +53,15 @@ def measure(comparison: Comparison, file: Path, kept: Path) -> Iterator[Measured
     for peer, seed in plan(comparison):
         path = kept / comparison.name / mark / f"{peer}.{seed}.json".replace("/", "-")
         if not path.exists():
-            data = comparison.load(file) if data is None else data
+            data = loaded(comparison, file) if data is None else data
             _keep(path, comparison, peer, seed, data)
         found = read_json(path)
         yield Measured(peer=peer, seed=seed, figures=found["figures"], seconds=found["seconds"])
+
+
+def loaded(comparison: Comparison, file: Path | None) -> Any:
+    """Return what the peers receive."""
+    return None if file is None or comparison.load is None else comparison.load(file)
 
 
 def plan(comparison: Comparison) -> list[tuple[str, int]]:
@@ -79,9 +85,9 @@ def _plain(figures: Mapping[str, float]) -> Figures:
     return {name: float(value) for name, value in figures.items()}
 
 
-def _mark(file: Path, use_case: str) -> str:
+def _mark(file: Path | None, use_case: str) -> str:
     """Return a short digest of the data and of all code that a peer may run: a changed model is measured again."""
-    total = hashlib.sha256(sha256_file(file).encode())
+    total = hashlib.sha256(sha256_file(file).encode() if file is not None else b"")
     folders = [*SHARED, *([f"use_cases/{use_case}"] if use_case else [])]
     files = [path for folder in folders for path in (CODE / folder).rglob("*") if path.suffix in CODE_SUFFIXES]
     for path in sorted(files):
