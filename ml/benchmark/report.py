@@ -13,11 +13,12 @@ from rich.markdown import Markdown
 import ml
 from ml.benchmark import load, table
 from ml.benchmark.comparison import Comparison
-from ml.benchmark.run import Measured, measure, plan
+from ml.benchmark.run import Measured, loaded, measure, plan
 from ml.errors import ConfigInvalid
 
 PROJECT = Path(ml.__file__).parent.parent
 DOCUMENT = Path("docs/benchmarks.md")
+IMAGES = DOCUMENT.parent / "images"
 
 
 def report(use_case: str, home: Path, *, data_dir: Path | None, file: Path | None, only: str | None) -> None:
@@ -41,7 +42,7 @@ def report(use_case: str, home: Path, *, data_dir: Path | None, file: Path | Non
         section = table.markdown(comparison, table.lines(measured), _origin(use_case, comparison))
         out.print(Markdown(section))
         if file is None:
-            table.put(PROJECT / DOCUMENT, f"{use_case}/{comparison.name}", section)
+            table.put(PROJECT / DOCUMENT, f"{use_case}/{comparison.name}", section + _picture(comparison, place))
 
 
 def _chosen(use_case: str, only: str | None) -> tuple[Comparison, ...]:
@@ -53,7 +54,9 @@ def _chosen(use_case: str, only: str | None) -> tuple[Comparison, ...]:
     return chosen
 
 
-def _public(comparison: Comparison, data_dir: Path | None) -> Path:
+def _public(comparison: Comparison, data_dir: Path | None) -> Path | None:
+    if comparison.data is None:
+        return None
     if data_dir is None:
         raise ConfigInvalid(
             f"the folder that holds {comparison.data}", "none", "Set TRADEWIND_DATA_DIR, or give --data PATH."
@@ -61,13 +64,22 @@ def _public(comparison: Comparison, data_dir: Path | None) -> Path:
     return data_dir / comparison.data
 
 
-def _measured(out: Console, comparison: Comparison, place: Path, kept: Path) -> list[Measured]:
+def _measured(out: Console, comparison: Comparison, place: Path | None, kept: Path) -> list[Measured]:
     steps, found = len(plan(comparison)), []
     for number, one in enumerate(measure(comparison, place, kept), start=1):
         told = " ".join(f"{name}={value:.4f}" for name, value in one.figures.items())
         out.print(f"  {number}/{steps} {comparison.name} {one.peer} seed {one.seed}: {told} in {one.seconds:.1f} s")
         found.append(one)
     return found
+
+
+def _picture(comparison: Comparison, place: Path | None) -> str:
+    """Draw a comparison's picture beside the document, and return the line that shows it."""
+    if comparison.picture is None:
+        return ""
+    path = IMAGES / f"{comparison.name}.svg"
+    (PROJECT / path).write_text(comparison.picture(loaded(comparison, place)))
+    return f"\n![{comparison.title}]({path.relative_to(DOCUMENT.parent)})\n"
 
 
 def _origin(use_case: str, comparison: Comparison) -> str:
