@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import sys
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -149,6 +149,26 @@ def tune(
     budget = Budget(trials=trials, minutes=minutes)
     tried = search(record, folder, budget, lambda one: out.print(f"  trial {one.number}: {one.value}", highlight=False))
     show_tried(out, record, tried)
+
+
+@app.command()
+def bandit(
+    use_case: UseCaseName,
+    day: Annotated[
+        str | None, typer.Option(help="Last day whose events are known [YYYY-MM-DD]; default today.")
+    ] = None,
+    days: Annotated[int, typer.Option(min=1, max=365, help="How many days of answers.")] = 28,
+    outcome_days: Annotated[int, typer.Option(min=1, max=90, help="How long after an answer a purchase counts.")] = 7,
+    home: Home = DEFAULT_HOME,
+) -> None:
+    """Learn from what lists explored, judge it against the base list, and print the policy if it may be shown."""
+    from ml.pipeline.bandit import Window, judge
+    from ml.stack.summary import show_judged
+    from ml.use_cases import load
+
+    last = date.fromisoformat(day) if day else datetime.now(UTC).date()
+    window = Window(day=last, days=days, outcome_days=outcome_days)
+    show_judged(Console(), use_case, judge(acting(home, "train"), load(use_case), window))
 
 
 @app.command()

@@ -218,6 +218,7 @@ class Judgement:
 # --- Service ----------------------------------------------------------------------------------
 
 OUT_OF_STOCK = "out_of_stock"
+REQUEST_ID = "request_id"
 Observe: TypeAlias = Callable[[JsonObject | None, JsonObject], JsonObject]
 """(stored history or none, an event such as a purchase) -> new history."""
 
@@ -262,6 +263,22 @@ class Listing:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DrawnPlace:
+    """One place of an answer whose content was drawn by chance, and what came of it."""
+
+    features: tuple[Mapping[str, float], ...]
+    """Of each candidate, by name; the first is the one that stands there where nothing is explored."""
+    chances: tuple[float, ...]
+    """With which each candidate was drawn."""
+    shown: int
+    """Number of the candidate that was."""
+    reward: float
+    """What it brought [0..1]."""
+    as_of: str
+    """Moment the answer was for, on the data's own clock [ISO 8601]."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Service:
     """How a use case answers over HTTP; runs without TensorFlow and without pandas' heavier parts."""
 
@@ -284,6 +301,9 @@ class Service:
     """(a logged answer, the customer's later events) -> quality figures once the truth is known; empty while it is not."""
     heeds_stock: bool = False
     """Answers leave out what the shop cannot deliver: histories then bear the products under `OUT_OF_STOCK`, if any are."""
+    drawn: Callable[[JsonObject, list[JsonObject]], list[DrawnPlace]] | None = None
+    """(a logged answer, what the customer did in the days after it) -> the places that were drawn; none where answers draw
+    nothing. Histories then bear the request's id under `REQUEST_ID`: chance is drawn from it and from nothing else."""
     related: Mapping[str, Observe] = field(default_factory=dict)
     """Other fields of requests and events that name something with a history of its own (a terminal), and how an event
     changes it. Their histories are kept under `ml.serving.subject.unit_of`; a field that is a list names several."""

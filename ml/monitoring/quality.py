@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -51,16 +51,23 @@ def outcomes(
     Returns:
         Customer (a pseudonym) and figures, for each answer whose outcome is known.
     """
-    by_unit: dict[str, list[JsonObject]] = {}
-    for event in sorted(events, key=lambda line: str(line["time"])):
-        by_unit.setdefault(event["unit"], []).append(event)
     known = []
-    for answer in answers:
-        later = [event["event"] for event in by_unit.get(answer["unit"], ()) if event["time"] > answer["time"]]
-        figures = outcome(answer, later) if answer["unit"] and later else {}
+    for answer, later in with_later(answers, events):
+        figures = outcome(answer, [line["event"] for line in later]) if answer["unit"] and later else {}
         if figures:
             known.append((str(answer["unit"]), figures))
     return known
+
+
+def with_later(
+    answers: Iterable[JsonObject], events: Iterable[JsonObject]
+) -> Iterator[tuple[JsonObject, list[JsonObject]]]:
+    """Yield each line of the request log with its customer's later lines of the event log, in order of time."""
+    by_unit: dict[str, list[JsonObject]] = {}
+    for event in sorted(events, key=lambda line: str(line["time"])):
+        by_unit.setdefault(event["unit"], []).append(event)
+    for answer in answers:
+        yield answer, [event for event in by_unit.get(answer["unit"], ()) if event["time"] > answer["time"]]
 
 
 def summarise(known: Iterable[tuple[str, Mapping[str, float]]], seed: int) -> tuple[Quality, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from ml.contract import Explanation, JsonObject, UseCase
+from ml.contract import REQUEST_ID, Explanation, JsonObject, UseCase
 from ml.errors import ModelNotFound
 from ml.serving.door import Door
 from ml.serving.follower import Follower
@@ -70,6 +70,8 @@ class Answerer:
         served = self.served()
         request, history = self._admit(sent, unit)
         service = self._use_case.service
+        if service.drawn is not None:
+            history = {**(history or {}), REQUEST_ID: request_id}
         answer = service.answer(served.predictor, served.state, request, history)
         line = {
             "schema": REQUEST_SCHEMA,

@@ -9,15 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import yaml
 from rich.console import Console
 from rich.table import Table
 
 from ml.config import Settings
 from ml.contract import JsonObject, UseCase
 from ml.errors import ModelNotFound, ServiceUnavailable
+from ml.evaluation.bootstrap import Estimate
 from ml.files import read_json
 from ml.packaging import artifact
 from ml.pipeline import storage_id
+from ml.pipeline.bandit import Judged
 from ml.pipeline.tune import Tried
 from ml.registry.entry import Entry
 from ml.registry.fetch import fetch_document, fetch_record, fetch_version
@@ -100,6 +103,34 @@ def show_tried(out: Console, use_case: UseCase, tried: Sequence[Tried]) -> None:
             for name, value in known[0].params.items()
         }
         out.print(f"\n{use_case.name}:\n  train: {json.dumps(chosen)}", highlight=False, markup=False)
+
+
+def show_judged(out: Console, use_case: str, found: Judged) -> None:
+    """Show what drawn places earned and would have earned, and what to do with the policy that was learned."""
+    evidence = found.evidence
+    title = f"{use_case}: rewards a drawn place, 95 % intervals"
+    table = Table(box=None, pad_edge=False, title=title, title_justify="left")
+    for column in ("policy", *evidence.base):
+        table.add_column(column)
+    table.add_row("as it was drawn", _interval(found.earned), *[""] * (len(evidence.base) - 1))
+    table.add_row("base list", *map(_interval, evidence.base.values()))
+    table.add_row("learned", *map(_interval, evidence.learned.values()))
+    out.print(table)
+    seen = evidence.overlap
+    out.print(
+        f"learned less base {_interval(evidence.gain)} on {evidence.n_rows} places of {evidence.n_units} customers, "
+        f"worth {seen.effective_rows:.0f} even ones; weights up to {seen.max_weight:.1f}, {seen.mean_weight:.2f} on average",
+        highlight=False,
+    )
+    if not evidence.is_accepted:
+        out.print("The base list stays: that the learned policy earns more is not sure.")
+        return
+    out.print(f"It earns more. To show it, put this into params.yaml below {use_case}.features.explore and retrain:")
+    out.print(yaml.safe_dump({"policy": found.policy()}), highlight=False)
+
+
+def _interval(found: Estimate) -> str:
+    return f"{found.value:.4f} ({found.low:.4f} to {found.high:.4f})"
 
 
 def ask(stack: Stack, path: str, body: JsonObject) -> JsonObject:

@@ -23,6 +23,7 @@ from ml.contract import (
 from ml.shop import CUSTOMERS, PRODUCTS, PURCHASES
 from ml.use_cases.recommend import baseline, history, judgement, plot, service
 from ml.use_cases.recommend.encode import encode
+from ml.use_cases.recommend.explore import drawn_places
 from ml.use_cases.recommend.params import RecommendParams
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ USE_CASE = UseCase(
         request=service.RecommendRequest,
         response=service.RecommendResponse,
         heeds_stock=True,
+        drawn=drawn_places,
         identity="customer_id",
         answer=service.answer,
         explain=service.explain,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ml.contract import JsonObject
 from ml.use_cases.recommend.cut import Cut, frame
+from ml.use_cases.recommend.explore import EXPLORE
 
 STATE_SCHEMA = "tradewind/recommend-state/1"
 UNKNOWN = "unknown"
@@ -79,6 +80,7 @@ def _settings(cut: Cut) -> JsonObject:
         "tiers": [float(value) for value in np.quantile(counts, [1 / 3, 2 / 3])] if len(counts) else [0.0, 0.0],
         "as_of": edges.end.isoformat(),
         "windows": {name: getattr(edges, name).isoformat() for name in ("train_start", "valid_start", "test_start")},
+        **({EXPLORE: cut.params.explore.model_dump(mode="json")} if cut.params.explore.share else {}),
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from ml.parameter import Section, UseCaseParams, searched
+from ml.use_cases.recommend.explore_params import RecommendExplore
 from ml.use_cases.recommend.history import MAX_BASKETS
 
 
@@ -31,6 +32,8 @@ class RecommendFeatures(Section):
     """Newest baskets of a history that are looked at."""
     max_history: int = Field(256, ge=8, le=1024)
     """Distinct products of a history that enter the model: those bought most, recent purchases counting more."""
+    explore: RecommendExplore = RecommendExplore()
+    """How lists explore; off by default."""
 
 
 class RecommendTrain(Section):

@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from ml.contract import OUT_OF_STOCK, Explanation, JsonObject, Predictor, Reason
+from ml.contract import OUT_OF_STOCK, REQUEST_ID, Explanation, JsonObject, Predictor, Reason
 from ml.use_cases.recommend import newcomer, segment, similar_items
 from ml.use_cases.recommend.catalogue import Catalogue, catalogue_of
 from ml.use_cases.recommend.describe import describe_history
 from ml.use_cases.recommend.encode import Events, Positions, events_of_history, inputs, positions
 from ml.use_cases.recommend.entry import Entry
+from ml.use_cases.recommend.explore import Explored, Explorer, Known
 from ml.use_cases.recommend.history import Purchase, from_purchases, local
 from ml.use_cases.recommend.judgement import top_k
 from ml.use_cases.recommend.vocabulary import Vocabulary, vocabulary_of
@@ -73,6 +74,7 @@ class RecommendResponse(BaseModel):
     )
     as_of: datetime = Field(description="moment the answer is for")
     unknown_products: int = Field(0, description="products in the request that nobody knows; they were ignored")
+    explored: Explored | None = Field(None, description="what was drawn by chance; none: this is the base list")
 
 
 class Asked:
@@ -80,6 +82,7 @@ class Asked:
 
     def __init__(self, state: JsonObject, request: RecommendRequest, history: JsonObject | None) -> None:
         self.k = request.k
+        self.seed: str | None = (history or {}).get(REQUEST_ID) if request.customer_id else None
         self.left_out = {*request.exclude, *(history or {}).get(OUT_OF_STOCK, ())}
         self.history = used(request, history)
         self.now = moment(state, request, self.history)
@@ -90,12 +93,12 @@ class Asked:
         """Return the model's inputs, one row."""
         return inputs(self.events, self.found, state)
 
-    def best(self, scores: NDArray[np.float32], vocabulary: Vocabulary) -> list[int]:
+    def best(self, scores: NDArray[np.float32], vocabulary: Vocabulary, k: int) -> list[int]:
         """Return the numbers of the best products that are wanted and can be delivered, best first."""
         left_out = [vocabulary.numbers[product] for product in self.left_out if product in vocabulary.numbers]
         allowed = scores.copy()
         allowed[left_out] = -np.inf
-        k = min(self.k, len(scores) - len(set(left_out)))
+        k = min(k, len(scores) - len(set(left_out)))
         best: list[int] = top_k(allowed[None], k)[0].tolist() if k else []
         return best
 
@@ -123,21 +126,22 @@ def answer(
     """Return the best products for a request."""
     wanted = _typed(request)
     asked, catalogue = Asked(state, wanted, history), catalogue_of(state)
-    listed = _aside(predictor, state, wanted, asked)
+    listed, explored = _aside(predictor, state, wanted, asked), None
     if listed is None:
-        listed = _next_basket(predictor, state, asked)
+        listed, explored = _next_basket(predictor, state, asked, asked.seed)
     return RecommendResponse(
         items=[_item(entry, rank, catalogue) for rank, entry in enumerate(listed, 1)],
         fallback=_is_fallback(wanted, asked, catalogue),
         as_of=asked.now,
         unknown_products=_unknown(wanted, catalogue),
+        explored=explored,
     )
 
 
 def explain(
     predictor: Predictor, state: JsonObject, request: BaseModel, history: JsonObject | None
 ) -> list[Explanation]:
-    """Return why each product of the answer was chosen: what each product of the history adds to its score.
+    """Return why each product of the base list was chosen: what each product of the history adds to its score.
 
     The exported model itself is asked, once with an empty history (the base) and once with each product alone: scores
     are sums over the products of a history, so the differences add up to the score; what rounding leaves is the
@@ -147,7 +151,7 @@ def explain(
     asked, catalogue = Asked(state, wanted, history), catalogue_of(state)
     listed = _aside(predictor, state, wanted, asked)
     if listed is None:
-        listed = _with_reasons(predictor, state, asked, _next_basket(predictor, state, asked))
+        listed = _with_reasons(predictor, state, asked, _next_basket(predictor, state, asked, None)[0])
     return [entry.explained(catalogue.names[entry.number]) for entry in listed]
 
 
@@ -170,15 +174,23 @@ def _aside(predictor: Predictor, state: JsonObject, request: RecommendRequest, a
     return similar_items.entries(like, number, asked.k, state, asked.left_out)
 
 
-def _next_basket(predictor: Predictor, state: JsonObject, asked: Asked) -> list[Entry]:
-    """Return the products the model ranks first, the tenth of which may have given way to a new one."""
+def _next_basket(
+    predictor: Predictor, state: JsonObject, asked: Asked, seed: str | None
+) -> tuple[list[Entry], Explored | None]:
+    """Return the products the model ranks first, and what was drawn of them by chance, if there is a seed.
+
+    The tenth may have given way to a new one.
+    """
     vocabulary, bought = vocabulary_of(state), set(asked.found.item.tolist())
     scores = predictor(asked.encoded(state))[0]
-    listed = [
+    explorer = Explorer(state, asked.k, asked.now, seed)
+    ranked = [
         Entry(number=number, score=float(scores[number]), said=HABIT if number in bought else FITTING)
-        for number in asked.best(scores, vocabulary)
+        for number in asked.best(scores, vocabulary, explorer.wanted)
     ]
-    return newcomer.placed(listed, state, asked.found, asked.now, asked.left_out)
+    listed = newcomer.placed(ranked[: asked.k], state, asked.found, asked.now, asked.left_out)
+    known = Known(scores=scores, events=asked.events, found=asked.found, vocabulary=vocabulary)
+    return explorer.rerank(listed, ranked[asked.k :], known)
 
 
 def _with_reasons(predictor: Predictor, state: JsonObject, asked: Asked, listed: list[Entry]) -> list[Entry]:
