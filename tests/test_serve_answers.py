@@ -3,6 +3,7 @@
 import logging
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 import ml
+from ml.contract import REQUEST_ID
 from ml.files import sha256
 from ml.privacy.pseudonym import pseudonym
 from ml.serving import snapshot
@@ -77,6 +79,18 @@ def test_a_purchase_changes_the_next_answer_and_is_logged_without_the_name(shop,
     for secret in (PERSON, "basket-0815"):
         assert secret.encode() not in shop.seen()
         assert secret not in caplog.text
+
+
+def test_an_answer_that_draws_knows_the_id_it_is_logged_under(shop):
+    def answer(predictor, state, request, history):
+        told = shop.record.service.answer(predictor, state, request, history)
+        return told.model_copy(update={"customer_id": (history or {}).get(REQUEST_ID)})
+
+    shop.promote()
+    with shop.serving(service=replace(shop.record.service, answer=answer, drawn=lambda logged, events: [])) as client:
+        answered = shop.predict(client, k=1)
+    (line,) = shop.logged("requests")
+    assert answered.json()["customer_id"] == answered.headers["Tradewind-Request-Id"] == line["request_id"]
 
 
 def test_new_histories_are_taken_over_and_later_purchases_stay(shop):

@@ -21,7 +21,7 @@ def clustered(
 
     A unit's influence is `u = (Σ values − mean · rows) / rows a unit`. Student's t of their mean is inverted through the
     monotone cubic `g(t) = t + γ t² / (3 √n) + γ² t³ / (27 n) + γ / (6 √n)` that removes the skewness γ of u (Hall 1992,
-    doi:10.1111/j.2517-6161.1992.tb01876.x). Where rewards are rare the heaviest may not have occurred yet, and the spread
+    J. R. Stat. Soc. B 54:221). Where rewards are rare the heaviest may not have occurred yet, and the spread
     that was seen is too small: each end is worked out with one more unit that had the row of the largest reach, as Fay and
     Feuer's upper end for weighted counts (1997, doi:10.1002/(SICI)1097-0258(19970415)16:7<791::AID-SIM500>3.0.CO;2-#). That
     vanishes as 1/n. Combining the two is ours; docs/bandit.md says how often such intervals cover.

@@ -59,9 +59,10 @@ def ips(rows: Logged) -> Numbers:
 
 
 def snips(rows: Logged) -> Numbers:
-    """Return the linearised terms of v = Σ w r / Σ w, self-normalised (Swaminathan and Joachims 2015, NeurIPS 28).
+    """Return the linearised terms `v + w (r − v) / mean(w)` of v = Σ w r / Σ w, self-normalised; their mean is v.
 
-    They are `v + w (r − v) / mean(w)`, whose mean is v; zeros where all weights are zero.
+    Swaminathan and Joachims 2015, papers.nips.cc/paper/2015/hash/39027dfad5138c9ca0c474d71db915c3-Abstract.html. Zeros where
+    all weights are zero.
     """
     weights = rows.weights
     if not weights.any():
