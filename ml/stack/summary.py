@@ -123,7 +123,9 @@ def show_judged(out: Console, use_case: str, found: Judged) -> None:
         highlight=False,
     )
     if not evidence.is_accepted:
-        out.print("The base list stays: that the learned policy earns more is not sure.")
+        out.print(
+            "That the learned policy earns more than the base list is not sure: leave out `policy` in params.yaml."
+        )
         return
     out.print(f"It earns more. To show it, put this into params.yaml below {use_case}.features.explore and retrain:")
     out.print(yaml.safe_dump({"policy": found.policy()}), highlight=False)
