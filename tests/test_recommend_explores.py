@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -9,10 +10,12 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 import pytest
 from pydantic import ValidationError
+from rich.console import Console
 
 from ml.contract import OUT_OF_STOCK, REQUEST_ID, JsonObject
 from ml.errors import ModelNotFound
 from ml.pipeline.bandit import Window, judge
+from ml.stack.summary import show_judged
 from ml.store import Bucket
 from ml.use_cases.recommend import USE_CASE
 from ml.use_cases.recommend.explore_params import LearnedPolicy, RecommendExplore
@@ -184,6 +187,9 @@ def test_what_the_log_teaches_is_shown_by_the_next_version(ask, shop, object_sto
     assert ask(policy=policy).explored.policy.startswith("learned")
     report = json.loads(Bucket.open(object_store.settings("read"), "reports").get("recommend/bandit/2026-11-20.json"))
     assert report["policy"] == found.policy()
+    told = Console(record=True, width=200, file=io.StringIO())
+    show_judged(told, "recommend", found)
+    assert "below recommend.features.explore and retrain" in told.export_text()
 
 
 def test_answers_whose_outcome_is_not_known_yet_teach_nothing(object_store):

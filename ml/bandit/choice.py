@@ -77,6 +77,6 @@ def draw(chance: Numbers, seed: str) -> NDArray[np.int64]:
 
 def drawn(chance: Numbers, uniform: Numbers) -> NDArray[np.int64]:
     """Return `(n_rows,)` the arm at which the cumulated chances pass uniform numbers `(n_rows,)` in [0, 1)."""
-    below = np.cumsum(chance, axis=1) <= uniform[:, None] * chance.sum(axis=1, keepdims=True)
-    arms: NDArray[np.int64] = below.sum(axis=1)
+    cumulated = np.cumsum(chance, axis=1)
+    arms: NDArray[np.int64] = (cumulated[:, :-1] <= uniform[:, None] * cumulated[:, -1:]).sum(axis=1)
     return arms

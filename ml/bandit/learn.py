@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.bandit.choice import Choices, chances, prefer_base, prefer_best
-from ml.bandit.off_policy import ESTIMATORS, Logged, Numbers, Overlap, doubly_robust, gain, overlap, value
+from ml.bandit.choice import Choices, Numbers, chances, prefer_base, prefer_best
+from ml.bandit.off_policy import ESTIMATORS, Logged, Overlap, doubly_robust, gain, overlap, value
 
 if TYPE_CHECKING:
     from ml.evaluation.bootstrap import Estimate
@@ -134,7 +134,8 @@ def fit(log: Log) -> Numbers:
 
     Every weight has a normal prior around 0 with spread `PRIOR` (Chapelle and Li 2011, NeurIPS 24, section 4).
     """
-    return _model(log).coef_[0].astype(np.float64)  # type: ignore[no-any-return]
+    weights: Numbers = _model(log).coef_[0]
+    return weights
 
 
 def cross_fitted(log: Log, seed: int) -> Numbers:

@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from ml.bandit.choice import Numbers
 from ml.bandit.interval import CONFIDENCE, clustered
 
 if TYPE_CHECKING:
     from ml.evaluation.bootstrap import Estimate
-
-Numbers: TypeAlias = "NDArray[np.float64]"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.bandit.choice import Choices, drawn
+from ml.bandit.choice import Choices, Numbers, drawn
 from ml.bandit.learn import Log
-from ml.bandit.off_policy import Numbers
 
 ARMS = 3
 BIAS = np.array([1.0, 0.8, 0.65])  # chance that a place is looked at

@@ -8,10 +8,10 @@ from functools import cache, partial
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.bandit.choice import Choices, chances, prefer_base, prefer_best
+from ml.bandit.choice import Choices, Numbers, chances, prefer_base, prefer_best
 from ml.bandit.interval import CONFIDENCE
 from ml.bandit.learn import Evidence, Log, cross_fitted, joined, learn, logged
-from ml.bandit.off_policy import ESTIMATORS, Logged, Numbers, Terms, doubly_robust, gain, value
+from ml.bandit.off_policy import ESTIMATORS, Logged, Terms, doubly_robust, gain, value
 from ml.benchmark.bandit_shop import Shop, answer, visit, worth
 from ml.benchmark.comparison import Bar, Comparison, Figures, Peer
 from ml.evaluation.bootstrap import Estimate
@@ -84,9 +84,8 @@ def covered_by_student(name: str) -> Figures:
 def _student(terms: Numbers, units: NDArray[np.generic]) -> Estimate:
     from scipy import stats
 
-    means = terms.reshape(len(np.unique(units)), -1).mean(
-        axis=1
-    )  # a customer's rows are as many as any other's, in a row
+    by_unit = terms.reshape(len(np.unique(units)), -1)  # every customer has as many rows, one after the other
+    means = by_unit.mean(axis=1)
     low, high = stats.t.interval(CONFIDENCE, len(means) - 1, loc=means.mean(), scale=stats.sem(means))
     return Estimate(value=float(means.mean()), low=float(low), high=float(high))
 

@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ml.bandit.choice import Choices
+from ml.bandit.choice import Choices, Numbers
 from ml.bandit.interval import clustered
 from ml.bandit.learn import Log, cross_fitted, logged
-from ml.bandit.off_policy import Logged, Numbers, Terms, doubly_robust, ips, snips, value
+from ml.bandit.off_policy import Logged, Terms, doubly_robust, ips, snips, value
 from ml.benchmark.comparison import Bar, Comparison, Figures, Peer
 from ml.contract import JsonObject
 from ml.errors import SourceInvalid
