@@ -18,8 +18,12 @@ from ml.pipeline.bandit import Window, judge
 from ml.stack.summary import show_judged
 from ml.store import Bucket
 from ml.use_cases.recommend import USE_CASE
+from ml.use_cases.recommend.entry import Entry
+from ml.use_cases.recommend.explore import Explorer, Known
 from ml.use_cases.recommend.explore_params import LearnedPolicy, RecommendExplore
 from ml.use_cases.recommend.params import RecommendFeatures
+from ml.use_cases.recommend.service import Asked
+from ml.use_cases.recommend.vocabulary import vocabulary_of
 from tests.recommend_shop import PARAMS, Shop, small_shop
 
 SERVICE = USE_CASE.service
@@ -40,19 +44,20 @@ class ByPopularity:
 
 @pytest.fixture(scope="module")
 def shop() -> Shop:
-    return small_shop(params=PARAMS.model_copy(update={"explore": ON}))
+    return small_shop(params=PARAMS.model_copy(update={"explore": ON, "new_share": 0.0}))
 
 
 @pytest.fixture(scope="module")
 def ask(shop):
     predictor = ByPopularity(len(shop.state["products"]))
 
-    def answer(request_id: str | None = "request 1", k: int = 10, customer="someone", policy=None, **known):
+    def answer(request_id: str | None = "request 1", k: int = 10, customer="someone", policy=None, like=None, **known):
         state = shop.state
         if policy is not None:
             state = {**state, "explore": ON.model_copy(update={"policy": policy}).model_dump(mode="json")}
-        history = known if request_id is None else {**known, REQUEST_ID: request_id}
-        request = SERVICE.request.model_validate({"customer_id": customer, "k": k})
+        history = {"baskets": [["2026-06-20T10:00:00", [shop.state["products"][20]]]], "last": None, **known}
+        history |= {} if request_id is None else {REQUEST_ID: request_id}
+        request = SERVICE.request.model_validate({"customer_id": customer, "k": k, "similar_to": like})
         return SERVICE.answer(predictor, state, request, history)
 
     return answer
@@ -102,6 +107,26 @@ def test_nothing_is_drawn(ask, shop, known):
     answer = ask(**known)
     assert answer.explored is None
     assert products(answer) == shop.state["products"][: len(answer.items)]
+
+
+@pytest.mark.parametrize("known", [{"baskets": []}, {"like": "1003"}], ids=["for a stranger", "beside a product"])
+def test_lists_that_are_no_next_basket_are_not_drawn(ask, known):
+    assert ask(**known).explored is None
+
+
+def test_the_place_of_a_product_too_new_to_be_learned_stays(shop):
+    request = SERVICE.request.model_validate({"customer_id": "someone"})
+    asked = Asked(shop.state, request, None)
+    vocabulary = vocabulary_of(shop.state)
+    n_products = len(vocabulary.products)
+    known = Known(
+        scores=np.zeros(n_products, np.float32), events=asked.events, found=asked.found, vocabulary=vocabulary
+    )
+    ranked = [Entry(number=number, score=0.0, said="") for number in range(16)]
+    listed = [*ranked[:9], Entry(number=n_products, score=0.0, said="new")]
+    shown, explored = Explorer(shop.state, 10, asked.now, "request 1").rerank(listed, ranked[10:], known)
+    assert [place.rank for place in explored.places] == [7, 8, 9]
+    assert shown[9] == listed[9]
 
 
 def test_the_base_list_is_shown_where_stock_leaves_too_few_candidates(ask, shop):
