@@ -7,7 +7,7 @@ draws evenly (`random`) and by Bernoulli Thompson sampling (`bts`), so that an e
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -54,8 +54,17 @@ class Campaign:
         return replace(self, log=self.log.take(rows), place=self.place[rows])
 
 
-Campaigns = Mapping[str, Campaign]
-"""By `policy_campaign`."""
+Question = tuple[str, str, str]
+"""Policy that logged, policy that is asked about, campaign."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Logs:
+    """All campaigns, and what each log says of the other policy."""
+
+    campaigns: Mapping[tuple[str, str], Campaign]
+    """By policy and campaign."""
+    asked: Mapping[Question, Logged]
 
 
 def direct(rows: Logged) -> Numbers:
@@ -63,29 +72,36 @@ def direct(rows: Logged) -> Numbers:
     return rows.expected
 
 
-def load(file: Path) -> Campaigns:
+def load(file: Path) -> Logs:
     """Read all logs beside the one that is named."""
-    names = [f"{policy}_{campaign}" for policy, _ in DIRECTIONS for campaign in CAMPAIGNS]
-    return {name: _campaign(file.with_name(f"{name}_log.csv.gz")) for name in names}
+    campaigns = {
+        (policy, campaign): _campaign(file.with_name(f"{policy}_{campaign}_log.csv.gz"))
+        for policy, _ in DIRECTIONS
+        for campaign in CAMPAIGNS
+    }
+    questions = [(by, of, campaign) for by, of in DIRECTIONS for campaign in CAMPAIGNS]
+    asked = {
+        (by, of, campaign): _asked(campaigns[by, campaign], campaigns[of, campaign]) for by, of, campaign in questions
+    }
+    return Logs(campaigns=campaigns, asked=asked)
 
 
-def predict(campaigns: Campaigns, terms: Terms, seed: int) -> Figures:
+def predict(logs: Logs, terms: Terms, seed: int) -> Figures:
     """Return relative errors on rows drawn with replacement, and how many intervals of all rows meet the truth."""
     errors, met = {}, 0
-    for by, of, campaign in _questions():
-        logs, truth = campaigns[f"{by}_{campaign}"], campaigns[f"{of}_{campaign}"]
-        drawn = value(_asked(logs.resampled(seed), truth), terms).value
-        errors[f"{by} to {of}, {campaign}"] = abs(drawn - truth.truth.value) / truth.truth.value
-        met += _meets(value(_asked(logs, truth), terms), truth.truth)
+    for (by, of, campaign), rows in logs.asked.items():
+        shown, other = logs.campaigns[by, campaign], logs.campaigns[of, campaign]
+        drawn = value(_asked(shown.resampled(seed), other), terms).value
+        errors[f"{by} to {of}, {campaign}"] = abs(drawn - other.truth.value) / other.truth.value
+        met += _meets(value(rows, terms), other.truth)
     return {**errors, "intervals that meet the truth": met}
 
 
-def picture(campaigns: Campaigns) -> str:
+def picture(logs: Logs) -> str:
     """Draw what `bts` earned, and what the log of `random` says that it earns."""
     rows: list[JsonObject] = []
     for campaign in CAMPAIGNS:
-        of = campaigns[f"bts_{campaign}"]
-        asked = _asked(campaigns[f"random_{campaign}"], of)
+        of, asked = logs.campaigns["bts", campaign], logs.asked["random", "bts", campaign]
         shown = {"on-policy truth": (of.truth, "production"), "logged policy": (_earned(asked), "baseline")}
         shown |= {name: (value(asked, terms), "ships") for name, terms in ESTIMATES.items() if terms is not direct}
         rows += [
@@ -97,10 +113,6 @@ def picture(campaigns: Campaigns) -> str:
 
 def _earned(rows: Logged) -> Estimate:
     return clustered(rows.reward, rows.units, (0.0, 1.0))
-
-
-def _questions() -> Iterator[tuple[str, str, str]]:
-    return ((by, of, campaign) for by, of in DIRECTIONS for campaign in CAMPAIGNS)
 
 
 def _asked(logs: Campaign, of: Campaign) -> Logged:
@@ -166,7 +178,7 @@ ESTIMATES: Mapping[str, Terms] = {"dr": doubly_robust, "snips": snips, "ips": ip
 
 
 def _peer(terms: Terms) -> Peer:
-    return lambda campaigns, seed: predict(campaigns, terms, seed)
+    return lambda logs, seed: predict(logs, terms, seed)
 
 
 OPEN_BANDIT = Comparison(
