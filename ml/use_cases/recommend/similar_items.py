@@ -110,5 +110,5 @@ def _lift(
 
 def _same(values: tuple[str, ...], number: int) -> NDArray[np.float64]:
     own = values[number]
-    is_same = np.array(values, dtype=object) == own
+    is_same: NDArray[np.bool_] = np.array(values, dtype=object) == own
     return is_same.astype(np.float64) * (own != UNKNOWN)
