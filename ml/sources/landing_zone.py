@@ -1,7 +1,8 @@
 """A landing zone: a folder or `s3://bucket/prefix` into which the shop puts CSV and Parquet files, day by day.
 
 `<table>/2026-11-23/*.csv`, `<table>/day=2026-11-23/*.parquet` and `<table>/2026-11-23.csv` are day partitions;
-`<table>.csv` and `<table>/*.csv` hold all days. Of a table that is replaced whole the newest day counts.
+`<table>.csv` and `<table>/*.csv` hold all days. Of a table that is replaced whole the newest day counts. A Markdown file is one
+row: its `path` below the table's folder, and its `content`.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from ml.sources.source import Clock, SourceSpec, SourceState, replay
 
 DAY = re.compile(r"^(?:day=|date=)?(\d{4}-\d{2}-\d{2})(?:$|\.)")
 MALFORMED = re.compile(r"Expected \d+ columns, got \d+")
-KINDS = (".csv", ".csv.gz", ".parquet")
+KINDS = (".csv", ".csv.gz", ".parquet", ".md")
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,11 @@ class LandingZone:
 
     def _rows(self, table: Table, file: LandedFile) -> pa.Table:
         mapped = self.mapping.of(table)
-        raw = _parse(self.place.read(file.name), file.name, mapped, f"{self.place.name}/{file.name}")
+        data, folder = self.place.read(file.name), mapped.source or table.name
+        if file.name.endswith(".md"):
+            raw = _page(data, PurePosixPath(file.name).relative_to(folder).as_posix(), mapped.encoding)
+        else:
+            raw = _parse(data, file.name, mapped, f"{self.place.name}/{file.name}")
         return conform(raw, table, mapped, f"{self.place.name}/{file.name}")
 
     def _landed(self, tables: Sequence[Table]) -> dict[str, list[LandedFile]]:
@@ -176,6 +181,15 @@ def _parse(data: bytes, name: str, mapping: TableMapping, origin: str) -> pa.Tab
         raise SourceInvalid(
             f"a readable file {origin}", f"{type(error).__name__}: {_without_row(error)}", "Deliver the file again."
         ) from error
+
+
+def _page(data: bytes, path: str, encoding: str) -> pa.Table:
+    """Return a Markdown file as one row."""
+    try:
+        content = data.decode(encoding).removeprefix("\ufeff")
+    except UnicodeError as error:
+        raise SourceInvalid(f"{path} in {encoding}", "another encoding", "Save it again.") from error
+    return pa.table({"path": [path], "content": [content]})
 
 
 def _without_row(error: Exception) -> str:

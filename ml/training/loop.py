@@ -69,15 +69,21 @@ def shuffled(n_rows: int, size: int, *key: int) -> Iterator[NDArray[np.int64]]:
         yield order[start : start + size]
 
 
-def falling_adam(rate: float, steps: int, last: float) -> Any:
+def falling_adam(rate: float, steps: int, last: float, warm_up: float = 0.0) -> Any:
     """Return Adam whose step size falls along half a cosine.
 
     Args:
-        rate: Step size at the start.
+        rate: Largest step size.
         steps: Steps until the end.
-        last: Step size at the end, relative to the start.
+        last: Step size at the end, relative to the largest.
+        warm_up: Share of the steps in which it rises from nothing before it falls.
     """
-    return keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(rate, steps, alpha=last))
+    if not (rising := round(warm_up * steps)):
+        return keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(rate, steps, alpha=last))
+    falling = keras.optimizers.schedules.CosineDecay(
+        0.0, steps - rising, alpha=last, warmup_target=rate, warmup_steps=rising
+    )
+    return keras.optimizers.Adam(falling)
 
 
 AVERAGED = 0.99  # share of the running average of the weights that each step keeps

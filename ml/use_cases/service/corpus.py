@@ -16,7 +16,7 @@ from ml.errors import SourceInvalid
 from ml.use_cases.service.csv_rows import GUIDE, read_rows, refuse
 from ml.use_cases.service.language import LANGUAGES, fits
 from ml.use_cases.service.similarity import near_pairs, tokens
-from ml.use_cases.service.split import NEAR, SPLITS, assign
+from ml.use_cases.service.split import NEAR, SPLITS, assign_each
 
 SHIPPED = Path(__file__).parent / "corpus"
 OUT_OF_SCOPE = "out_of_scope"
@@ -92,7 +92,7 @@ def read_corpus(folder: Path = SHIPPED) -> Corpus:
 def read_intents(folder: Path = SHIPPED) -> tuple[Intent, ...]:
     """Return the intents in a folder's `intents.csv`; raise `SourceInvalid` if the file is not as described."""
     rows = read_rows(folder / "intents.csv", INTENT_COLUMNS)
-    intents = [(line, _intent(row)) for line, row in rows]
+    intents = [(line, intent_of(row)) for line, row in rows]
     counts = Counter(intent.name for _, intent in intents)
     refuse(
         "intents.csv",
@@ -103,7 +103,8 @@ def read_intents(folder: Path = SHIPPED) -> tuple[Intent, ...]:
     return tuple(intent for _, intent in intents)
 
 
-def _intent(row: Mapping[str, str]) -> Intent:
+def intent_of(row: Mapping[str, str]) -> Intent:
+    """Return a row of `intents.csv` as what it says."""
     return Intent(
         name=row["intent"],
         titles={language: row[f"title_{language}"] for language in LANGUAGES if row[f"title_{language}"]},
@@ -154,11 +155,8 @@ def _shown(name: str) -> str:
 
 
 def _assigned(utterances: Sequence[Utterance]) -> list[Utterance]:
-    splits: dict[int, str] = {}
-    for language in LANGUAGES:
-        at = [position for position, utterance in enumerate(utterances) if utterance.language == language]
-        splits |= zip(at, assign([(utterances[each].intent, utterances[each].text) for each in at]), strict=True)
-    return [replace(utterance, split=splits[position]) for position, utterance in enumerate(utterances)]
+    splits = assign_each(*zip(*((each.language, each.intent, each.text) for each in utterances), strict=True))
+    return [replace(utterance, split=split) for utterance, split in zip(utterances, splits, strict=True)]
 
 
 def _repeated(lines: Sequence[int], utterances: Sequence[Utterance]) -> Iterator[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -66,20 +66,26 @@ def read_knowledge(intents: Sequence[Intent], folder: Path = SHIPPED) -> tuple[P
         SourceInvalid: A page is not as described, says something else in another language's copy, or is missing
             although an intent names it; all such are listed, in `problems` and by file.
     """
-    files = [(language, file) for language in LANGUAGES for file in sorted((folder / language).glob("*.md"))]
+    files = [file for language in LANGUAGES for file in sorted((folder / language).glob("*.md"))]
+    return pages_of(((file.relative_to(folder).as_posix(), read_text(file)) for file in files), intents)
+
+
+def pages_of(files: Iterable[tuple[str, str]], intents: Sequence[Intent]) -> tuple[Page, ...]:
+    """Return the same of (`language/id.md`, content) of each file."""
     problems: list[str] = []
     pages: list[Page] = []
-    for language, file in files:
-        parsed = _parse(language, file)
+    for path, content in sorted(files):
+        language, _, name = path.rpartition("/")
+        parsed = _parse(language, content) if language in LANGUAGES else f"no folder of {' or '.join(LANGUAGES)}"
         if isinstance(parsed, Page):
             pages.append(parsed)
-        problems += [f"{language}/{file.name}: {problem}" for problem in _wrong(parsed, file.stem)]
+        problems += [f"{path}: {problem}" for problem in _wrong(parsed, name.removesuffix(".md"))]
     refuse("the knowledge base", problems or [*_foreign(pages, intents), *_missing(pages, intents)])
     return tuple(pages)
 
 
-def _parse(language: str, file: Path) -> Page | str:
-    match = _PAGE.match(read_text(file))
+def _parse(language: str, content: str) -> Page | str:
+    match = _PAGE.match(content)
     if match is None:
         return "no id, title and intents between two lines of ---"
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ml.use_cases.service.similarity import near_pairs, tokens
 
@@ -33,6 +33,17 @@ def assign(utterances: Sequence[tuple[str, str]]) -> list[str]:
             splits[at] = "test"
         for at in single[held_out : 2 * held_out]:
             splits[at] = "valid"
+    return splits
+
+
+def assign_each(languages: Iterable[str], intents: Iterable[str], texts: Iterable[str]) -> list[str]:
+    """Return the split of each utterance, where there are several languages."""
+    rows = list(zip(languages, intents, texts, strict=True))
+    splits = [""] * len(rows)
+    for language in sorted({row[0] for row in rows}):
+        at = [position for position, row in enumerate(rows) if row[0] == language]
+        for position, split in zip(at, assign([rows[each][1:] for each in at]), strict=True):
+            splits[position] = split
     return splits
 
 

@@ -1,0 +1,132 @@
+"""Trains a teacher on labelled texts, and a student on what the teacher says: for the pipeline, a CSV, and benchmarks alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from ml.contract import JsonObject
+from ml.training.loop import Watch, falling_adam, fit, shuffled
+from ml.use_cases.service.encode import TOKENS
+from ml.use_cases.service.network import Network, Numbers, Tokens, scored, trimmed
+
+WARM_UP = 0.1  # of all steps; a pretrained network forgets if the first ones are large
+LIKE_LENGTHS = 20  # steps whose texts are sorted by length, so that little padding is computed
+LEFT_OUT = 0.15  # of a text's tokens in each copy that the teacher is asked about
+COPIES = 2
+VECTOR_WEIGHT = 5.0  # of the distance to the teacher's vector, against that to its probabilities
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labelled:
+    """Texts with what is wanted by them."""
+
+    tokens: Tokens
+    """`(n_rows, n_tokens)`, filled up with 0."""
+    intents: NDArray[np.int64]
+    """By number `(n_rows,)`; the last is out of scope, where there is one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Course:
+    """How a network is trained."""
+
+    seed: int
+    epochs: int = 6
+    patience: int = 3
+    batch_size: int = 32
+    learning_rate: float = 1e-4
+    smoothing: float = 0.1
+
+
+def teach(network: Network, train: Labelled, valid: Labelled, course: Course) -> list[JsonObject]:
+    """Train on labels; the pass that is right most often on `valid` is kept. Return the figures of each pass.
+
+    The head begins at the middle of each intent's texts, so that the network knows something before its first step
+    (prototypes: Snell et al. 2017, arXiv:1703.05175).
+    """
+    network.head.directions.assign(_middles(scored(network.encoder, train.tokens), train.intents, network.n_intents))
+
+    def loss(wanted: Any, found: Any) -> Any:
+        odds = found[:, : network.n_intents]
+        spread = course.smoothing / network.n_intents
+        hoped = tf.one_hot(wanted, network.n_intents) * (1 - course.smoothing) + spread
+        return tf.nn.softmax_cross_entropy_with_logits(hoped, odds)
+
+    return _fitted(network, train.tokens, train.intents, loss, valid, course)
+
+
+def distil(student: Network, teacher: Network, texts: Tokens, valid: Labelled, course: Course) -> list[JsonObject]:
+    """Train a student to say of texts, and of copies with words left out, what its teacher says.
+
+    Loss: KL(teacher ‖ student) of the probabilities (Hinton et al. 2015, arXiv:1503.02531) + 5 (1 − cos) of the vectors.
+
+    Returns:
+        The figures of each pass.
+    """
+    seen = np.concatenate([texts, *(_thinned(texts, course.seed, copy) for copy in range(COPIES))])
+    told = scored(teacher.scores, seen)
+    n = teacher.n_intents
+
+    def loss(wanted: Any, found: Any) -> Any:
+        hoped = tf.nn.softmax(wanted[:, :n])
+        apart = tf.nn.softmax_cross_entropy_with_logits(hoped, found[:, :n])
+        return apart + VECTOR_WEIGHT * (1 - tf.reduce_sum(wanted[:, n:] * found[:, n:], axis=-1))
+
+    return _fitted(student, seen, told, loss, valid, course)
+
+
+def accuracy(network: Network, rows: Labelled) -> float:
+    """Return the share of texts of which the most probable intent is the right one."""
+    found = scored(network.scores, rows.tokens)[:, : network.n_intents].argmax(axis=1)
+    return float((found == rows.intents).mean())
+
+
+def _fitted(
+    network: Network, tokens: Tokens, targets: NDArray[Any], loss: Any, valid: Labelled, course: Course
+) -> list[JsonObject]:
+    def batches(epoch: int) -> Iterator[tuple[dict[str, Any], Any]]:
+        for rows in _alike(tokens, course.batch_size, course.seed, epoch):
+            yield {TOKENS: tf.constant(trimmed(tokens[rows]))}, tf.constant(targets[rows])
+
+    steps = course.epochs * -(-len(tokens) // course.batch_size)
+    network.scores.compile(falling_adam(course.learning_rate, steps, last=0.0, warm_up=WARM_UP))
+    watch = Watch(measure=lambda: {"accuracy": accuracy(network, valid)}, figure="accuracy", patience=course.patience)
+    fit(network.scores, batches, loss, watch, course.epochs)
+    return watch.epochs
+
+
+def _alike(tokens: Tokens, size: int, seed: int, epoch: int) -> Iterator[NDArray[np.int64]]:
+    """Yield the rows of each step of a pass, drawn by the key, such that a step's texts are of like length."""
+    lengths = np.count_nonzero(tokens, axis=1)
+    steps = []
+    for drawn in shuffled(len(tokens), size * LIKE_LENGTHS, seed, epoch):
+        rows = drawn[np.argsort(lengths[drawn], kind="stable")]
+        steps += [rows[at : at + size] for at in range(0, len(rows), size)]
+    for at in np.random.default_rng([seed, epoch, 1]).permutation(len(steps)):
+        yield steps[at]
+
+
+def _middles(vectors: Numbers, intents: NDArray[np.int64], n_intents: int) -> Numbers:
+    """Return the sum of each intent's vectors; an intent without a text stays at zero."""
+    found = np.zeros((n_intents, vectors.shape[1]), dtype=np.float32)
+    np.add.at(found, intents, vectors)
+    return found
+
+
+def _thinned(tokens: Tokens, *key: int) -> Tokens:
+    """Return texts with some tokens left out, never the marks at the ends, nor all."""
+    rng = np.random.default_rng([*key, 2])
+    lengths = np.count_nonzero(tokens, axis=1)
+    thin = np.zeros_like(tokens)
+    for row, (text, length) in enumerate(zip(tokens, lengths, strict=True)):
+        inner = text[1 : length - 1]
+        kept = inner[rng.random(len(inner)) >= LEFT_OUT]
+        told = np.concatenate([text[:1], kept if len(kept) else inner, text[length - 1 : length]])
+        thin[row, : len(told)] = told
+    return thin

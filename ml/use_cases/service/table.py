@@ -1,0 +1,38 @@
+"""The tables of customer service: what customers wrote, what can be wanted, and the pages that answer."""
+
+from __future__ import annotations
+
+from ml.contract import Column, Table
+
+UTTERANCES = Table(
+    name="utterances",
+    columns=(
+        Column(name="language", type="string", description="en or zh"),
+        Column(name="intent", type="string", description="what is wanted, or out_of_scope"),
+        Column(name="text", type="string", treatment="redact", description="as the customer wrote it"),
+        Column(name="split", type="string", nullable=True, description="train, valid or test; or empty in every row"),
+    ),
+)
+
+INTENTS = Table(
+    name="intents",
+    key=("intent",),
+    columns=(
+        Column(name="intent", type="string"),
+        Column(name="title_en", type="string", nullable=True, description="what people call it"),
+        Column(name="title_zh", type="string", nullable=True),
+        Column(name="description", type="string", nullable=True, description="where it begins and ends"),
+        Column(name="slots", type="string", nullable=True, description="what must be known to act, separated by ;"),
+        Column(name="tool", type="string", nullable=True, description="what acts or looks up"),
+        Column(name="page", type="string", nullable=True, description="the page that answers"),
+    ),
+)
+
+PAGES = Table(
+    name="pages",
+    key=("path",),
+    columns=(
+        Column(name="path", type="string", description="language/id.md"),
+        Column(name="content", type="string", description="Markdown, as docs/service-corpus.md describes it"),
+    ),
+)
