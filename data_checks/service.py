@@ -12,7 +12,8 @@ from great_expectations import expectations as gxe
 from data_checks.check import Check, Mask
 from ml.errors import SourceInvalid
 from ml.files import read_table
-from ml.use_cases.service.corpus import MAX_CHARACTERS, MIN_UTTERANCES, OUT_OF_SCOPE, intent_of
+from ml.use_cases.service.corpus import MAX_CHARACTERS, MIN_UTTERANCES, OUT_OF_SCOPE
+from ml.use_cases.service.examples import intents_of
 from ml.use_cases.service.knowledge import pages_of
 from ml.use_cases.service.language import LANGUAGES, fits
 from ml.use_cases.service.similarity import near_pairs
@@ -51,7 +52,7 @@ def _leaking(folder: Path) -> Judging:
         texts, splits = own["text"].tolist(), own["split"].tolist()
         for low, high in near_pairs(texts, NEAR):
             if splits[low] != splits[high]:
-                leaks |= {(language, texts[at]) for at in (low, high) if splits[at] != "train"}
+                leaks |= {(str(language), texts[at]) for at in (low, high) if splits[at] != "train"}
 
     def judge(utterances: pd.DataFrame) -> Mask:
         pairs = zip(utterances["language"], utterances["text"], strict=True)
@@ -61,13 +62,13 @@ def _leaking(folder: Path) -> Judging:
 
 
 def _partly_split(folder: Path) -> Judging:
-    is_split = read_table(folder / "utterances")["split"].notna().any()
-    return lambda utterances: np.asarray(utterances["split"].isna() & is_split, dtype=bool)
+    is_split = bool(read_table(folder / "utterances")["split"].notna().any())
+    return lambda utterances: utterances["split"].isna().to_numpy(dtype=bool) & is_split
 
 
 def _pages_as_described(folder: Path) -> Judging:
-    pages, rows = read_table(folder / "pages"), read_table(folder / "intents")
-    intents = [intent_of(row) for row in rows.astype(object).where(rows.notna(), "").to_dict("records")]
+    pages = read_table(folder / "pages")
+    intents = intents_of(read_table(folder / "intents"))
     try:
         pages_of(zip(pages["path"], pages["content"], strict=True), intents)
         wrong = False

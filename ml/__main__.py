@@ -16,6 +16,7 @@ from rich.console import Console
 from ml.acting import DEFAULT_HOME, Home, UseCaseName, acting
 from ml.config import load_settings
 from ml.errors import TradewindError
+from ml.intents_command import intents
 from ml.release_command import release
 
 app = typer.Typer(
@@ -27,6 +28,7 @@ app = typer.Typer(
     "8 conflict, 9 object store, 10 service, 11 stage.",
 )
 app.add_typer(release)
+app.command()(intents)
 
 
 def main() -> None:
@@ -36,6 +38,7 @@ def main() -> None:
         ["task"],
         ["serve"],
         ["bench"],
+        ["intents"],
     ]  # by a machine, which keeps the story; people see results
     level = os.environ.get("TRADEWIND_LOG", "INFO" if called else "WARNING")
     logging.basicConfig(level=level, stream=sys.stderr, format="%(name)s %(message)s")

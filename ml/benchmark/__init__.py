@@ -7,7 +7,7 @@ from importlib import import_module
 from ml.benchmark.comparison import Comparison
 from ml.errors import ConfigInvalid
 
-NAMES: tuple[str, ...] = ("recommend", "fraud", "inventory", "privacy")
+NAMES: tuple[str, ...] = ("recommend", "fraud", "inventory", "privacy", "service")
 
 
 def load(use_case: str) -> tuple[Comparison, ...]:

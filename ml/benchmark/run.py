@@ -16,7 +16,7 @@ from ml.files import read_json, sha256_file, write_json
 
 RESULT_SCHEMA = "tradewind/benchmark/1"
 CODE = Path(__file__).parent.parent
-SHARED = ("bandit", "benchmark", "evaluation", "training", "compression", "privacy")
+SHARED = ("bandit", "benchmark", "evaluation", "language", "training", "compression", "privacy")
 CODE_SUFFIXES = (".py", ".crfsuite", ".gz")  # weights and word lists of what is measured count as code
 
 log = logging.getLogger(__name__)

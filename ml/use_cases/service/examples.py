@@ -35,7 +35,7 @@ def build(tables: Expressions, params: BaseModel) -> Features:
     if found["utterances"].empty:
         raise ValueError("Expected utterances. Received none. Look at what the source delivered.")
     examples = _examples(found["utterances"])
-    intents = [intent_of(row) for row in _texts(found["intents"]).sort_values("intent").to_dict("records")]
+    intents = intents_of(found["intents"])
     pages = pages_of(zip(found["pages"]["path"], found["pages"]["content"], strict=True), intents)
     splits = {name: examples[examples["split"] == name].drop(columns="split").reset_index(drop=True) for name in SPLITS}
     return Features(
@@ -66,6 +66,12 @@ def fit_state(
         "vocabulary": vocabulary.english(params.english_words),
         "han": vocabulary.han(params.chinese_words, texts),
     }
+
+
+def intents_of(rows: pd.DataFrame) -> list[Intent]:
+    """Return the rows of the table `intents` as what they say, by name."""
+    texts = _texts(rows).sort_values("intent").to_dict("records")
+    return [intent_of({str(name): str(value) for name, value in row.items()}) for row in texts]
 
 
 def profile(examples: pd.DataFrame) -> pd.DataFrame:

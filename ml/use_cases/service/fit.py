@@ -43,7 +43,7 @@ def train(splits: Frames, state: JsonObject, params: BaseModel, out: Path) -> Js
     words = vocabulary.vectors(state["vocabulary"], state["han"])
     met = np.unique(np.concatenate([part.ravel() for part in (rows.tokens, valid.tokens, pages)]))
     rows, valid = (replace(part, tokens=_renumbered(part.tokens, met)) for part in (rows, valid))
-    course, blocks = course_of(wanted), blocks_of(wanted.student_blocks)
+    course, blocks = course_of(wanted), network.blocks_of(wanted.student_blocks)
     teacher = network.from_minilm(words[met], len(state["classes"]), learns_words=True)
     teacher_epochs = learn.teach(teacher, rows, valid, course)
     shape = replace(minilm.SHAPE, vocabulary=len(met), blocks=len(blocks), places=state["longest"], learns_words=True)
@@ -93,12 +93,6 @@ def course_of(params: ServiceTrain) -> Any:
     from ml.use_cases.service.learn import Course
 
     return Course(**{name: getattr(params, name) for name in Course.__dataclass_fields__})
-
-
-def blocks_of(n_blocks: int) -> list[int]:
-    """Return which of MiniLM's blocks a student of that many has: spread evenly, the last among them."""
-    last = minilm.SHAPE.blocks - 1
-    return [round(at) for at in np.linspace(0, last, n_blocks)] if n_blocks > 1 else [last]
 
 
 def _of_pages(state: JsonObject, width: int) -> np.ndarray:

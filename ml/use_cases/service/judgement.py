@@ -55,7 +55,8 @@ def summarise(scores: Scores, examples: pd.DataFrame, state: JsonObject) -> dict
 
 def recognised(scores: Scores, state: JsonObject) -> NDArray[np.str_]:
     """Return the most probable intent of each row, out of scope being one."""
-    return np.array(state["classes"], dtype=str)[scores.argmax(axis=1)]
+    found: NDArray[np.str_] = np.array(state["classes"], dtype=str)[scores.argmax(axis=1)]
+    return found
 
 
 def most_frequent(splits: Frames, state: JsonObject) -> Scores:

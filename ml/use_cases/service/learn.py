@@ -17,8 +17,7 @@ from ml.use_cases.service.network import Network, Numbers, Tokens, scored, trimm
 
 WARM_UP = 0.1  # of all steps; a pretrained network forgets if the first ones are large
 LIKE_LENGTHS = 20  # steps whose texts are sorted by length, so that little padding is computed
-LEFT_OUT = 0.15  # of a text's tokens in each copy that the teacher is asked about
-COPIES = 2
+LEFT_OUT = 0.15  # of a text's tokens in the copy that the teacher is asked about beside the text
 VECTOR_WEIGHT = 5.0  # of the distance to the teacher's vector, against that to its probabilities
 
 
@@ -44,8 +43,8 @@ class Course:
     smoothing: float = 0.1
 
 
-def teach(network: Network, train: Labelled, valid: Labelled, course: Course) -> list[JsonObject]:
-    """Train on labels; the pass that is right most often on `valid` is kept. Return the figures of each pass.
+def teach(network: Network, train: Labelled, valid: Labelled | None, course: Course) -> list[JsonObject]:
+    """Train on labels; the pass that is right most often on `valid` is kept, without it the last. Return the figures of each pass.
 
     The head begins at the middle of each intent's texts, so that the network knows something before its first step
     (prototypes: Snell et al. 2017, arXiv:1703.05175).
@@ -61,15 +60,17 @@ def teach(network: Network, train: Labelled, valid: Labelled, course: Course) ->
     return _fitted(network, train.tokens, train.intents, loss, valid, course)
 
 
-def distil(student: Network, teacher: Network, texts: Tokens, valid: Labelled, course: Course) -> list[JsonObject]:
-    """Train a student to say of texts, and of copies with words left out, what its teacher says.
+def distil(
+    student: Network, teacher: Network, texts: Tokens, valid: Labelled | None, course: Course
+) -> list[JsonObject]:
+    """Train a student to say of texts, and of a copy of each with words left out, what its teacher says.
 
     Loss: KL(teacher ‖ student) of the probabilities (Hinton et al. 2015, arXiv:1503.02531) + 5 (1 − cos) of the vectors.
 
     Returns:
         The figures of each pass.
     """
-    seen = np.concatenate([texts, *(_thinned(texts, course.seed, copy) for copy in range(COPIES))])
+    seen = np.concatenate([texts, _thinned(texts, course.seed)])
     told = scored(teacher.scores, seen)
     n = teacher.n_intents
 
@@ -88,7 +89,7 @@ def accuracy(network: Network, rows: Labelled) -> float:
 
 
 def _fitted(
-    network: Network, tokens: Tokens, targets: NDArray[Any], loss: Any, valid: Labelled, course: Course
+    network: Network, tokens: Tokens, targets: NDArray[Any], loss: Any, valid: Labelled | None, course: Course
 ) -> list[JsonObject]:
     def batches(epoch: int) -> Iterator[tuple[dict[str, Any], Any]]:
         for rows in _alike(tokens, course.batch_size, course.seed, epoch):
@@ -96,9 +97,13 @@ def _fitted(
 
     steps = course.epochs * -(-len(tokens) // course.batch_size)
     network.scores.compile(falling_adam(course.learning_rate, steps, last=0.0, warm_up=WARM_UP))
-    watch = Watch(measure=lambda: {"accuracy": accuracy(network, valid)}, figure="accuracy", patience=course.patience)
+    watch = Watch.newest() if valid is None else _watch(network, valid, course)
     fit(network.scores, batches, loss, watch, course.epochs)
     return watch.epochs
+
+
+def _watch(network: Network, valid: Labelled, course: Course) -> Watch:
+    return Watch(measure=lambda: {"accuracy": accuracy(network, valid)}, figure="accuracy", patience=course.patience)
 
 
 def _alike(tokens: Tokens, size: int, seed: int, epoch: int) -> Iterator[NDArray[np.int64]]:
@@ -119,9 +124,9 @@ def _middles(vectors: Numbers, intents: NDArray[np.int64], n_intents: int) -> Nu
     return found
 
 
-def _thinned(tokens: Tokens, *key: int) -> Tokens:
+def _thinned(tokens: Tokens, seed: int) -> Tokens:
     """Return texts with some tokens left out, never the marks at the ends, nor all."""
-    rng = np.random.default_rng([*key, 2])
+    rng = np.random.default_rng([seed, 2])
     lengths = np.count_nonzero(tokens, axis=1)
     thin = np.zeros_like(tokens)
     for row, (text, length) in enumerate(zip(tokens, lengths, strict=True)):

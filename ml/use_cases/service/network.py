@@ -46,6 +46,7 @@ class Directions(keras.layers.Layer):  # type: ignore[misc]
 class Network:
     """One network in three forms that share their weights."""
 
+    shape: Shape
     encoder: Any
     """tokens -> unit vectors `(n_rows, width)`"""
     head: Directions
@@ -67,6 +68,7 @@ def build(shape: Shape, n_intents: int) -> Network:
     vectors = texts(inputs)
     odds = head(vectors)
     return Network(
+        shape=shape,
         encoder=texts,
         head=head,
         scores=keras.Model({TOKENS: inputs}, ops.concatenate([odds, vectors], axis=-1)),
@@ -104,6 +106,12 @@ def copied(source: Network, shape: Shape, blocks: Sequence[int], words: Numbers 
         made.encoder.get_layer(to).set_weights(own[name])
     made.head.set_weights(source.head.get_weights())
     return made
+
+
+def blocks_of(n_blocks: int) -> list[int]:
+    """Return which of MiniLM's blocks a student of that many has: spread evenly, the last among them."""
+    last = minilm.SHAPE.blocks - 1
+    return [round(at) for at in np.linspace(0, last, n_blocks)] if n_blocks > 1 else [last]
 
 
 def scored(model: Any, tokens: Tokens) -> Numbers:

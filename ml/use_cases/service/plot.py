@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -54,14 +55,10 @@ def reliability(scores: NDArray[np.float32], examples: pd.DataFrame, state: Json
 def confused(scores: NDArray[np.float32], examples: pd.DataFrame, state: JsonObject) -> Plot:
     """Return which intents are taken for which others most often."""
     found = recognised(scores, state)
-    pairs = examples.assign(found=found)[["intent", "found"]]
-    wrong = (
-        pairs[pairs["intent"] != pairs["found"]].value_counts().sort_index().sort_values(ascending=False, kind="stable")
-    )
-    values = [
-        {"pair": f"{wanted} taken for {taken}", "utterances": int(count)}
-        for (wanted, taken), count in wrong.head(SHOWN).items()
-    ]
+    wanted = examples["intent"].to_numpy(dtype=str)
+    wrong = Counter((right, taken) for right, taken in zip(wanted, found, strict=True) if right != taken)
+    worst = sorted(wrong.items(), key=lambda pair: (-pair[1], pair[0]))[:SHOWN]
+    values = [{"pair": f"{right} taken for {taken}", "utterances": count} for (right, taken), count in worst]
     return Plot(
         title="What is mistaken for what",
         text="The pairs of intents that are mixed up most often on the test utterances.",

@@ -41,7 +41,7 @@ def fit(train: pd.DataFrame, valid: pd.DataFrame, classes: Sequence[str]) -> Ans
     def answer(texts: Iterable[str]) -> NDArray[np.float32]:
         changed = scale * odds(texts)
         changed[:, -1] += shift
-        return softmax(changed, axis=1).astype(np.float32)
+        return np.asarray(softmax(changed, axis=1), dtype=np.float32)
 
     return answer
 
@@ -63,4 +63,5 @@ def _weighted(rows: Sequence[Counter[str]], known: dict[str, int], rarity: NDArr
 
 
 def _one_hot(intents: Iterable[str], classes: Sequence[str]) -> NDArray[np.float64]:
-    return (np.array(list(intents), dtype=str)[:, None] == np.array(classes, dtype=str)).astype(np.float64)
+    is_wanted = np.array(list(intents), dtype=str)[:, None] == np.array(classes, dtype=str)
+    return np.asarray(is_wanted, dtype=np.float64)

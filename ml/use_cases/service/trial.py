@@ -1,0 +1,228 @@
+"""Trains teacher and student on any labelled texts and scores both on test rows: `tradewind intents`, and the benchmarks."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ml.compression.latency import measure_latency
+from ml.compression.litert import export_litert
+from ml.compression.predictor import open_litert
+from ml.contract import JsonObject, Predictor
+from ml.errors import SourceInvalid
+from ml.language import minilm, vocabulary
+from ml.language.tokens import STEP
+from ml.training import weights
+from ml.training.determinism import make_deterministic
+from ml.use_cases.service.encode import TOKENS, encode_texts
+from ml.use_cases.service.labelled_csv import Example
+from ml.use_cases.service.threshold import Scored, choose, figures
+
+if TYPE_CHECKING:
+    from ml.use_cases.service.learn import Course, Labelled
+    from ml.use_cases.service.network import Network
+
+HELD_OUT = 0.1  # of the training rows of each label, where no validation rows are given
+LEAST_HELD_OUT = 20  # rows of a label; with fewer of them each is worth more as an example, and the last pass is kept
+SINGLE_REQUESTS = 200
+WORST = 10
+LONGEST = 64  # tokens
+CHUNK = 256  # texts scored at a time
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """Labelled texts, told apart by what they are for."""
+
+    train: Sequence[Example]
+    valid: Sequence[Example]
+    """Rows that choose passes, scale and threshold; none are taken from `train`."""
+    test: Sequence[Example]
+    out_of_scope: str | None = None
+    """The label of what no other label covers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How both networks are trained."""
+
+    seed: int = 1
+    threads: int = 2
+    epochs: int = 6
+    batch_size: int = 32
+    learning_rate: float = 1e-4
+    smoothing: float = 0.1
+    student_blocks: int = 3
+    """0 trains no student."""
+
+
+def run(rows: Rows, settings: Settings, scratch: Path) -> JsonObject:
+    """Train, score `test` once, and return the figures of teacher and student, each by name.
+
+    Args:
+        rows: All that is known; `test` is looked at last.
+        settings: Chosen without `test`.
+        scratch: Folder for the exported student.
+
+    Raises:
+        SourceInvalid: A split holds a label that training does not.
+    """
+    conditions = make_deterministic(settings.seed, settings.threads)
+    rows = rows if rows.valid else held_out(rows)
+    data = _data(rows)
+    teacher = _teacher(data, settings)
+    told: JsonObject = {
+        "conditions": conditions,
+        "settings": asdict(settings),
+        "rows": {"train": len(rows.train), "valid": len(rows.valid), "test": len(rows.test)},
+        "teacher": _figures(weights.as_predictor(teacher.answers), data),
+    }
+    if settings.student_blocks:
+        student = _student(teacher, data, settings)
+        (shipped,) = export_litert(student.answers, {TOKENS: (None, None)}, scratch, ["int8"])
+        told["student"] = {**_figures(open_litert(shipped.path), data), **_footprint(shipped.path, data)}
+    return told
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Data:
+    """The rows as networks see them."""
+
+    state: JsonObject
+    train: Labelled
+    valid: Labelled | None
+    test: Labelled
+    has_outside: bool
+
+
+def _data(rows: Rows) -> _Data:
+    state = _state(rows)
+    named = [(label.replace("_", " "), label) for label in state["classes"] if label != rows.out_of_scope]
+    return _Data(
+        state=state,
+        train=_labelled([*rows.train, *named], state),
+        valid=_labelled(rows.valid, state) if rows.valid else None,
+        test=_labelled(rows.test, state),
+        has_outside=rows.out_of_scope is not None,
+    )
+
+
+def held_out(rows: Rows) -> Rows:
+    """Return the rows with a tenth of each label's training rows set aside, by a digest of their text."""
+    by_label: dict[str, list[Example]] = defaultdict(list)
+    for example in rows.train:
+        by_label[example[1]].append(example)
+    aside = {
+        example
+        for own in by_label.values()
+        if len(own) >= LEAST_HELD_OUT
+        for example in sorted(own, key=_digest)[: round(HELD_OUT * len(own))]
+    }
+    kept = [example for example in rows.train if example not in aside]
+    return replace(rows, train=kept, valid=[example for example in rows.train if example in aside])
+
+
+def _digest(example: Example) -> str:
+    return hashlib.sha256(example[0].encode()).hexdigest()
+
+
+def _state(rows: Rows) -> JsonObject:
+    """Return what the networks read and say; out of scope is the last class."""
+    labels = sorted({label for _, label in rows.train} - {rows.out_of_scope})
+    unknown = {label for part in (rows.valid, rows.test) for _, label in part} - {*labels, rows.out_of_scope}
+    if unknown:
+        shown = ", ".join(sorted(map(str, unknown))[:WORST])
+        raise SourceInvalid("labels that training rows have", shown, "Correct them, or name --out-of-scope LABEL.")
+    return {
+        "classes": [*labels, *([rows.out_of_scope] if rows.out_of_scope is not None else [])],
+        "vocabulary": vocabulary.english(minilm.SHAPE.vocabulary),
+        "han": vocabulary.han(0, (text for text, _ in rows.train)),
+        "longest": LONGEST,
+    }
+
+
+def _labelled(examples: Sequence[Example], state: JsonObject) -> Labelled:
+    from ml.use_cases.service.learn import Labelled
+
+    numbers = {name: number for number, name in enumerate(state["classes"])}
+    intents = np.array([numbers[label] for _, label in examples], dtype=np.int64)
+    return Labelled(tokens=encode_texts([text for text, _ in examples], state)[TOKENS], intents=intents)
+
+
+def _teacher(data: _Data, settings: Settings) -> Network:
+    """Return MiniLM, fine-tuned and calibrated; the vectors of words are kept, except where Chinese has to be learned."""
+    from ml.use_cases.service import learn, network
+
+    state = data.state
+    words = vocabulary.vectors(state["vocabulary"], state["han"])
+    teacher = network.from_minilm(words, len(state["classes"]), learns_words=bool(state["han"]))
+    learn.teach(teacher, data.train, data.valid, _course(settings))
+    return _calibrated(teacher, data)
+
+
+def _student(teacher: Network, data: _Data, settings: Settings) -> Network:
+    from ml.use_cases.service import learn, network
+
+    blocks = network.blocks_of(settings.student_blocks)
+    shape = replace(teacher.shape, blocks=len(blocks), places=LONGEST)
+    student = network.copied(teacher, shape, blocks)
+    course = replace(_course(settings), learning_rate=2 * settings.learning_rate)
+    learn.distil(student, teacher, data.train.tokens, data.valid, course)
+    return _calibrated(student, data)
+
+
+def _calibrated(network: Network, data: _Data) -> Network:
+    from ml.use_cases.service.calibrate import calibrate
+
+    if data.valid is not None:
+        calibrate(network, data.valid, shifts_last=data.has_outside)
+    return network
+
+
+def _course(settings: Settings) -> Course:
+    from ml.use_cases.service.learn import Course
+
+    names = ("seed", "epochs", "batch_size", "learning_rate", "smoothing")
+    return Course(patience=settings.epochs, **{name: getattr(settings, name) for name in names})
+
+
+def _figures(predictor: Predictor, data: _Data) -> JsonObject:
+    """Return the figures on the test rows, at the threshold that the validation rows choose."""
+    threshold = choose(_scored(predictor, data.valid, data)) if data.valid is not None else 0.0
+    test = _scored(predictor, data.test, data)
+    return {**figures(test, threshold), "worst": _worst(test, data.state["classes"])}
+
+
+def _scored(predictor: Predictor, rows: Labelled, data: _Data) -> Scored:
+    parts = [predictor({TOKENS: rows.tokens[at : at + CHUNK]}) for at in range(0, len(rows.tokens), CHUNK)]
+    return Scored(p=np.concatenate(parts).astype(np.float64), intents=rows.intents, has_outside=data.has_outside)
+
+
+def _worst(test: Scored, classes: Sequence[str]) -> list[JsonObject]:
+    """Return the labels that are recognised least often, and what they are mostly taken for."""
+    found = test.p.argmax(axis=1)
+    told = []
+    for number in np.unique(test.intents):
+        own = found[test.intents == number]
+        wrong = Counter(classes[other] for other in own if other != number)
+        mostly = min(wrong, key=lambda name: (-wrong[name], name)) if wrong else None
+        told.append({"label": classes[number], "recall": float((own == number).mean()), "mostly": mostly})
+    return sorted(told, key=lambda one: (one["recall"], one["label"]))[:WORST]
+
+
+def _footprint(folder: Path, data: _Data) -> JsonObject:
+    """Return size, and the time of single test texts spread over all, on one thread."""
+    chosen = data.test.tokens[:: max(1, len(data.test.tokens) // SINGLE_REQUESTS)][:SINGLE_REQUESTS]
+    lengths = np.count_nonzero(chosen, axis=1)
+    requests = [{TOKENS: row[None, : -(-length // STEP) * STEP]} for row, length in zip(chosen, lengths, strict=True)]
+    latency = measure_latency(open_litert(folder), requests)
+    return {
+        "bytes": sum(file.stat().st_size for file in folder.iterdir()),
+        "latency": {**latency, "median_tokens": float(np.median(lengths)), "most_tokens": int(lengths.max())},
+    }
