@@ -49,7 +49,7 @@ def train(splits: Frames, state: JsonObject, params: BaseModel, out: Path) -> Js
     shape = replace(minilm.SHAPE, vocabulary=len(met), blocks=len(blocks), places=state["longest"], learns_words=True)
     student = network.copied(teacher, shape, blocks)
     texts = np.concatenate([rows.tokens, _renumbered(pages, met)])
-    epochs = learn.distil(student, teacher, texts, valid, replace(course, learning_rate=2 * course.learning_rate))
+    epochs = learn.distil(student, [teacher], texts, valid, replace(course, learning_rate=2 * course.learning_rate))
     scale, shift = calibrate(student, valid, shifts_last=True)
     figures = {name: {"accuracy": learn.accuracy(one, valid)} for name, one in ((TEACHER, teacher), (STUDENT, student))}
     words[met] = student.encoder.get_layer("words").get_weights()[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,9 +61,9 @@ def teach(network: Network, train: Labelled, valid: Labelled | None, course: Cou
 
 
 def distil(
-    student: Network, teacher: Network, texts: Tokens, valid: Labelled | None, course: Course
+    student: Network, teachers: Sequence[Network], texts: Tokens, valid: Labelled | None, course: Course
 ) -> list[JsonObject]:
-    """Train a student to say of texts, and of a copy of each with words left out, what its teacher says.
+    """Train a student to say of texts, and of a copy of each with words left out, what its teachers say on average.
 
     Loss: KL(teacher ‖ student) of the probabilities (Hinton et al. 2015, arXiv:1503.02531) + 5 (1 − cos) of the vectors.
 
@@ -71,8 +71,7 @@ def distil(
         The figures of each pass.
     """
     seen = np.concatenate([texts, _thinned(texts, course.seed)])
-    told = scored(teacher.scores, seen)
-    n = teacher.n_intents
+    told, n = said(teachers, seen), student.n_intents
 
     def loss(wanted: Any, found: Any) -> Any:
         hoped = tf.nn.softmax(wanted[:, :n])
@@ -80,6 +79,11 @@ def distil(
         return apart + VECTOR_WEIGHT * (1 - tf.reduce_sum(wanted[:, n:] * found[:, n:], axis=-1))
 
     return _fitted(student, seen, told, loss, valid, course)
+
+
+def said(networks: Sequence[Network], tokens: Tokens) -> Numbers:
+    """Return the mean of what networks score: log-odds, and behind them the vector."""
+    return np.asarray(np.mean([scored(one.scores, tokens) for one in networks], axis=0), dtype=np.float32)
 
 
 def accuracy(network: Network, rows: Labelled) -> float:

@@ -18,13 +18,13 @@ from ml.contract import JsonObject, Predictor
 from ml.errors import SourceInvalid
 from ml.language import minilm, vocabulary
 from ml.language.tokens import STEP
-from ml.training import weights
 from ml.training.determinism import make_deterministic
 from ml.use_cases.service.encode import TOKENS, encode_texts
 from ml.use_cases.service.labelled_csv import Example
 from ml.use_cases.service.threshold import Scored, choose, figures
 
 if TYPE_CHECKING:
+    from ml.use_cases.service.committee import Committee
     from ml.use_cases.service.learn import Course, Labelled
     from ml.use_cases.service.network import Network
 
@@ -34,6 +34,7 @@ SINGLE_REQUESTS = 200
 WORST = 10
 LONGEST = 64  # tokens
 CHUNK = 256  # texts scored at a time
+MEMBER_SEEDS = 1000  # between the seeds of two members
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +59,8 @@ class Settings:
     batch_size: int = 32
     learning_rate: float = 1e-4
     smoothing: float = 0.1
+    members: int = 1
+    """Teachers that answer together; each has an order of examples of its own."""
     student_blocks: int = 3
     """0 trains no student."""
 
@@ -81,7 +84,7 @@ def run(rows: Rows, settings: Settings, scratch: Path) -> JsonObject:
         "conditions": conditions,
         "settings": asdict(settings),
         "rows": {"train": len(rows.train), "valid": len(rows.valid), "test": len(rows.test)},
-        "teacher": _figures(weights.as_predictor(teacher.answers), data),
+        "teacher": _figures(teacher, data),
     }
     if settings.student_blocks:
         student = _student(teacher, data, settings)
@@ -155,34 +158,32 @@ def _labelled(examples: Sequence[Example], state: JsonObject) -> Labelled:
     return Labelled(tokens=encode_texts([text for text, _ in examples], state)[TOKENS], intents=intents)
 
 
-def _teacher(data: _Data, settings: Settings) -> Network:
+def _teacher(data: _Data, settings: Settings) -> Committee:
     """Return MiniLM, fine-tuned and calibrated; the vectors of words are kept, except where Chinese has to be learned."""
     from ml.use_cases.service import learn, network
+    from ml.use_cases.service.committee import Committee
 
-    state = data.state
+    state, members = data.state, []
     words = vocabulary.vectors(state["vocabulary"], state["han"])
-    teacher = network.from_minilm(words, len(state["classes"]), learns_words=bool(state["han"]))
-    learn.teach(teacher, data.train, data.valid, _course(settings))
-    return _calibrated(teacher, data)
+    for number in range(settings.members):
+        one = network.from_minilm(words, len(state["classes"]), learns_words=bool(state["han"]))
+        course = _course(settings)
+        learn.teach(one, data.train, data.valid, replace(course, seed=course.seed + MEMBER_SEEDS * number))
+        members.append(one)
+    return Committee(members, data.valid, shifts_last=data.has_outside)
 
 
-def _student(teacher: Network, data: _Data, settings: Settings) -> Network:
+def _student(teacher: Committee, data: _Data, settings: Settings) -> Network:
     from ml.use_cases.service import learn, network
-
-    blocks = network.blocks_of(settings.student_blocks)
-    shape = replace(teacher.shape, blocks=len(blocks), places=LONGEST)
-    student = network.copied(teacher, shape, blocks)
-    course = replace(_course(settings), learning_rate=2 * settings.learning_rate)
-    learn.distil(student, teacher, data.train.tokens, data.valid, course)
-    return _calibrated(student, data)
-
-
-def _calibrated(network: Network, data: _Data) -> Network:
     from ml.use_cases.service.calibrate import calibrate
 
+    first, blocks = teacher.members[0], network.blocks_of(settings.student_blocks)
+    student = network.copied(first, replace(first.shape, blocks=len(blocks), places=LONGEST), blocks)
+    course = replace(_course(settings), learning_rate=2 * settings.learning_rate)
+    learn.distil(student, teacher.members, data.train.tokens, data.valid, course)
     if data.valid is not None:
-        calibrate(network, data.valid, shifts_last=data.has_outside)
-    return network
+        calibrate(student, data.valid, shifts_last=data.has_outside)
+    return student
 
 
 def _course(settings: Settings) -> Course:
