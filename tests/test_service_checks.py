@@ -72,4 +72,4 @@ def test_markdown_files_are_rows_of_a_table(tmp_path):
     (tmp_path / "pages" / "en" / "opening.md").write_text("---\nid: opening\n---\n\n## Über uns\n", encoding="utf-8")
     source = open_source({"kind": "files", "location": str(tmp_path)}, Settings())
     (rows,) = source.read(PAGES, date(2026, 6, 30))
-    assert rows.to_pylist() == [{"path": "en/opening.md", "content": "---\nid: opening\n---\n\n## Über uns\n"}]
+    assert rows.to_pylist() == [{"path": "en/opening.md", "content": "---\nid: opening\n---\n\n## Über uns"}]

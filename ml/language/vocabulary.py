@@ -43,18 +43,18 @@ def vectors(pieces: Sequence[str], words: Sequence[str]) -> NDArray[np.float32]:
     """
     published = minilm.vectors()
     numbers = {word: number for number, word in enumerate(minilm.words())}
-    cut = Tokens(minilm.words())
+    own = published[[numbers[piece] for piece in pieces]]
+    return np.concatenate([own, _glossed(published, words)]) if words else own
+
+
+def _glossed(published: Any, words: Sequence[str]) -> NDArray[np.float32]:
+    """Return for each word the mean of the vectors of all tokens of its first meanings, each cut short."""
     meant = chinese.meanings()
-    glossed = [_mean(published, cut, meant[word]) for word in words]
-    return np.concatenate(
-        [published[[numbers[piece] for piece in pieces]], np.array(glossed).reshape(-1, published.shape[1])]
-    )
-
-
-def _mean(published: Any, cut: Tokens, glosses: Sequence[str]) -> NDArray[np.float32]:
-    """Return the mean of the vectors of all tokens of the first meanings, each cut short."""
-    texts = [" ".join(gloss.split()[:GLOSS_WORDS]) for gloss in glosses[:GLOSSES]]
-    tokens = cut(texts)[:, 1:]  # without the mark at the start
-    ends = [row[: max(np.count_nonzero(row) - 1, 0)] for row in tokens]
-    mean: NDArray[np.float32] = published[np.concatenate(ends)].mean(axis=0)
-    return mean
+    texts = [" ".join(" ".join(gloss.split()[:GLOSS_WORDS]) for gloss in meant[word][:GLOSSES]) for word in words]
+    tokens = Tokens(minilm.words())(texts)
+    lengths = np.count_nonzero(tokens, axis=1)
+    within = np.arange(tokens.shape[1])
+    is_word = (within > 0) & (within < lengths[:, None] - 1)  # without the marks at both ends
+    found = np.zeros((len(words), published.shape[1]), dtype=np.float32)
+    np.add.at(found, np.nonzero(is_word)[0], published[tokens[is_word]])
+    return np.asarray(found / is_word.sum(axis=1, keepdims=True), dtype=np.float32)
