@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -24,14 +25,19 @@ class Redacted:
     """Spans by type."""
 
 
-def redact(text: str, language: Literal["en", "zh"] | None = None) -> Redacted:
+def redact(text: str, language: Literal["en", "zh"] | None = None, keep: re.Pattern[str] | None = None) -> Redacted:
     """Return the text with placeholders; to redact the result again changes nothing.
 
     What is left is searched again until nothing is found, since a placeholder may betray its neighbour. Each round leaves
     fewer characters that are no placeholder, so there is a last one.
+
+    Args:
+        text: A message or any other free text; may be empty.
+        language: Which rules to apply; by default by script.
+        keep: What is left as it stands although it may look like a phone number: the shop's order numbers.
     """
     counts: Counter[str] = Counter()
-    while spans := find(text, language):
+    while spans := find(text, language, keep):
         counts.update(span.type for span in spans)
         text = _replaced(text, spans)
     return Redacted(text, counts)
