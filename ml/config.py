@@ -66,6 +66,18 @@ class Settings(BaseSettings):
     """Folder with signed checkpoints, `<use case>.json`: a ledger that ends before one of them is refused."""
     server_token: SecretStr | None = None
     """Bearer token of the model server."""
+    customer_key: SecretStr | None = None
+    """Ed25519 private key that signs customers' tokens [PEM]; the shop's back end holds it, and never the model server."""
+    customer_verify_key: str | None = None
+    """Ed25519 public key(s) that verify them [PEM, concatenated]; without one no customer can prove who they are."""
+    llm_url: str | None = None
+    """Base URL of a language model that words answers, OpenAI-compatible (`https://…/v1`); none means that none is asked."""
+    llm_model: str = ""
+    """Its name there."""
+    llm_key: SecretStr | None = None
+    """Its key, if it wants one."""
+    llm_timeout_s: float = Field(4.0, gt=0, le=60)
+    """How long an answer waits for it, before it goes out as it is [s]."""
     server_url: str = "http://127.0.0.1:8500"
     """Where the model server answers."""
     runtime_base: Path | None = None

@@ -219,8 +219,24 @@ class Judgement:
 
 OUT_OF_STOCK = "out_of_stock"
 REQUEST_ID = "request_id"
+CONVERSATION = "conversation"
 Observe: TypeAlias = Callable[[JsonObject | None, JsonObject], JsonObject]
 """(stored history or none, an event such as a purchase) -> new history."""
+Chat: TypeAlias = "Callable[[str, str], str | None]"
+"""(instructions, text) -> what a large language model makes of it; none where it did not answer in time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Memory:
+    """What the server keeps of a conversation between two requests, by customer and conversation, until it expires."""
+
+    keep: Callable[[JsonObject | None, BaseModel, BaseModel], JsonObject]
+    """(what the answer rested on, request, response) -> what is kept; bounded, and without personal values. The next request
+    of the conversation finds it in its history under `CONVERSATION`."""
+    seconds: float
+    """How long after its last request a conversation is forgotten [s]."""
+    field: str = "conversation_id"
+    """Field of request and response that names the conversation; where a request leaves it out, the server makes a name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -286,6 +302,8 @@ class Service:
     response: type[BaseModel]
     identity: str | None
     """Field of the request that names a customer; the server replaces it by its pseudonym at the door."""
+    is_proved: bool = False
+    """Only the customer's own signed token says who asks: what a body or another header names is ignored."""
     answer: Callable[[Predictor, JsonObject, BaseModel, JsonObject | None], BaseModel]
     """(predictor, state, request, stored history or none) -> response. The history is the customer's, and under the name of
     each `related` field that of what the request names there."""
@@ -309,6 +327,12 @@ class Service:
     changes it. Their histories are kept under `ml.serving.subject.unit_of`; a field that is a list names several."""
     listing: Listing | None = None
     """A table of all units that is written with every version that goes live; none where answers stand alone."""
+    memory: Memory | None = None
+    """What a conversation remembers; none where every request stands alone."""
+    queue: str | None = None
+    """Field of the response that a person has to see to; where it is filled, it is put into the queue of hand-overs."""
+    rephrase: Callable[[BaseModel, BaseModel, Chat], BaseModel] | None = None
+    """(request, response, chat) -> the same answer in other words; asked only where the operator has set a language model."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,11 +10,12 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from ml.contract import REQUEST_ID, Explanation, JsonObject, UseCase
+from ml.contract import CONVERSATION, REQUEST_ID, Chat, Explanation, JsonObject, UseCase
 from ml.errors import ModelNotFound
+from ml.serving.conversation import Conversations, new_name
 from ml.serving.door import Door
 from ml.serving.follower import Follower
-from ml.serving.request_log import EVENT_SCHEMA, REQUEST_SCHEMA, RequestLog
+from ml.serving.request_log import EVENT_SCHEMA, HANDOVER_SCHEMA, REQUEST_SCHEMA, RequestLog
 from ml.serving.state import Event, StateStore
 from ml.serving.stock import with_stock
 from ml.serving.subject import Subjects
@@ -31,16 +32,28 @@ class Answered:
     version: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """What a server keeps, and whom it may ask."""
+
+    store: StateStore
+    log: RequestLog
+    conversations: Conversations
+    chat: Chat | None = None
+
+
 class Answerer:
     """Answers for one use case with whatever version is served at that moment; safe to use from many threads."""
 
-    def __init__(self, use_case: UseCase, door: Door, follower: Follower, store: StateStore, log: RequestLog) -> None:
+    def __init__(self, use_case: UseCase, door: Door, follower: Follower, kept: Kept) -> None:
         self._use_case = use_case
         self._door = door
         self._follower = follower
         self._subjects = Subjects(use_case.service)
-        self._store = store
-        self._log = log
+        self._store = kept.store
+        self._log = kept.log
+        self._conversations = kept.conversations
+        self._chat = kept.chat
 
     def served(self) -> Served:
         """Return the version that answers now.
@@ -58,12 +71,16 @@ class Answerer:
             )
         return served
 
+    def unit(self, customer: str) -> str:
+        """Return a customer's pseudonym."""
+        return self._door.unit(customer)
+
     def predict(self, sent: BaseModel, unit: str | None, request_id: str) -> Answered:
         """Answer a request and log it.
 
         Args:
             sent: The request as the client sent it.
-            unit: The customer's pseudonym, from a client that holds no other name.
+            unit: The customer's pseudonym, from a client that holds no other name, or as a token proves it.
             request_id: Joins the answer with its outcome.
         """
         began = time.perf_counter()
@@ -73,6 +90,8 @@ class Answerer:
         if service.drawn is not None:
             history = {**(history or {}), REQUEST_ID: request_id}
         answer = service.answer(served.predictor, served.state, request, history)
+        if service.rephrase and self._chat:
+            answer = service.rephrase(request, answer, self._chat)
         line = {
             "schema": REQUEST_SCHEMA,
             "use_case": self._use_case.name,
@@ -85,6 +104,8 @@ class Answerer:
             "latency_ms": round((time.perf_counter() - began) * 1000, 3),
         }
         self._write("requests", line)
+        self._remember(request, answer, history)
+        self._hand_over(request, answer, request_id)
         return Answered(body=answer, version=served.live.digest)
 
     def explain(self, sent: BaseModel, unit: str | None) -> tuple[list[Explanation], str]:
@@ -139,8 +160,33 @@ class Answerer:
         request, known = self._door.admit(sent, unit)
         units = self._subjects.units(lambda name: getattr(request, name, None), known)
         history = self._subjects.history(units, partial(self._store.history, self._use_case.name))
-        heeds_stock = self._use_case.service.heeds_stock
-        return request, with_stock(history, self._follower.stock.out()) if heeds_stock else history
+        if self._use_case.service.heeds_stock:
+            history = with_stock(history, self._follower.stock.out())
+        return self._recall(request, history)
+
+    def _recall(self, request: BaseModel, history: JsonObject | None) -> tuple[BaseModel, JsonObject | None]:
+        """Return the request with the name of its conversation, and the history with what the conversation keeps."""
+        memory = self._use_case.service.memory
+        if memory is None:
+            return request, history
+        name = getattr(request, memory.field) or new_name()
+        kept = self._conversations.find(self._use_case.name, self._unit(request), name)
+        told = {**(history or {}), CONVERSATION: kept} if kept is not None else history
+        return request.model_copy(update={memory.field: name}), told
+
+    def _remember(self, request: BaseModel, answer: BaseModel, history: JsonObject | None) -> None:
+        memory = self._use_case.service.memory
+        if memory is not None:
+            kept, name = memory.keep(history, request, answer), getattr(request, memory.field)
+            self._conversations.keep(self._use_case.name, self._unit(request), name, kept, memory.seconds)
+
+    def _hand_over(self, request: BaseModel, answer: BaseModel, request_id: str) -> None:
+        """Put what a person has to see to into the queue."""
+        queue = self._use_case.service.queue
+        matter = getattr(answer, queue) if queue else None
+        if matter is not None:
+            line = {"schema": HANDOVER_SCHEMA, "request_id": request_id, "unit": self._unit(request)}
+            self._write("handovers", {**line, "handover": matter.model_dump(mode="json")})
 
     def _unit(self, request: BaseModel) -> Any:
         identity = self._use_case.service.identity

@@ -16,10 +16,13 @@ from starlette.exceptions import HTTPException
 from ml.config import Settings, require_secret
 from ml.contract import UseCase
 from ml.errors import TradewindError
-from ml.serving.answer import Answerer
+from ml.serving.answer import Answerer, Kept
+from ml.serving.conversation import Conversations
+from ml.serving.customer import Customers
 from ml.serving.door import Door
 from ml.serving.follower import Follower
 from ml.serving.guard import Guard
+from ml.serving.language_model import open_chat
 from ml.serving.meters import Meters
 from ml.serving.problem import http_error, invalid, ours
 from ml.serving.request_id import RequestIds
@@ -39,9 +42,8 @@ class Parts:
 
     use_cases: Mapping[str, UseCase]
     meters: Meters
-    store: StateStore
     ids: RequestIds
-    log: RequestLog
+    kept: Kept
     follower: Follower
 
 
@@ -64,10 +66,10 @@ def create_app(settings: Settings, use_cases: Mapping[str, UseCase], versions: V
     for kind, handler in ((RequestValidationError, invalid), (HTTPException, http_error), (TradewindError, ours)):
         app.add_exception_handler(kind, handler)
     shown = [Security(HTTPBearer(auto_error=False))]  # for OpenAPI: the guard has looked before
+    customers = Customers(settings.customer_verify_key)
     for use_case in use_cases.values():
-        door = Door(settings, use_case)
-        answerer = Answerer(use_case, door, parts.follower, parts.store, parts.log)
-        app.include_router(routes(use_case, answerer), dependencies=shown)
+        answerer = Answerer(use_case, Door(settings, use_case), parts.follower, parts.kept)
+        app.include_router(routes(use_case, answerer, customers), dependencies=shown)
     app.include_router(stock_routes(parts.follower.stock), dependencies=shown)
     app.include_router(_common(parts))
     return app
@@ -76,26 +78,27 @@ def create_app(settings: Settings, use_cases: Mapping[str, UseCase], versions: V
 def _assemble(settings: Settings, use_cases: Mapping[str, UseCase], versions: Versions) -> Parts:
     folder = settings.home / "server"
     meters, ids = Meters(), RequestIds()
-    store = StateStore(folder / "state.sqlite")
-    return Parts(
-        use_cases=use_cases,
-        meters=meters,
-        store=store,
-        ids=ids,
+    kept = Kept(
+        store=StateStore(folder / "state.sqlite"),
         log=RequestLog(folder / "spool", Bucket.open(settings, "requests"), replica=ids.replica),
-        follower=Follower(settings, use_cases, versions, store, meters),
+        conversations=Conversations(folder / "conversations.sqlite"),
+        chat=open_chat(settings),
     )
+    follower = Follower(settings, use_cases, versions, kept.store, meters)
+    return Parts(use_cases=use_cases, meters=meters, ids=ids, kept=kept, follower=follower)
 
 
 def _lifespan(parts: Parts) -> Callable[[FastAPI], Any]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        parts.log.start()
+        parts.kept.log.start()
+        parts.kept.conversations.start()
         parts.follower.start()
         yield
         parts.follower.stop()
-        parts.log.stop()
-        parts.store.close()
+        parts.kept.log.stop()
+        parts.kept.conversations.close()
+        parts.kept.store.close()
 
     return lifespan
 
@@ -110,12 +113,12 @@ def _common(parts: Parts) -> APIRouter:
         following = parts.follower.is_following()
         asked = status if ready == "all" else {name: status[name] for name in status if name == ready}
         waiting = ready is not None and not (asked and all(item["ready"] for item in asked.values()))
-        body = {"alive": following, "use_cases": status, "request_log_dropped": parts.log.count.dropped}
+        body = {"alive": following, "use_cases": status, "request_log_dropped": parts.kept.log.count.dropped}
         return JSONResponse(body, status_code=503 if waiting or not following else 200)
 
     @router.get("/metrics", summary="Prometheus metrics")
     def metrics() -> Response:
-        count = parts.log.count
+        count = parts.kept.log.count
         parts.meters.request_log(count.written, count.dropped, count.waiting_bytes)
         return Response(parts.meters.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 

@@ -30,6 +30,7 @@ class Door:
         self._written = {column.name for column in columns if column.treatment == "redact"} - self._hidden
         self._times = tuple(dict.fromkeys(t.time_column for t in use_case.data.tables if t.time_column))
         self._identity = identity
+        self._is_proved = use_case.service.is_proved
         self._key = read_key(settings) if self._hidden else b""
 
     def admit(self, request: BaseModel, unit: str | None) -> tuple[BaseModel, str | None]:
@@ -37,10 +38,11 @@ class Door:
 
         Args:
             request: As the client sent it.
-            unit: A pseudonym the client holds already (the platform's own parts know no other name).
+            unit: A pseudonym the client holds already (the platform's own parts know no other name); where identity must be
+                proved, the one its token proves, or none: what the request says then does not count.
         """
         fields = self.hide(request.model_dump(mode="json", exclude_unset=True))
-        if unit is not None and self._identity is not None:
+        if self._identity is not None and (unit is not None or self._is_proved):
             fields[self._identity] = unit
         known = fields.get(self._identity) if self._identity else None
         return type(request).model_validate(fields), known

@@ -22,10 +22,11 @@ from ml.errors import ConfigInvalid, StorageUnavailable
 from ml.serving.request_id import RequestIds
 from ml.store import Bucket
 
-Kind: TypeAlias = Literal["requests", "events"]
+Kind: TypeAlias = Literal["requests", "events", "handovers"]
 
 REQUEST_SCHEMA = "tradewind/request/1"
 EVENT_SCHEMA = "tradewind/event/1"
+HANDOVER_SCHEMA = "tradewind/handover/1"
 FLUSH_SECONDS = 5.0  # longest time a line waits on this disk while the store answers
 FLUSH_LINES = 1000  # a file with as many lines is carried away at once
 SPOOL_BYTES = 256 * 1024 * 1024  # what may wait on this disk; further lines are dropped and counted

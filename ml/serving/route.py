@@ -1,13 +1,16 @@
 """The routes of one use case, typed by its own request and response, so that OpenAPI shows them."""
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from ml.contract import UseCase
 from ml.serving.answer import Answerer
+from ml.serving.customer import CUSTOMER_HEADER, PROOF_HEADER, Customers
 
 UNIT_HEADER = "Tradewind-Unit"
 VERSION_HEADER = "Tradewind-Version"
@@ -21,6 +24,22 @@ Unit = Annotated[
         description="The customer's pseudonym, where the client holds no other name.",
     ),
 ]
+
+CustomerToken = Annotated[
+    str | None,
+    Header(
+        alias=CUSTOMER_HEADER, description="The customer's own token; without one only public questions are answered."
+    ),
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asker:
+    """Who asks, as far as a request shows."""
+
+    unit: str | None
+    headers: dict[str, str] = field(default_factory=dict)
+    """What the answer says about that."""
 
 
 class ReasonAnswer(BaseModel):
@@ -57,11 +76,12 @@ class EventAnswer(BaseModel):
     """False if its id was seen before, or if the histories in use already cover its time."""
 
 
-def routes(use_case: UseCase, answerer: Answerer) -> APIRouter:
+def routes(use_case: UseCase, answerer: Answerer, customers: Customers) -> APIRouter:
     """Return predict, explain, events and version of one use case."""
     router = APIRouter(prefix=f"/v1/{use_case.name}", tags=[use_case.name])
-    _add_predict(router, use_case, answerer)
-    _add_explain(router, use_case, answerer)
+    asker = Depends(_proved(answerer, customers) if use_case.service.is_proved else _named)
+    _add_predict(router, use_case, answerer, asker)
+    _add_explain(router, use_case, answerer, asker)
     if use_case.service.identity is not None:
         _add_events(router, use_case, answerer)
 
@@ -72,20 +92,33 @@ def routes(use_case: UseCase, answerer: Answerer) -> APIRouter:
     return router
 
 
-def _add_predict(router: APIRouter, use_case: UseCase, answerer: Answerer) -> None:
-    def predict(request: Request, body: BaseModel, unit: Unit = None) -> Response:
-        answered = answerer.predict(body, unit, request.state.request_id)
-        return _reply(answered.body, answered.version)
+def _named(unit: Unit = None) -> Asker:
+    return Asker(unit=unit)
+
+
+def _proved(answerer: Answerer, customers: Customers) -> Callable[..., Asker]:
+    def proved(token: CustomerToken = None) -> Asker:
+        proof = customers.proof(token)
+        unit = answerer.unit(proof.customer) if proof.customer else None
+        return Asker(unit=unit, headers={PROOF_HEADER: proof.outcome})
+
+    return proved
+
+
+def _add_predict(router: APIRouter, use_case: UseCase, answerer: Answerer, asker: Any) -> None:
+    def predict(request: Request, body: BaseModel, asked: Asker = asker) -> Response:
+        answered = answerer.predict(body, asked.unit, request.state.request_id)
+        return _reply(answered.body, answered.version, asked)
 
     predict.__annotations__["body"] = use_case.service.request
     router.post("/predict", response_model=use_case.service.response, summary=use_case.title)(predict)
 
 
-def _add_explain(router: APIRouter, use_case: UseCase, answerer: Answerer) -> None:
-    def explain(body: BaseModel, unit: Unit = None) -> Response:
-        found, version = answerer.explain(body, unit)
+def _add_explain(router: APIRouter, use_case: UseCase, answerer: Answerer, asker: Any) -> None:
+    def explain(body: BaseModel, asked: Asker = asker) -> Response:
+        found, version = answerer.explain(body, asked.unit)
         explanations = [ExplanationAnswer.model_validate(item, from_attributes=True) for item in found]
-        return _reply(ExplanationsAnswer(version=version, explanations=explanations), version)
+        return _reply(ExplanationsAnswer(version=version, explanations=explanations), version, asked)
 
     explain.__annotations__["body"] = use_case.service.request
     router.post("/explain", response_model=ExplanationsAnswer, summary="Why the answer is what it is")(explain)
@@ -113,5 +146,6 @@ def _add_events(router: APIRouter, use_case: UseCase, answerer: Answerer) -> Non
     router.post("/events", response_model=EventAnswer, summary="A purchase or another outcome")(events)
 
 
-def _reply(body: BaseModel, version: str) -> Response:
-    return Response(body.model_dump_json(), media_type="application/json", headers={VERSION_HEADER: version})
+def _reply(body: BaseModel, version: str, asked: Asker) -> Response:
+    headers = {VERSION_HEADER: version, **asked.headers}
+    return Response(body.model_dump_json(), media_type="application/json", headers=headers)

@@ -1,0 +1,102 @@
+"""Who asks: the customer's own token, signed by the shop, short-lived, verified here with the public key alone.
+
+A JSON Web Token (RFC 7519) with Ed25519 (RFC 8037): `sub` the customer's id, `aud` this server, `exp`, `iat`, `jti`. The
+server cannot make one: the private key is the shop's.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+import jwt
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+from ml.errors import ConfigInvalid
+from ml.packaging.signing import PEM_BLOCK
+
+CUSTOMER_HEADER = "Tradewind-Customer"
+PROOF_HEADER = "Tradewind-Proof"
+AUDIENCE = "tradewind-service"
+ALGORITHM = "EdDSA"
+LONGEST = timedelta(hours=1)  # a stolen token is of no use for longer
+LEEWAY_S = 10  # clocks differ
+TOKEN_CHARACTERS = 2000
+CLAIMS = ["sub", "aud", "exp", "iat", "jti"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proof:
+    """What a request proves."""
+
+    outcome: Literal["proved", "none", "refused"]
+    customer: str | None = None
+
+
+class Customers:
+    """Verifies customers' tokens; without a public key nobody can prove anything.
+
+    Args:
+        public_pem: The shop's public key, or several while one follows another.
+
+    Raises:
+        ConfigInvalid: One of them is no Ed25519 key.
+    """
+
+    def __init__(self, public_pem: str | None) -> None:
+        self._keys = [_public(key) for key in PEM_BLOCK.findall(public_pem or "")]
+
+    def proof(self, token: str | None) -> Proof:
+        """Return whose token it is; a token that does not hold proves nothing, whatever it says."""
+        if not token:
+            return Proof(outcome="none")
+        found = next((name for key in self._keys if (name := _subject(token, key))), None)
+        return Proof(outcome="proved" if found else "refused", customer=found)
+
+
+def sign(private_pem: str, customer: str, lifetime: timedelta) -> str:
+    """Return a token for a customer, as the shop's own back end makes it after a sign-in.
+
+    Raises:
+        ValueError: The lifetime is longer than the server accepts.
+    """
+    if not timedelta(0) < lifetime <= LONGEST:
+        raise ValueError(f"a lifetime of up to {LONGEST.total_seconds():.0f} s")
+    now = datetime.now(UTC)
+    claims = {"sub": customer, "aud": AUDIENCE, "iat": now, "exp": now + lifetime, "jti": secrets.token_urlsafe(16)}
+    return jwt.encode(claims, private_pem, algorithm=ALGORITHM)
+
+
+def _public(pem: str) -> Ed25519PublicKey:
+    try:
+        key = load_pem_public_key(pem.encode())
+    except (ValueError, UnsupportedAlgorithm):
+        key = None
+    if isinstance(key, Ed25519PublicKey):
+        return key
+    raise ConfigInvalid(
+        "TRADEWIND_CUSTOMER_VERIFY_KEY of Ed25519 public keys in PEM",
+        "another",
+        "Set the key of whoever signs customers in.",
+    )
+
+
+def _subject(token: str, key: Ed25519PublicKey) -> str | None:
+    """Return the customer whose token it is by this key."""
+    try:
+        claims = jwt.decode(
+            token[:TOKEN_CHARACTERS],
+            key,
+            [ALGORITHM],
+            audience=AUDIENCE,
+            leeway=LEEWAY_S,
+            options={"require": CLAIMS, "strict_aud": True},
+        )
+    except jwt.InvalidTokenError:
+        return None
+    lives = claims["exp"] - claims["iat"]
+    return str(claims["sub"]) if claims["sub"] and 0 < lives <= LONGEST.total_seconds() else None
