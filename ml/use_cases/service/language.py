@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 from ml.use_cases.service.similarity import HAN
 
@@ -23,3 +24,8 @@ def fits(text: str, language: str) -> bool:
     if language == "zh":
         return n_han > 0 or n_letters <= 3
     return 2 * n_han < n_letters or n_letters == 0
+
+
+def language_of(text: str) -> Literal["en", "zh"]:
+    """Return the language a message is in by its script; English where it has no letter."""
+    return "en" if fits(text, "en") else "zh"

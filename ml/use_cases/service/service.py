@@ -1,98 +1,155 @@
-"""How the recogniser is asked and answers: a message in, what is wanted by it out."""
+"""How the assistant is asked, answers and is explained; runs on numpy, BM25 and the exported model alone."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, cast
+from datetime import date
+from typing import TYPE_CHECKING, cast
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel
 
-from ml.contract import Explanation, JsonObject, Predictor, Reason, Service
+from ml.contract import Explanation, JsonObject, Predictor
 from ml.privacy.redact import redact
-from ml.use_cases.service.encode import encode_texts
-from ml.use_cases.service.occlusion import token_contributions
+from ml.use_cases.service.book import book_of
+from ml.use_cases.service.conversation import conversation_of, heard
+from ml.use_cases.service.corpus import OUT_OF_SCOPE
+from ml.use_cases.service.dialogue import Reply, Said, respond
+from ml.use_cases.service.facts import facts_of
+from ml.use_cases.service.intent_score import explained, ranked
+from ml.use_cases.service.language import language_of
+from ml.use_cases.service.message import Candidate, Handover, ServiceRequest, ServiceResponse, Source
+from ml.use_cases.service.slot import ORDER_NUMBER
+from ml.use_cases.service.wording import joined, say
 
 if TYPE_CHECKING:
     import pandas as pd
 
 DIGITS = 6
+CANDIDATES = 3
 
 
-class ServiceRequest(BaseModel):
-    """A customer's message."""
+class Asked:
+    """A request with everything it is answered from."""
 
-    model_config = ConfigDict(extra="forbid")
+    def __init__(self, predictor: Predictor, state: JsonObject, request: BaseModel, history: JsonObject | None) -> None:
+        self.request = cast(ServiceRequest, request)
+        self.book = book_of(state)
+        self.before = conversation_of(history, self.request)
+        self.language = self.request.language or self._language()
+        today = self.request.today or date.fromisoformat(state["as_of"][:10])
+        self.facts = facts_of(history, proved=self.request.customer_id is not None, today=today)
+        self.seen = redact(self.request.message).text  # as anonymise leaves what the model learns from
+        self.ranked = ranked(predictor, state, self.seen)
 
-    message: str = Field(min_length=1, max_length=500)
-    language: Literal["en", "zh"] = "en"
+    def reply(self) -> Reply:
+        """Return what is answered."""
+        said = Said(text=self.request.message, choice=self.request.choice, language=self.language, ranked=self.ranked)
+        return respond(self.book, said, self.facts, self.before)
+
+    def response(self, reply: Reply) -> ServiceResponse:
+        """Return the answer as it is sent."""
+        return ServiceResponse(
+            conversation_id=self.request.conversation_id,
+            kind=reply.kind,
+            text="\n\n".join(
+                [joined(self.language, list(reply.sentences)), *(quote.text for quote in reply.quotes)]
+            ).strip(),
+            language=self.language,
+            intent=reply.intent,
+            confidence=self._confidence(reply),
+            candidates=self._candidates(),
+            options=list(reply.options),
+            sources=[
+                Source(page=quote.page, title=quote.title, heading=quote.heading, text=quote.text)
+                for quote in reply.quotes
+            ],
+            slots=dict(reply.slots),
+            awaits=reply.awaits,
+            handover=self._handover(reply) if reply.person else None,
+        )
+
+    def _language(self) -> str:
+        """Return the message's language; where it has no word, that of the conversation."""
+        words = ORDER_NUMBER.sub("", self.request.message)
+        has_words = any(char.isalpha() for char in words)
+        return language_of(words) if has_words or self.before.language is None else self.before.language
+
+    def _confidence(self, reply: Reply) -> float:
+        return round(reply.confidence if reply.intent else dict(self.ranked)[OUT_OF_SCOPE], DIGITS)
+
+    def _candidates(self) -> list[Candidate]:
+        return [
+            Candidate(intent=name, title=self.book.title(name, self.language), confidence=round(p, DIGITS))
+            for name, p in self.ranked[:CANDIDATES]
+        ]
+
+    def _handover(self, reply: Reply) -> Handover:
+        now = heard(self.before, self.request)
+        nothing = say(self.language, "nothing")
+        summary = say(
+            self.language,
+            "summary",
+            title=self.book.title(reply.intent, self.language) if reply.intent else nothing,
+            confidence=f"{self._confidence(reply):.0%}",
+            proved=say(self.language, "proved" if self.facts.proved else "unproved"),
+            slots=", ".join(f"{name} {value}" for name, value in reply.slots) or nothing,
+            tried=", ".join(now.tried) or nothing,
+            messages="\n".join(f"– {message}" for message in now.messages),
+        )
+        return Handover(
+            id=f"{self.request.conversation_id}/{now.turn + 1}",
+            summary=summary,
+            language=self.language,
+            intent=reply.intent,
+            slots=dict(reply.slots),
+        )
 
 
-class ServiceResponse(BaseModel):
-    """What is wanted."""
-
-    intent: str
-    confidence: float
-
-
-def answer(
-    predictor: Predictor,
-    state: JsonObject,
-    request: BaseModel,
-    history: JsonObject | None,  # noqa: ARG001
-) -> ServiceResponse:
-    """Return the most probable intent."""
-    p = predictor(encode_texts([_text(request)], state))[0]
-    at = int(p.argmax())
-    return ServiceResponse(intent=state["classes"][at], confidence=round(float(p[at]), DIGITS))
+def answer(predictor: Predictor, state: JsonObject, request: BaseModel, history: JsonObject | None) -> ServiceResponse:
+    """Return the assistant's answer to a message."""
+    asked = Asked(predictor, state, request, history)
+    return asked.response(asked.reply())
 
 
 def explain(
     predictor: Predictor, state: JsonObject, request: BaseModel, history: JsonObject | None
 ) -> list[Explanation]:
-    """Return what each word adds to the probability of the intent."""
-    given = answer(predictor, state, request, history)
-    asked = cast(ServiceRequest, request)
-    parts = token_contributions(predictor, state, _text(request), asked.language, given.intent)
-    reasons = tuple(Reason(text=word, contribution=part, kind="word") for word, part in parts)
-    residual = given.confidence - sum(part for _, part in parts)
-    return [Explanation(subject=given.intent, score=given.confidence, base=0.0, reasons=reasons, residual=residual)]
+    """Return what each token of the message adds to the probability of the matter it was taken for.
 
-
-def observe(history: JsonObject | None, event: JsonObject) -> JsonObject:  # noqa: ARG001
-    """Return nothing: a message stands alone."""
-    return {}
+    Where it was taken for none: of the likeliest. The tokens are those of the redacted message.
+    """
+    asked = Asked(predictor, state, request, history)
+    taken = asked.reply().intent or asked.ranked[0][0]
+    title = asked.book.title(taken, asked.language)
+    return [explained(predictor, state, asked.seen, asked.language, taken, title)]
 
 
 def golden(examples: pd.DataFrame, state: JsonObject, n: int) -> list[JsonObject]:  # noqa: ARG001
-    """Return test utterances as requests."""
-    rows = examples.head(n)
+    """Return messages of test examples, spread over them."""
+    rows = examples.iloc[:: max(1, len(examples) // n)].head(n)
     return [
-        {"message": text, "language": language} for text, language in zip(rows["text"], rows["language"], strict=True)
+        {"message": str(text), "language": str(language)}
+        for text, language in zip(rows["text"], rows["language"], strict=True)
     ]
 
 
 def features(request: BaseModel, response: BaseModel, history: JsonObject | None) -> dict[str, float | str]:  # noqa: ARG001
-    """Return what drift is looked for in."""
+    """Return what drift is looked for in: how long messages are, their language, and how sure the model is."""
     asked, given = cast(ServiceRequest, request), cast(ServiceResponse, response)
-    return {"characters": float(len(_text(request))), "language": asked.language, "score": given.confidence}
+    best = given.candidates[0]
+    return {"characters": float(len(asked.message)), "language": given.language, "score": best.confidence}
 
 
-def outcome(logged: JsonObject, events: list[JsonObject]) -> dict[str, float]:  # noqa: ARG001
-    """Return nothing: what was meant is never told."""
-    return {}
+def outcome(logged: JsonObject, events: list[JsonObject]) -> dict[str, float]:
+    """Return whether the customer said that the answer helped; empty while nothing was said.
 
-
-def _text(request: BaseModel) -> str:
-    return redact(cast(ServiceRequest, request).message).text
-
-
-SERVICE = Service(
-    request=ServiceRequest,
-    response=ServiceResponse,
-    identity=None,
-    answer=answer,
-    explain=explain,
-    observe=observe,
-    golden=golden,
-    features=features,
-    outcome=outcome,
-)
+    Args:
+        logged: An answer in the request log.
+        events: Later events of the customer; `{"feedback": "helped" | "not_helped", "conversation_id": …}` counts.
+    """
+    answered = logged.get("answer", logged)
+    said = [
+        one["feedback"]
+        for one in events
+        if "feedback" in one and one.get("conversation_id") == answered["conversation_id"]
+    ]
+    return {"helped": float(said[-1] == "helped"), "handed_over": float(answered["kind"] == "handover")} if said else {}

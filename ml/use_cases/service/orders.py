@@ -1,0 +1,162 @@
+"""A customer's own orders: what the histories hold, how an event changes them, how they are made of the shop's tables.
+
+`{"orders": [{"number": "A1047-220", "placed": "2026-06-01", "products": [["1039", "Lemons"]], "promised": "2026-06-04", …}]}`,
+oldest first; a step that has not happened, or that the shop does not tell, is missing. Steps are whole days.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import date
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ml.contract import Column, Expressions, JsonObject, Table
+
+if TYPE_CHECKING:
+    import ibis
+    import pandas as pd
+
+MAX_ORDERS = 20
+"""Newest orders a history keeps."""
+MAX_PRODUCTS = 30
+"""Products of one order that are kept."""
+MAX_NAME = 80  # characters of a product's name
+
+Step: TypeAlias = Literal["placed", "promised", "shipped", "delivered", "returned", "refunded", "cancelled"]
+DELIVERY_STEPS: tuple[Step, ...] = ("promised", "shipped", "delivered", "returned", "refunded", "cancelled")
+
+DELIVERIES = Table(
+    name="deliveries",
+    key=("basket_id",),
+    references={"basket_id": ("purchases", "basket_id")},
+    optional=True,
+    columns=(
+        Column(name="basket_id", type="string", treatment="pseudonym", description="the order as purchases name it"),
+        Column(name="order_number", type="string", description="what the customer is told; names nobody"),
+        *(
+            Column(name=f"{step}_at", type="timestamp", nullable=True, description="none where it did not happen")
+            for step in DELIVERY_STEPS
+        ),
+    ),
+)
+"""How far each order is; a shop without it has an assistant that knows what was ordered, and says that it knows no more."""
+
+
+class Ordered(BaseModel):
+    """A product of an order."""
+
+    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
+
+    product_id: str = Field(min_length=1, max_length=100)
+    name: str = Field("", max_length=300, description="what people read")
+
+
+class OrderEvent(BaseModel):
+    """One step of an order."""
+
+    model_config = ConfigDict(extra="ignore", coerce_numbers_to_str=True)
+
+    order_number: str = Field(min_length=1, max_length=40, description="what the customer is told")
+    step: Step
+    at: date = Field(description="when; of `promised` the day by which it should arrive")
+    products: list[Ordered] = Field([], max_length=200, description="of a placed order")
+
+
+def observe(history: JsonObject | None, event: JsonObject) -> JsonObject:
+    """Return the history after one step of an order; the history given stays as it was.
+
+    Args:
+        history: What was known, or none for a new customer.
+        event: Has the fields of `OrderEvent`. What is no step of an order (a logged answer's outcome) changes nothing.
+
+    Raises:
+        ValueError: A field is missing or of another type.
+    """
+    known: JsonObject = {"orders": [], **(history or {})}
+    if "step" not in event:
+        return known
+    told = OrderEvent.model_validate(event)
+    orders = {order["number"]: order for order in known["orders"]}
+    order = dict(orders.get(told.order_number, {"number": told.order_number, "placed": told.at.isoformat()}))
+    order[told.step] = told.at.isoformat()
+    if told.products:
+        order["products"] = [[one.product_id, plain(one.name)] for one in told.products[:MAX_PRODUCTS]]
+    newest = sorted({**orders, told.order_number: order}.values(), key=_placed)
+    return {**known, "orders": newest[-MAX_ORDERS:]}
+
+
+def histories(tables: Expressions) -> pd.DataFrame:
+    """Return each customer's newest orders as `unit` and `history` [JSON].
+
+    Args:
+        tables: Anonymised `purchases`, `products` and, if the shop has it, `deliveries`.
+    """
+    import pandas as pd
+
+    lines = _lines(tables).execute()
+    known = _deliveries(tables)
+    rows = [
+        {"unit": unit, "history": json.dumps({"orders": list(_orders(bought, known))}, ensure_ascii=False)}
+        for unit, bought in lines.groupby("customer_id", sort=True)
+    ]
+    return pd.DataFrame(rows, columns=["unit", "history"])
+
+
+def catalogue(tables: Expressions, most: int = 3000) -> list[JsonObject]:
+    """Return the products that can be asked for by name: those in the most orders, by name, for the model's state."""
+    import ibis
+
+    sold = tables["purchases"].group_by("product_id").agg(n=ibis._.basket_id.nunique())
+    named = sold.join(tables["products"].filter(ibis._.name.notnull()), "product_id")
+    best = named.order_by([ibis.desc("n"), "product_id"]).limit(most).execute()
+    rows = best.sort_values(["name", "product_id"]).to_dict("records")
+    return [{name: plain(str(row[name] or "")) for name in ("product_id", "name", "category", "brand")} for row in rows]
+
+
+def plain(name: str) -> str:
+    """Return a name on one line, without marks that a page or a model could take for an order, of bounded length."""
+    kept = "".join(char if char.isprintable() and char not in "<>{}[]`" else " " for char in name)
+    return " ".join(kept.split())[:MAX_NAME]
+
+
+def _placed(order: JsonObject) -> tuple[str, str]:
+    return order["placed"], order["number"]
+
+
+def _lines(tables: Expressions) -> ibis.Table:
+    """Return one row a product of the customers' newest orders, in a total order."""
+    import ibis
+
+    bought = tables["purchases"].group_by(["customer_id", "basket_id", "product_id"])
+    lines = bought.agg(placed=ibis._.purchased_at.min())
+    orders = lines.group_by(["customer_id", "basket_id"]).agg(ordered=ibis._.placed.min())
+    window = ibis.window(group_by="customer_id", order_by=[ibis.desc("ordered"), ibis.desc("basket_id")])
+    newest = orders.mutate(rank=ibis.row_number().over(window)).filter(ibis._["rank"] < MAX_ORDERS)
+    names = tables["products"].select("product_id", "name")
+    wide = newest.join(lines.drop("placed"), ["customer_id", "basket_id"]).left_join(names, "product_id")
+    columns = ["customer_id", "basket_id", "ordered", "product_id", "name"]
+    return wide.select(columns).order_by(["customer_id", "ordered", "basket_id", "product_id"])
+
+
+def _deliveries(tables: Expressions) -> Mapping[str, JsonObject]:
+    """Return each order's number and the steps that are told, by basket."""
+    if "deliveries" not in tables:
+        return {}
+    rows = tables["deliveries"].execute().to_dict("records")
+    return {row["basket_id"]: {"number": row["order_number"], **_steps(row)} for row in rows}
+
+
+def _steps(row: Mapping[str, object]) -> dict[str, str]:
+    times = {step: str(row[f"{step}_at"]) for step in DELIVERY_STEPS}
+    return {step: time[:10] for step, time in times.items() if time not in ("NaT", "None", "nan")}
+
+
+def _orders(bought: pd.DataFrame, known: Mapping[str, JsonObject]) -> Iterator[JsonObject]:
+    for (ordered, basket), lines in bought.groupby(["ordered", "basket_id"], sort=True):
+        pairs = zip(lines["product_id"], lines["name"], strict=True)
+        products = [[product, plain(name if isinstance(name, str) else product)] for product, name in pairs]
+        told = known.get(str(basket), {"number": str(basket)[:8]})
+        yield {**told, "placed": str(ordered)[:10], "products": products[:MAX_PRODUCTS]}
