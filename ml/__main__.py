@@ -6,14 +6,14 @@ import json
 import logging
 import os
 import sys
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from ml.acting import DEFAULT_HOME, Home, UseCaseName, acting
+from ml.acting import DEFAULT_HOME, Home, UseCaseName, acting, reader
 from ml.config import load_settings
 from ml.errors import TradewindError
 from ml.intents_command import intents
@@ -136,6 +136,33 @@ def batch(
 
 
 @app.command()
+def customer_token(
+    customer: Annotated[str, typer.Argument(help="The customer's id, as the shop knows it.")],
+    minutes: Annotated[int, typer.Option(min=1, max=60, help="How long it holds [min].")] = 15,
+    home: Home = DEFAULT_HOME,
+) -> None:
+    """Sign a token that proves to the model server who asks, for developers and demonstrations; a shop signs its own."""
+    from ml.config import require_secret
+    from ml.serving.customer import sign
+
+    key = require_secret(acting(home, "read", "customer_key").customer_key, "customer_key")
+    typer.echo(sign(key, customer, timedelta(minutes=minutes)))
+
+
+@app.command()
+def handovers(
+    use_case: UseCaseName = "service",
+    days: Annotated[int, typer.Option(min=1, max=90, help="How many days back.")] = 7,
+    home: Home = DEFAULT_HOME,
+) -> None:
+    """List what the assistant handed over to a person, oldest first, one JSON line each."""
+    from ml.serving.handover import handovers as waiting
+
+    for line in waiting(reader(home), use_case, datetime.now(UTC).date(), days):
+        typer.echo(json.dumps(line, ensure_ascii=False))
+
+
+@app.command()
 def tune(
     use_case: UseCaseName,
     trials: Annotated[int, typer.Option(min=1, max=10_000, help="Most trainings of this call.")] = 20,
@@ -196,10 +223,11 @@ def serve(
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8500,
 ) -> None:
     """Run the model server; settings come from the environment."""
+    from ml.pages import PAGES
     from ml.serving.run import serve as listen
     from ml.use_cases import NAMES, load
 
-    listen(load_settings(), {name: load(name) for name in NAMES}, host, port)
+    listen(load_settings(), {name: load(name) for name in NAMES}, host, port, PAGES)
 
 
 @app.command()

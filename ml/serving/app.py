@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -21,9 +21,10 @@ from ml.serving.conversation import Conversations
 from ml.serving.customer import Customers
 from ml.serving.door import Door
 from ml.serving.follower import Follower
-from ml.serving.guard import Guard
+from ml.serving.guard import Doors, Guard
 from ml.serving.language_model import open_chat
 from ml.serving.meters import Meters
+from ml.serving.page import Page, Sessions, Site
 from ml.serving.problem import http_error, invalid, ours
 from ml.serving.request_id import RequestIds
 from ml.serving.request_log import RequestLog
@@ -47,13 +48,16 @@ class Parts:
     follower: Follower
 
 
-def create_app(settings: Settings, use_cases: Mapping[str, UseCase], versions: Versions | None = None) -> FastAPI:
+def create_app(
+    settings: Settings, use_cases: Mapping[str, UseCase], versions: Versions | None = None, pages: Sequence[Page] = ()
+) -> FastAPI:
     """Return the application; it follows the production channels while it runs.
 
     Args:
         settings: Role `serve`, with the server's token, the pseudonym key and the public signing key.
         use_cases: The records to serve, by name.
         versions: Where versions come from; by default the registry.
+        pages: What people see in a browser.
 
     Raises:
         ConfigInvalid: A secret is missing.
@@ -62,17 +66,28 @@ def create_app(settings: Settings, use_cases: Mapping[str, UseCase], versions: V
     settings = settings.model_copy(update={"s3_attempts": ATTEMPTS})
     parts = _assemble(settings, use_cases, versions or RegistryVersions(settings))
     app = FastAPI(title="Tradewind model server", docs_url=None, redoc_url=None, lifespan=_lifespan(parts))
-    app.add_middleware(Guard, token=token, meters=parts.meters, use_cases=frozenset(use_cases), ids=parts.ids)
+    doors = Doors(token=token, sessions=Sessions(token), pages=pages)
+    app.add_middleware(Guard, doors=doors, meters=parts.meters, use_cases=frozenset(use_cases), ids=parts.ids)
     for kind, handler in ((RequestValidationError, invalid), (HTTPException, http_error), (TradewindError, ours)):
         app.add_exception_handler(kind, handler)
+    site = _site(settings, parts, doors)
     shown = [Security(HTTPBearer(auto_error=False))]  # for OpenAPI: the guard has looked before
-    customers = Customers(settings.customer_verify_key)
-    for use_case in use_cases.values():
-        answerer = Answerer(use_case, Door(settings, use_case), parts.follower, parts.kept)
-        app.include_router(routes(use_case, answerer, customers), dependencies=shown)
+    for name, answerer in site.answerers.items():
+        app.include_router(routes(use_cases[name], answerer, site.customers), dependencies=shown)
     app.include_router(stock_routes(parts.follower.stock), dependencies=shown)
     app.include_router(_common(parts))
+    for page in pages:
+        app.include_router(page.routes(site), prefix=page.path, include_in_schema=False)
     return app
+
+
+def _site(settings: Settings, parts: Parts, doors: Doors) -> Site:
+    answerers = {
+        name: Answerer(use_case, Door(settings, use_case), parts.follower, parts.kept)
+        for name, use_case in parts.use_cases.items()
+    }
+    customers = Customers(settings.customer_verify_key)
+    return Site(answerers=answerers, customers=customers, sessions=doors.sessions, pages=doors.pages)
 
 
 def _assemble(settings: Settings, use_cases: Mapping[str, UseCase], versions: Versions) -> Parts:

@@ -1,16 +1,21 @@
-"""What every request passes first: the token, the size of its body, the clock, and a net for what nobody foresaw."""
+"""What every request passes first: the token or a session, the size of its body, the clock, and a net for what nobody foresaw."""
 
 from __future__ import annotations
 
 import hmac
 import logging
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ml.serving.meters import Meters
+from ml.serving.page import SIGN_IN, Page, Sessions, page_of
 from ml.serving.problem import refusal
 from ml.serving.request_id import RequestIds
 
@@ -21,12 +26,36 @@ OTHER = ("", "other")
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Doors:
+    """Who is let in: holders of the token everywhere; people with a session to pages."""
+
+    token: str
+    sessions: Sessions
+    pages: Sequence[Page] = ()
+
+    def refused(self, request: Request) -> Response | None:
+        """Return why a request is not let in; none where it is."""
+        page = page_of(request.url.path, self.pages)
+        if request.url.path in OPEN_PATHS or (page and page.is_open) or self._holds_token(request):
+            return None
+        if page is None:
+            return refusal(401, "the header Authorization: Bearer <token>", "none that is valid", "Send the token.")
+        if self.sessions.holds(request):
+            return None
+        return RedirectResponse(f"{SIGN_IN}?{urlencode({'next': page.path})}", status_code=303)
+
+    def _holds_token(self, request: Request) -> bool:
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        return hmac.compare_digest(given.strip().encode(), self.token.encode()) and scheme.lower() == "bearer"
+
+
 class Guard:
     """ASGI middleware around the whole application, so that a new route is guarded before anyone thinks of it."""
 
-    def __init__(self, app: ASGIApp, token: str, meters: Meters, use_cases: frozenset[str], ids: RequestIds) -> None:
+    def __init__(self, app: ASGIApp, doors: Doors, meters: Meters, use_cases: frozenset[str], ids: RequestIds) -> None:
         self._app = app
-        self._token = token.encode()
+        self._doors = doors
         self._meters = meters
         self._use_cases = use_cases
         self._ids = ids
@@ -46,8 +75,8 @@ class Guard:
 
     async def _admit(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
         request = Request(scope)
-        if scope["path"] not in OPEN_PATHS and not self._holds_token(request):
-            refused = refusal(401, "the header Authorization: Bearer <token>", "none that is valid", "Send the token.")
+        refused = self._doors.refused(request)
+        if refused is not None:
             await refused(scope, receive, answer)
             return
         try:
@@ -60,10 +89,6 @@ class Guard:
                     500, "an answer", f"an internal error, id {answer.request_id}", "Tell the operators the id."
                 )
                 await failed(scope, receive, answer)
-
-    def _holds_token(self, request: Request) -> bool:
-        scheme, _, given = request.headers.get("authorization", "").partition(" ")
-        return hmac.compare_digest(given.strip().encode(), self._token) and scheme.lower() == "bearer"
 
     def _measure(self, scope: Scope, status: int, seconds: float) -> None:
         labels = self._labels(scope["path"]) if status != 404 else OTHER

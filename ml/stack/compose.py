@@ -14,7 +14,7 @@ from ml.pipeline import ROLES, SECRETS
 from ml.stack.airflow import USER
 from ml.stack.certificate import self_signed
 from ml.stack.objectstore import identities, make_buckets
-from ml.stack.secret import ADMIN, FILE_MODE, load_or_generate
+from ml.stack.secret import ADMIN, FILE_MODE, load_all
 
 SERVICE_USER = 10001  # who the services run as where root starts them: a container never needs more
 STORE_SECONDS = 120
@@ -22,6 +22,7 @@ VARIABLES = {
     "AIRFLOW_FERNET_KEY": "airflow_fernet",
     "AIRFLOW_SECRET_KEY": "airflow_secret",
     "AIRFLOW_JWT_SECRET": "airflow_jwt",
+    "CUSTOMER_VERIFY_KEY": "customer_verify_key",
     "PSEUDONYM_KEY": "pseudonym_key",
     "SERVER_TOKEN": "server_token",
     "VERIFY_KEY": "verify_key",
@@ -45,7 +46,7 @@ def prepare(project: Path, home: Path, prefix: str) -> Path:
     folder = home.absolute() / "compose"
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
-    known = load_or_generate(folder / "secrets.json")
+    known = load_all(folder / "secrets.json")
     user = os.getuid() or SERVICE_USER
     _write(folder / "s3.json", _json(identities(known, prefix)), user)
     if not (folder / "store-tls.pem").exists():

@@ -32,6 +32,13 @@ def load_or_generate(path: Path) -> dict[str, str]:
     return loaded
 
 
+def load_all(path: Path) -> dict[str, str]:
+    """Return the secrets in `path` of a whole stack; what a newer version of the code needs is added."""
+    known = load_or_generate(path)
+    missing = {name: value for name, value in _generate().items() if name not in known}
+    return known if not missing else _replaced(path, {**known, **missing})
+
+
 def replace_signing_key(path: Path, pair: KeyPair, *, is_old_trusted: bool) -> None:
     """Sign with a new key from now on; the file appears whole or stays as it was.
 
@@ -42,10 +49,7 @@ def replace_signing_key(path: Path, pair: KeyPair, *, is_old_trusted: bool) -> N
     """
     known = load_or_generate(path)
     trusted = [pair.public, known["verify_key"]] if is_old_trusted else [pair.public]
-    beside = path.with_name(f".{path.name}.part")
-    beside.unlink(missing_ok=True)
-    _write(beside, {**known, "signing_key": pair.private, "verify_key": combine(trusted)})
-    beside.replace(path)
+    _replaced(path, {**known, "signing_key": pair.private, "verify_key": combine(trusted)})
 
 
 def s3_variables(known: Mapping[str, str], role: Role) -> dict[str, str]:
@@ -65,6 +69,8 @@ def _generate() -> dict[str, str]:
     values["pseudonym_key"] = secrets.token_hex(32)
     pair = generate_key()
     values["signing_key"], values["verify_key"] = pair.private, pair.public
+    customers = generate_key()
+    values["customer_key"], values["customer_verify_key"] = customers.private, customers.public
     for user in (ADMIN, *ROLES):
         values[f"s3_{user}_access_key"] = f"{user}-{secrets.token_hex(4)}"
         values[f"s3_{user}_secret_key"] = secrets.token_urlsafe(30)
@@ -76,3 +82,12 @@ def _write(path: Path, values: Mapping[str, str]) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
     with os.fdopen(descriptor, "w") as file:
         json.dump(dict(values), file, indent=1, sort_keys=True)
+
+
+def _replaced(path: Path, values: dict[str, str]) -> dict[str, str]:
+    """Write the file anew: it appears whole or stays as it was."""
+    beside = path.with_name(f".{path.name}.part")
+    beside.unlink(missing_ok=True)
+    _write(beside, values)
+    beside.replace(path)
+    return values

@@ -16,7 +16,7 @@ from ml.errors import ConfigInvalid
 from ml.files import read_json, write_json
 from ml.stack import airflow, objectstore
 from ml.stack.process import Children, choose_port
-from ml.stack.secret import load_or_generate, s3_variables
+from ml.stack.secret import load_all, s3_variables
 
 SERVER = "model-server"
 SERVER_READY_SECONDS = 60
@@ -33,6 +33,8 @@ PASSED_ON = (
     "TRADEWIND_CHECKPOINTS",
 )
 """Settings of the person who starts the stack that its parts receive as they are."""
+LANGUAGE_MODEL = tuple(f"TRADEWIND_LLM_{part}" for part in ("URL", "MODEL", "KEY", "TIMEOUT_S"))
+"""Those that only the model server receives."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +92,7 @@ def load(home: Path) -> Stack:
     record = _record(home)
     if not record.exists():
         raise ConfigInvalid(f"a stack in {home}", "none", "Start one with `make run` or `tradewind up`.")
-    return Stack(home=home.absolute(), secrets=load_or_generate(_secrets_file(home)), **read_json(record))
+    return Stack(home=home.absolute(), secrets=load_all(_secrets_file(home)), **read_json(record))
 
 
 def up(home: Path, tell: Callable[[str], None]) -> Stack:
@@ -148,12 +150,13 @@ def _plan(home: Path, children: Children) -> Stack:
         for name, (child, variable, default) in PORTS.items()
     }
     prefix = os.environ.get("TRADEWIND_S3_PREFIX", "tradewind")
-    return Stack(home=home, prefix=prefix, secrets=load_or_generate(_secrets_file(home)), **ports)
+    return Stack(home=home, prefix=prefix, secrets=load_all(_secrets_file(home)), **ports)
 
 
 def _start_server(children: Children, stack: Stack) -> None:
     command = [sys.executable, "-m", "ml", "serve", "--host", "127.0.0.1", "--port", str(stack.server_port)]
-    held = stack.acting_as("serve", "pseudonym_key", "server_token")
+    held = stack.acting_as("serve", "pseudonym_key", "server_token", "customer_verify_key")
+    held |= {name: os.environ[name] for name in LANGUAGE_MODEL if name in os.environ}
     children.start(SERVER, command, {name: value for name, value in held.items() if name != "TRADEWIND_SECRETS"})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,8 @@ KEPT = 4  # states in memory: the served version, the next one, and those of tes
 OWN_PAGE = 1.0  # what it counts that a passage's page is the matter's own; the best match of the words counts as much
 MOST = 2  # passages that are quoted
 CLOSE = 0.8  # share of the best passage's rank from which a second one is quoted
+ENDING = re.compile(r"(?:ing|ed|es|s|e)$")
+SHORT = 4  # letters of a word that keeps its ending
 LEAST_COMMON = 2  # tokens a passage shares with a message that is about no page of its own
 
 _in_memory: dict[int, tuple[JsonObject, Book]] = {}
@@ -128,6 +131,14 @@ def _shelf(passages: Sequence[Mapping[str, Any]], language: str) -> Shelf:
         if one["language"] == language
     ]
     return Shelf(quotes, _index(quotes) if quotes else None)
+
+
+def content_words(text: str) -> frozenset[str]:
+    """Return the words that carry meaning, each once and without its usual endings; numbers are none."""
+    from bm25s.stopwords import STOPWORDS_EN_PLUS
+
+    words = (token for token in tokens(text) if token not in STOPWORDS_EN_PLUS and not token.isdecimal())
+    return frozenset(ENDING.sub("", word) if len(word) > SHORT else word for word in words)
 
 
 def _words(text: str) -> list[str]:

@@ -105,7 +105,7 @@ def _fills(book: Book, said: Said, awaits: str | None) -> bool:
 def _unsure(book: Book, said: Said, before: Conversation) -> Reply:
     """Ask which matter is meant, or say that none fits; after that, call a person."""
     decision = policy.decide(said.ranked)
-    slots = tuple(before.slots.items())
+    slots = _slots(said, before)
     if before.unsure >= PATIENCE:
         return _handed(said, Reply(kind="handover", intent=None, slots=slots))
     kind: Kind = "decline" if decision.act == "decline" else "clarify"

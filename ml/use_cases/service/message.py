@@ -72,7 +72,8 @@ class ServiceResponse(BaseModel):
 
     conversation_id: str | None
     kind: Kind
-    text: str
+    text: str = Field(description="what the customer reads: `own`, then the passages")
+    own: str = Field(description="what it says itself and of the customer's orders")
     language: Language
     intent: str | None = Field(description="the matter it took the message for; none where it is not sure")
     confidence: float = Field(ge=0, le=1, description="calibrated probability of it, or, without one, that none fits")

@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING, cast
 
 from pydantic import BaseModel
 
-from ml.contract import Explanation, JsonObject, Predictor
+from ml.contract import Explanation, JsonObject, Memory, Predictor, Service
 from ml.privacy.redact import redact
 from ml.use_cases.service.book import book_of
-from ml.use_cases.service.conversation import conversation_of, heard
+from ml.use_cases.service.conversation import SECONDS, conversation_of, heard, keep
 from ml.use_cases.service.corpus import OUT_OF_SCOPE
 from ml.use_cases.service.dialogue import Reply, Said, respond
 from ml.use_cases.service.facts import facts_of
 from ml.use_cases.service.intent_score import explained, ranked
 from ml.use_cases.service.language import language_of
 from ml.use_cases.service.message import Candidate, Handover, ServiceRequest, ServiceResponse, Source
+from ml.use_cases.service.orders import observe
+from ml.use_cases.service.phrase import rephrase
 from ml.use_cases.service.slot import ORDER_NUMBER
 from ml.use_cases.service.wording import joined, say
 
@@ -37,7 +39,7 @@ class Asked:
         self.language = self.request.language or self._language()
         today = self.request.today or date.fromisoformat(state["as_of"][:10])
         self.facts = facts_of(history, proved=self.request.customer_id is not None, today=today)
-        self.seen = redact(self.request.message).text  # as anonymise leaves what the model learns from
+        self.seen = redact(self.request.message, keep=ORDER_NUMBER).text  # the model learns from redacted text
         self.ranked = ranked(predictor, state, self.seen)
 
     def reply(self) -> Reply:
@@ -47,12 +49,12 @@ class Asked:
 
     def response(self, reply: Reply) -> ServiceResponse:
         """Return the answer as it is sent."""
+        own = joined(self.language, list(reply.sentences))
         return ServiceResponse(
             conversation_id=self.request.conversation_id,
             kind=reply.kind,
-            text="\n\n".join(
-                [joined(self.language, list(reply.sentences)), *(quote.text for quote in reply.quotes)]
-            ).strip(),
+            text="\n\n".join(filter(None, [own, *(quote.text for quote in reply.quotes)])),
+            own=own,
             language=self.language,
             intent=reply.intent,
             confidence=self._confidence(reply),
@@ -153,3 +155,21 @@ def outcome(logged: JsonObject, events: list[JsonObject]) -> dict[str, float]:
         if "feedback" in one and one.get("conversation_id") == answered["conversation_id"]
     ]
     return {"helped": float(said[-1] == "helped"), "handed_over": float(answered["kind"] == "handover")} if said else {}
+
+
+SERVICE = Service(
+    request=ServiceRequest,
+    response=ServiceResponse,
+    identity="customer_id",
+    is_proved=True,
+    answer=answer,
+    explain=explain,
+    observe=observe,
+    golden=golden,
+    features=features,
+    outcome=outcome,
+    heeds_stock=True,
+    memory=Memory(keep=keep, seconds=SECONDS),
+    queue="handover",
+    rephrase=rephrase,
+)
