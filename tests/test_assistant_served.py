@@ -53,7 +53,7 @@ def claims(**changes):
 
 def forged(desk, kind):
     hour, private = timedelta(hours=1), desk.keys.private
-    header, payload, signature = desk.customer(BOB).split(".")
+    header, _, signature = desk.customer(BOB).split(".")
     _, ada, _ = desk.customer(ADA).split(".")
     return {
         "another key": jwt.encode(claims(), generate_key().private, "EdDSA"),

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from starlette.responses import RedirectResponse, Response
 
 from ml.errors import TradewindError
-from ml.pages.frame import language_of, show
+from ml.pages.frame import show
 from ml.serving.customer import LONGEST, TOKEN_CHARACTERS, Proof
 from ml.serving.page import Page, Site, keep_cookie
 from ml.use_cases.service.message import CONVERSATION, Option, ServiceRequest, ServiceResponse
@@ -67,7 +67,7 @@ def _routes(site: Site) -> APIRouter:
     @router.post("")
     def say(request: Request, sent: Annotated[Sent, Form()]) -> Response:
         turns = _turns(sent)
-        asked = _request(request, sent, turns)
+        asked = _request(sent, turns)
         if asked is None:
             return _shown(request, site, turns)
         try:
@@ -85,7 +85,7 @@ def _routes(site: Site) -> APIRouter:
     return router
 
 
-def _request(request: Request, sent: Sent, turns: list[Turn]) -> ServiceRequest | None:
+def _request(sent: Sent, turns: list[Turn]) -> ServiceRequest | None:
     """Return what is asked: what was written, or the option of the last answer that was taken; none where neither is there."""
     options = turns[-1].answer.options if turns else []
     taken: Option | None = options[sent.option] if sent.option is not None and sent.option < len(options) else None
@@ -97,7 +97,6 @@ def _request(request: Request, sent: Sent, turns: list[Turn]) -> ServiceRequest 
         choice=taken.choice if taken else None,
         conversation_id=sent.conversation_id,
         message_id=sent.message_id,
-        language="zh" if language_of(request) == "zh" and taken else None,
     )
 
 

@@ -70,17 +70,21 @@ class Asked:
         )
 
     def _language(self) -> str:
-        """Return the message's language; where it has no word, that of the conversation."""
+        """Return the message's language; where it has no words of the customer's own, that of the conversation."""
         words = ORDER_NUMBER.sub("", self.request.message)
-        has_words = any(char.isalpha() for char in words)
-        return language_of(words) if has_words or self.before.language is None else self.before.language
+        is_own = self.request.choice is None and any(char.isalpha() for char in words)
+        return language_of(words) if is_own or self.before.language is None else self.before.language
 
     def _confidence(self, reply: Reply) -> float:
         return round(reply.confidence if reply.intent else dict(self.ranked)[OUT_OF_SCOPE], DIGITS)
 
+    def title(self, name: str) -> str:
+        """Return what people call a matter, or that it is none."""
+        return say(self.language, "outside") if name == OUT_OF_SCOPE else self.book.title(name, self.language)
+
     def _candidates(self) -> list[Candidate]:
         return [
-            Candidate(intent=name, title=self.book.title(name, self.language), confidence=round(p, DIGITS))
+            Candidate(intent=name, title=self.title(name), confidence=round(p, DIGITS))
             for name, p in self.ranked[:CANDIDATES]
         ]
 
@@ -121,8 +125,8 @@ def explain(
     """
     asked = Asked(predictor, state, request, history)
     taken = asked.reply().intent or asked.ranked[0][0]
-    title = asked.book.title(taken, asked.language)
-    return [explained(predictor, state, asked.seen, asked.language, taken, title)]
+    subject = asked.title(taken)
+    return [explained(predictor, state, asked.seen, asked.language, taken, subject)]
 
 
 def golden(examples: pd.DataFrame, state: JsonObject, n: int) -> list[JsonObject]:  # noqa: ARG001
