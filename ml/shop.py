@@ -68,6 +68,22 @@ PURCHASES = Table(
     ),
 )
 
+DELIVERY_STEPS = ("promised", "shipped", "delivered", "returned", "refunded", "cancelled")
+DELIVERIES = Table(
+    name="deliveries",
+    key=("basket_id",),
+    references={"basket_id": ("purchases", "basket_id")},
+    optional=True,
+    columns=(
+        Column(name="basket_id", type="string", treatment="pseudonym", description="the order, as purchases name it"),
+        Column(name="order_number", type="string", description="what the customer is told; it names nobody"),
+        *(
+            Column(name=f"{step}_at", type="timestamp", nullable=True, description="none where it did not happen")
+            for step in DELIVERY_STEPS
+        ),
+    ),
+)
+
 PAYMENTS = Table(
     name="payments",
     key=("payment_id",),

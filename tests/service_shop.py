@@ -23,13 +23,12 @@ from ml.privacy.pseudonym import fingerprint
 from ml.registry.live import Live
 from ml.serving.app import create_app
 from ml.serving.customer import sign
+from ml.shop import DELIVERIES, PURCHASES
 from ml.shop import PRODUCTS as PRODUCT_TABLE
-from ml.shop import PURCHASES
 from ml.store import Bucket
 from ml.use_cases.service.corpus import OUT_OF_SCOPE, Corpus, read_corpus
 from ml.use_cases.service.encode import encode_texts
 from ml.use_cases.service.knowledge import read_knowledge
-from ml.use_cases.service.orders import DELIVERIES
 from ml.use_cases.service.service import SERVICE
 from tests.served_shop import listening, wait
 

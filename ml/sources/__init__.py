@@ -8,7 +8,7 @@ from ml.sources.source import Source, SourceSpec, SourceState, parse_spec
 
 __all__ = ["KINDS", "Source", "SourceSpec", "SourceState", "open_source"]
 
-KINDS = ("complete_journey", "files", "sql", "online_retail")
+KINDS = ("complete_journey", "files", "sql", "online_retail", "several")
 
 
 def open_source(spec: JsonObject, settings: Settings) -> Source:
@@ -18,7 +18,10 @@ def open_source(spec: JsonObject, settings: Settings) -> Source:
         ConfigInvalid: The section has an unknown key or kind, or lacks what its kind needs.
         SourceInvalid: The source is not where the section says.
     """
-    parsed = parse_spec(spec)
+    return _opened(parse_spec(spec), settings)
+
+
+def _opened(parsed: SourceSpec, settings: Settings) -> Source:
     match parsed.kind:
         case "complete_journey":
             from ml.sources.complete_journey import CompleteJourney
@@ -36,3 +39,9 @@ def open_source(spec: JsonObject, settings: Settings) -> Source:
             from ml.sources.online_retail import OnlineRetail
 
             return OnlineRetail.open(parsed, settings)
+        case "several":
+            from ml.sources.several import Part, Several
+
+            return Several(
+                [Part(tables=frozenset(part.tables), source=_opened(part, settings)) for part in parsed.parts]
+            )

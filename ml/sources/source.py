@@ -23,8 +23,10 @@ class SourceSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: Literal["complete_journey", "files", "sql", "online_retail"]
+    kind: Literal["complete_journey", "files", "sql", "online_retail", "several"]
     """Which source."""
+    parts: tuple[PartSpec, ...] = ()
+    """`several`: the sources that together hold the tables; the first one's clock and days count."""
     location: str | None = None
     """`files`: a folder or `s3://bucket/prefix`; `sql`: a SQLAlchemy URL without its password."""
     mapping: str | dict[str, Any] | None = None
@@ -33,6 +35,13 @@ class SourceSpec(BaseModel):
     """`wall`: logical dates are dates of the data; `replay`: they are shifted and clamped to the recorded days."""
     replay_shift_days: int = Field(0, ge=-36500, le=36500)
     """Added to the logical date before it is clamped [days]; for the clock `replay` only."""
+
+
+class PartSpec(SourceSpec):
+    """One of several sources."""
+
+    tables: tuple[str, ...] = Field(min_length=1)
+    """What it holds."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ml.contract import Column, Expressions, JsonObject, Table
+from ml.contract import Expressions, JsonObject
+from ml.shop import DELIVERY_STEPS
 
 if TYPE_CHECKING:
     import ibis
@@ -26,23 +27,6 @@ MAX_PRODUCTS = 30
 MAX_NAME = 80  # characters of a product's name
 
 Step: TypeAlias = Literal["placed", "promised", "shipped", "delivered", "returned", "refunded", "cancelled"]
-DELIVERY_STEPS: tuple[Step, ...] = ("promised", "shipped", "delivered", "returned", "refunded", "cancelled")
-
-DELIVERIES = Table(
-    name="deliveries",
-    key=("basket_id",),
-    references={"basket_id": ("purchases", "basket_id")},
-    optional=True,
-    columns=(
-        Column(name="basket_id", type="string", treatment="pseudonym", description="the order as purchases name it"),
-        Column(name="order_number", type="string", description="what the customer is told; names nobody"),
-        *(
-            Column(name=f"{step}_at", type="timestamp", nullable=True, description="none where it did not happen")
-            for step in DELIVERY_STEPS
-        ),
-    ),
-)
-"""How far each order is; a shop without it has an assistant that knows what was ordered, and says that it knows no more."""
 
 
 class Ordered(BaseModel):
