@@ -77,7 +77,7 @@ def bags(inputs, width: int) -> csr_matrix:
 def state_of(corpus: Corpus) -> dict[str, Any]:
     """Return a fitted state as the features stage writes it."""
     return {
-        "as_of": "2026-06-30T23:59:59",
+        "as_of": "2026-06-30",
         "classes": [*(intent.name for intent in corpus.intents), OUT_OF_SCOPE],
         "intents": [
             {

@@ -24,7 +24,7 @@ from ml.use_cases.service import judgement, plot
 from ml.use_cases.service.encode import encode
 from ml.use_cases.service.params import ServiceParams
 from ml.use_cases.service.service import SERVICE
-from ml.use_cases.service.table import INTENTS, PAGES, UTTERANCES
+from ml.use_cases.service.table import INTENTS, ORDERS, PAGES, UTTERANCES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -75,7 +75,7 @@ USE_CASE = UseCase(
         "It recognises; it decides on no refund, complaint or account.",
     ),
     params=ServiceParams,
-    data=Data(tables=(UTTERANCES, INTENTS, PAGES), sample=_sample, split="unit", build=_build, encode=encode),
+    data=Data(tables=(UTTERANCES, INTENTS, PAGES, *ORDERS), sample=_sample, split="unit", build=_build, encode=encode),
     model=Model(train=_train, export=_export, open=open_litert, reference=_reference),
     judgement=Judgement(
         metrics=(

@@ -10,6 +10,7 @@ import pandas as pd
 
 from ml.contract import Expressions, Features, JsonObject
 from ml.language import vocabulary
+from ml.use_cases.service import orders
 from ml.use_cases.service.corpus import OUT_OF_SCOPE, intent_of
 from ml.use_cases.service.knowledge import Page, pages_of
 from ml.use_cases.service.params import ServiceFeatures
@@ -24,7 +25,7 @@ STATE_SCHEMA = "tradewind/service-state/1"
 
 
 def build(tables: Expressions, params: BaseModel) -> Features:
-    """Return examples, state, profile; there are no histories.
+    """Return examples, state, profile, and customers' own orders as histories.
 
     Raises:
         ValueError: There is no utterance.
@@ -40,9 +41,9 @@ def build(tables: Expressions, params: BaseModel) -> Features:
     splits = {name: examples[examples["split"] == name].drop(columns="split").reset_index(drop=True) for name in SPLITS}
     return Features(
         splits=splits,
-        state=fit_state(splits["train"], intents, pages, wanted),
+        state={**fit_state(splits["train"], intents, pages, wanted), **orders.known(tables)},
         profile={"reference": profile(splits["train"])},
-        histories=pd.DataFrame({"unit": [], "history": []}, dtype="str"),
+        histories=orders.histories(tables),
     )
 
 

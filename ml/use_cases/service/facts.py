@@ -66,10 +66,7 @@ def facts_of(history: JsonObject | None, *, proved: bool, today: date) -> Facts:
 
 def products_of(state: JsonObject) -> tuple[Product, ...]:
     """Return the products of a fitted state, in its order."""
-    return tuple(Product(**{name: one.get(name) or "" for name in FIELDS}) for one in state.get("products", []))
-
-
-FIELDS = ("product_id", "name", "category", "brand")
+    return tuple(Product(**one) for one in state.get("products", []))
 
 
 def _order(told: Mapping[str, Any]) -> Order:

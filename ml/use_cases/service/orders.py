@@ -24,6 +24,10 @@ MAX_ORDERS = 20
 """Newest orders a history keeps."""
 MAX_PRODUCTS = 30
 """Products of one order that are kept."""
+MOST_PRODUCTS = 3000
+"""Products that can be asked for by name."""
+MISSING = ("NaT", "None", "nan")
+PRODUCT_FIELDS = ("product_id", "name", "category", "brand")
 MAX_NAME = 80  # characters of a product's name
 
 Step: TypeAlias = Literal["placed", "promised", "shipped", "delivered", "returned", "refunded", "cancelled"]
@@ -89,15 +93,26 @@ def histories(tables: Expressions) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["unit", "history"])
 
 
-def catalogue(tables: Expressions, most: int = 3000) -> list[JsonObject]:
-    """Return the products that can be asked for by name: those in the most orders, by name, for the model's state."""
+def known(tables: Expressions) -> JsonObject:
+    """Return what the model's state holds of orders: the last day the data cover, and the products.
+
+    Args:
+        tables: Anonymised `purchases` and `products`; both may be empty.
+    """
+    newest = tables["purchases"].purchased_at.max().execute()
+    as_of = {} if str(newest) in MISSING else {"as_of": str(newest)[:10]}
+    return {**as_of, "products": _catalogue(tables)}
+
+
+def _catalogue(tables: Expressions) -> list[JsonObject]:
+    """Return the products that can be asked for by name, those in the most orders, in order of their names."""
     import ibis
 
     sold = tables["purchases"].group_by("product_id").agg(n=ibis._.basket_id.nunique())
     named = sold.join(tables["products"].filter(ibis._.name.notnull()), "product_id")
-    best = named.order_by([ibis.desc("n"), "product_id"]).limit(most).execute()
-    rows = best.sort_values(["name", "product_id"]).to_dict("records")
-    return [{name: plain(str(row[name] or "")) for name in ("product_id", "name", "category", "brand")} for row in rows]
+    best = named.order_by([ibis.desc("n"), "product_id"]).limit(MOST_PRODUCTS).execute()
+    rows = best.astype(object).where(best.notna(), "").sort_values(["name", "product_id"]).to_dict("records")
+    return [{name: plain(str(row[name])) for name in PRODUCT_FIELDS} for row in rows]
 
 
 def plain(name: str) -> str:
@@ -135,7 +150,7 @@ def _deliveries(tables: Expressions) -> Mapping[str, JsonObject]:
 
 def _steps(row: Mapping[str, object]) -> dict[str, str]:
     times = {step: str(row[f"{step}_at"]) for step in DELIVERY_STEPS}
-    return {step: time[:10] for step, time in times.items() if time not in ("NaT", "None", "nan")}
+    return {step: time[:10] for step, time in times.items() if time not in MISSING}
 
 
 def _orders(bought: pd.DataFrame, known: Mapping[str, JsonObject]) -> Iterator[JsonObject]:

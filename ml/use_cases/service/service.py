@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, cast
 
 from pydantic import BaseModel
@@ -37,8 +37,7 @@ class Asked:
         self.book = book_of(state)
         self.before = conversation_of(history, self.request)
         self.language = self.request.language or self._language()
-        today = self.request.today or date.fromisoformat(state["as_of"][:10])
-        self.facts = facts_of(history, proved=self.request.customer_id is not None, today=today)
+        self.facts = facts_of(history, proved=self.request.customer_id is not None, today=_today(self.request, state))
         self.seen = redact(self.request.message, keep=ORDER_NUMBER).text  # the model learns from redacted text
         self.ranked = ranked(predictor, state, self.seen)
 
@@ -108,6 +107,11 @@ class Asked:
             intent=reply.intent,
             slots=dict(reply.slots),
         )
+
+
+def _today(request: ServiceRequest, state: JsonObject) -> date:
+    """Return the customer's day: recorded data are years old, so theirs is the last they cover; without any, the clock's."""
+    return request.today or (date.fromisoformat(state["as_of"]) if "as_of" in state else datetime.now(UTC).date())
 
 
 def answer(predictor: Predictor, state: JsonObject, request: BaseModel, history: JsonObject | None) -> ServiceResponse:

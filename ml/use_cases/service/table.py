@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ml.contract import Column, Table
+from ml.shop import DELIVERIES, PRODUCTS, PURCHASES
 
 UTTERANCES = Table(
     name="utterances",
@@ -36,3 +39,6 @@ PAGES = Table(
         Column(name="content", type="string", description="Markdown, as docs/service-corpus.md describes it"),
     ),
 )
+
+ORDERS = (replace(PURCHASES, optional=True), replace(PRODUCTS, optional=True), DELIVERIES)
+"""What the assistant knows of customers' own orders; without them it answers from pages alone."""
