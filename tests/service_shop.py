@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
+import pandas as pd
 from pydantic import BaseModel
 from scipy.sparse import csr_matrix
 
@@ -26,9 +29,11 @@ from ml.serving.customer import sign
 from ml.shop import DELIVERIES, PURCHASES
 from ml.shop import PRODUCTS as PRODUCT_TABLE
 from ml.store import Bucket
-from ml.use_cases.service.corpus import OUT_OF_SCOPE, Corpus, read_corpus
+from ml.use_cases.service.corpus import Corpus, read_corpus
 from ml.use_cases.service.encode import encode_texts
+from ml.use_cases.service.examples import fit_state
 from ml.use_cases.service.knowledge import read_knowledge
+from ml.use_cases.service.params import ServiceFeatures
 from ml.use_cases.service.service import SERVICE
 from tests.served_shop import listening, wait
 
@@ -75,38 +80,14 @@ def bags(inputs, width: int) -> csr_matrix:
 
 
 def state_of(corpus: Corpus) -> dict[str, Any]:
-    """Return a fitted state as the features stage writes it."""
-    return {
-        "as_of": "2026-06-30",
-        "classes": [*(intent.name for intent in corpus.intents), OUT_OF_SCOPE],
-        "intents": [
-            {
-                "intent": one.name,
-                "title_en": one.titles["en"],
-                "title_zh": one.titles["zh"],
-                "description": one.description,
-                "slots": list(one.slots),
-                "tool": one.tool,
-                "page": one.page,
-            }
-            for one in corpus.intents
-        ],
-        "passages": [
-            {
-                "language": page.language,
-                "page": page.id,
-                "title": page.title,
-                "heading": passage.heading,
-                "text": passage.text,
-                "intents": list(page.intents),
-            }
-            for page in read_knowledge(corpus.intents)
-            for passage in page.passages
-        ],
-        "products": PRODUCTS,
-    }
+    """Return the fitted state of the shipped corpus and pages, with a few products."""
+    rows = [{"text": one.text, "intent": one.intent} for one in corpus.utterances if one.split == "train"]
+    pages = read_knowledge(corpus.intents)
+    fitted = fit_state(pd.DataFrame(rows), list(corpus.intents), pages, ServiceFeatures())
+    return json.loads(json.dumps({**fitted, "as_of": "2026-06-30", "products": PRODUCTS}))
 
 
+@lru_cache(maxsize=1)
 def small_model() -> tuple[TokenModel, dict[str, Any]]:
     """Return a fitted model and its state."""
     corpus = read_corpus()

@@ -119,7 +119,7 @@ def test_a_conversation_remembers_and_opens_to_its_own_customer_only(desk, clien
     assert own["intent"] == "order_status"
     assert "Oat Milk" in own["text"]
     assert "Oat Milk" not in json.dumps([other, stranger])
-    assert other["slots"] == stranger["slots"] == {"order_number": "C0318-557"}
+    assert {other["intent"], stranger["intent"]}.isdisjoint({"order_status"})
 
 
 def test_a_message_that_is_sent_again_gets_its_answer_again(desk, client):

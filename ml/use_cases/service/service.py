@@ -38,7 +38,8 @@ class Asked:
         self.before = conversation_of(history, self.request)
         self.language = self.request.language or self._language()
         self.facts = facts_of(history, proved=self.request.customer_id is not None, today=_today(self.request, state))
-        self.seen = redact(self.request.message, keep=ORDER_NUMBER).text  # the model learns from redacted text
+        words = ORDER_NUMBER.sub("", self.request.message)  # its digits say nothing of the matter
+        self.seen = redact(words).text.strip()  # the model learns from redacted text
         self.ranked = ranked(predictor, state, self.seen)
 
     def reply(self) -> Reply:
