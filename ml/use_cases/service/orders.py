@@ -111,8 +111,9 @@ def _catalogue(tables: Expressions) -> list[JsonObject]:
     sold = tables["purchases"].group_by("product_id").agg(n=ibis._.basket_id.nunique())
     named = sold.join(tables["products"].filter(ibis._.name.notnull()), "product_id")
     best = named.order_by([ibis.desc("n"), "product_id"]).limit(MOST_PRODUCTS).execute()
-    rows = best.astype(object).where(best.notna(), "").sort_values(["name", "product_id"]).to_dict("records")
-    return [{name: plain(str(row[name])) for name in PRODUCT_FIELDS} for row in rows]
+    rows = best.astype(object).where(best.notna(), "").to_dict("records")
+    told = [{name: plain(str(row[name])) for name in PRODUCT_FIELDS} for row in rows]
+    return sorted(told, key=lambda product: (product["name"], product["product_id"]))
 
 
 def plain(name: str) -> str:
