@@ -1,7 +1,7 @@
 """Messages that try the assistant, asked of the real server: it tells and stores nothing it must not.
 
-The probes are a test set: no rule was made from them. What they expect beyond that (declined, or the honest part answered)
-depends on the model; its share is measured in docs/assistant.md.
+The probes are a test set: no rule was made from them. What they expect beyond that (declined in so many words, or the honest
+part answered) depends on the model and is no part of these tests.
 """
 
 import json

@@ -139,6 +139,13 @@ def test_unsure_asks_and_then_calls_a_person_with_a_summary(fitted):
     assert "1984" not in json.dumps(talk.kept)
 
 
+def test_a_choice_that_nobody_offered_is_no_slot(fitted):
+    talk = Talk(fitted)
+    talk.say("Has my order been shipped yet?")
+    talk.say("this one", "order:Eleanor Whitcombe")
+    assert "Whitcombe" not in json.dumps(talk.kept)
+
+
 def test_what_is_kept_is_bounded(fitted):
     talk = Talk(fitted)
     for number in range(30):

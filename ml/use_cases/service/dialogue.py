@@ -39,6 +39,11 @@ class Said:
         name, _, value = (self.choice or "").partition(":")
         return value if name == kind and value else None
 
+    @property
+    def order(self) -> str | None:
+        """The number of the order that was taken or written; what has no number's form is none, whoever sends it."""
+        return order_number(self.chosen("order") or self.text)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
@@ -91,14 +96,13 @@ def _taken(book: Book, said: Said, before: Conversation) -> _Taken | None:
     is_other = top in book.intents and p >= OTHER_MATTER and not said.choice
     if before.intent in book.intents and _fills(book, said, before.awaits) and not is_other:
         return _Taken(intent=str(before.intent), confidence=before.confidence, is_continued=True)
-    decision = policy.decide(said.ranked)
-    return _Taken(intent=top, confidence=p) if decision.act == "answer" else None
+    return _Taken(intent=top, confidence=p) if policy.decide(said.ranked).act == "answer" else None
 
 
 def _fills(book: Book, said: Said, awaits: str | None) -> bool:
     """Tell whether a message says what was asked for."""
     if awaits == NUMBER:
-        return bool(said.chosen("order") or order_number(said.text))
+        return said.order is not None
     return awaits == PRODUCT and bool(said.chosen("product") or products_meant(said.text, book.products))
 
 
@@ -136,8 +140,7 @@ def _dealt(book: Book, said: Said, facts: Facts, before: Conversation, taken: _T
 
 def _slots(said: Said, before: Conversation) -> tuple[tuple[str, str], ...]:
     """Return what is known: what the message says, over what the conversation knew."""
-    number = said.chosen("order") or order_number(said.text)
-    return tuple({**before.slots, **({NUMBER: number} if number else {})}.items())
+    return tuple({**before.slots, **({NUMBER: said.order} if said.order else {})}.items())
 
 
 def _about_order(said: Said, facts: Facts, reply: Reply, tool: str) -> Reply:

@@ -25,7 +25,9 @@ class ServiceRequest(BaseModel):
         None, pattern=CONVERSATION, description="continues a conversation; by default a new one begins"
     )
     message_id: str | None = Field(
-        None, max_length=100, description="a message that is sent again gets its answer again and counts once"
+        None,
+        pattern=r"^[A-Za-z0-9_-]{1,64}$",
+        description="a message that is sent again gets its answer again and counts once",
     )
     today: date | None = Field(None, description="the customer's day; by default the last one the data cover")
     customer_id: str | None = Field(

@@ -11,6 +11,8 @@ from ml.use_cases.service.similarity import tokens
 
 ORDER_NUMBER = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]\d{4}-?\d{3}(?![\d-]*\d)", re.ASCII)
 """A letter, four digits, a dash, three digits: as the pages tell customers."""
+SHORT_NAME = re.compile(r"[0-9a-f]{8}", re.ASCII)
+"""What an order is called that the shop has told no number of: the beginning of its pseudonym."""
 NEWEST = re.compile(
     r"\b(?:last|latest|newest|most recent)\s+(?:\w+\s+)?order|最近(?:的)?(?:一|那)?[单个笔]|最新(?:的)?订单|上一单",
     re.IGNORECASE,
@@ -23,7 +25,9 @@ Named = TypeVar("Named", Order, Product)
 def order_number(text: str) -> str | None:
     """Return the first order number of a text, as it is kept; none if there is none."""
     found = ORDER_NUMBER.search(text)
-    return None if found is None else f"{found[0].replace('-', '')[:5]}-{found[0][-3:]}".upper()
+    if found is None:
+        return text if SHORT_NAME.fullmatch(text) else None
+    return f"{found[0].replace('-', '')[:5]}-{found[0][-3:]}".upper()
 
 
 def orders_meant(text: str, orders: Sequence[Order]) -> list[Order]:
