@@ -7,8 +7,10 @@ import jwt
 import pytest
 
 from ml.packaging.signing import generate_key
+from ml.serving.conversation import Conversations
 from ml.serving.customer import AUDIENCE
 from ml.serving.handover import handovers
+from tests.served_shop import wait
 from tests.service_shop import Desk
 
 ADA, BOB = "customer-ada-1815", "customer-bob-0000"
@@ -129,7 +131,7 @@ def test_a_message_that_is_sent_again_gets_its_answer_again(desk, client):
     assert desk.say(client, "qwerty asdf zxcv", **{**sent, "message_id": "m2"})["kind"] == "handover"
 
 
-def test_a_conversation_goes_on_after_a_restart_and_ends_with_its_time(object_store, tmp_path):
+def test_a_conversation_goes_on_after_a_restart(object_store, tmp_path):
     desk = Desk(object_store, tmp_path)
     token = desk.customer(ADA)
     with desk.open() as client:
@@ -138,6 +140,20 @@ def test_a_conversation_goes_on_after_a_restart_and_ends_with_its_time(object_st
         desk.say(client, "Has my order been shipped yet?", token, conversation_id=SHARED)
     with desk.open() as client:
         assert desk.say(client, "A1047-220", token, conversation_id=SHARED)["intent"] == "order_status"
+
+
+def test_an_expired_conversation_is_not_found_and_leaves_the_disk(tmp_path):
+    now = [1000.0]
+    kept = Conversations(tmp_path / "conversations.sqlite", clock=lambda: now[0])
+    kept.keep("service", "unit", SHARED, {"messages": ["find-me-on-the-disk"]}, 60.0)
+    assert kept.find("service", "unit", SHARED) == {"messages": ["find-me-on-the-disk"]}
+    assert kept.find("service", "another", SHARED) is None
+    assert kept.find("service", None, SHARED) is None
+    now[0] += 61
+    assert kept.find("service", "unit", SHARED) is None
+    assert kept.sweep() == 1
+    kept.close()
+    assert b"find-me-on-the-disk" not in (tmp_path / "conversations.sqlite").read_bytes()
 
 
 def test_what_is_handed_over_reaches_the_queue_without_personal_values(desk, client):
@@ -165,8 +181,6 @@ def test_what_is_handed_over_reaches_the_queue_without_personal_values(desk, cli
 
 
 def _waiting(desk, name):
-    from tests.served_shop import wait
-
     def found():
         today = datetime.now(UTC).date()
         return [one for one in handovers(desk.reader, desk.name, today, 2) if one["handover"]["id"].startswith(name)]

@@ -10,10 +10,10 @@ import pytest
 from ml.config import Settings
 from ml.sources import open_source
 from ml.use_cases.service.sample import sample
-from ml.use_cases.service.table import INTENTS, PAGES, UTTERANCES
+from ml.use_cases.service.table import INTENTS, ORDERS, PAGES, UTTERANCES
 from tests.judged_tables import judge_tables
 
-TABLES = (UTTERANCES, INTENTS, PAGES)
+TABLES = (UTTERANCES, INTENTS, PAGES, *ORDERS)
 
 
 @pytest.fixture(scope="module")
