@@ -71,6 +71,7 @@ def test_verify_counts_the_entries_and_checks_a_version(tradewind, moves):
         (("verify", f"sha256:{'0' * 64}"), 6, "ModelNotFound"),
         (("run", "nothing"), 2, "one of the use cases"),
         (("bench", "nothing"), 2, "ConfigInvalid"),
+        (("intents", "none.csv", "none.csv"), 3, "SourceInvalid"),
         (("stage", "ingest", "recommend"), 7, "inputs.json"),
         (("history",), 2, "Missing argument"),
     ],
