@@ -85,7 +85,7 @@ def test_a_conversation_is_held_with_sources_reasons_and_options(browser, desk):
     assert "<blockquote>" in asked.text
     assert "<code>returns</code>" in asked.text
     assert "sign in" in asked.text
-    browser.send("/chat/customer", token=desk.customer(ADA))
+    browser.send("/sign-in/customer", token=desk.customer(ADA), next="/chat")
     assert "Signed in as a customer" in browser.page
     asked = browser.send("/chat", message="Has my order been shipped yet?")
     assert re.findall(r'name="option" value="(\d)"', asked.text) == ["0", "1"]
@@ -98,7 +98,7 @@ def test_a_conversation_is_held_with_sources_reasons_and_options(browser, desk):
 
 
 def test_no_script_runs_whatever_an_order_or_a_message_holds(browser, desk):
-    browser.send("/chat/customer", token=desk.customer(ADA))
+    browser.send("/sign-in/customer", token=desk.customer(ADA), next="/chat")
     shown = browser.send("/chat", message="Has my order been shipped yet? <script>alert(2)</script>")
     assert "<script" not in shown.text
     assert "alert(2)" in shown.text

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ml.pages.chat import CHAT
+from ml.pages.customer import CUSTOMER
 from ml.pages.sign_in import SIGN_IN_PAGE
 from ml.serving.page import Page
 
-PAGES: tuple[Page, ...] = (SIGN_IN_PAGE, CHAT)
+PAGES: tuple[Page, ...] = (SIGN_IN_PAGE, CHAT, CUSTOMER)

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import json
 import secrets
-from datetime import timedelta
 from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Form, Request
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from ml.errors import TradewindError
 from ml.pages.frame import show
-from ml.serving.customer import LONGEST, TOKEN_CHARACTERS, Proof
-from ml.serving.page import Page, Site, keep_cookie
+from ml.pages.sign_in import proof_of
+from ml.serving.page import Page, Site
 from ml.use_cases.service.message import CONVERSATION, Option, ServiceRequest, ServiceResponse
 
 USE_CASE = "service"
 PATH = "/chat"
-CUSTOMER_COOKIE = "tradewind_customer"
 MOST_TURNS = 12  # newest turns that are shown
 MOST_TOKENS = 60  # words of a message whose weight is shown
 STRENGTHS = 4  # shades of a word's weight
@@ -71,16 +69,10 @@ def _routes(site: Site) -> APIRouter:
         if asked is None:
             return _shown(request, site, turns)
         try:
-            turn = _answered(request, site, asked)
+            turn = answered(request, site, asked)
         except TradewindError as error:
             return _shown(request, site, turns, problem=error.action)
         return _shown(request, site, [*turns, turn])
-
-    @router.post("/customer")
-    def customer(request: Request, token: Annotated[str, Form(max_length=TOKEN_CHARACTERS)] = "") -> Response:
-        led = RedirectResponse(PATH, status_code=303)
-        keep_cookie(led, request, CUSTOMER_COOKIE, token.strip(), LONGEST if token.strip() else timedelta(0))
-        return led
 
     return router
 
@@ -100,8 +92,9 @@ def _request(sent: Sent, turns: list[Turn]) -> ServiceRequest | None:
     )
 
 
-def _answered(request: Request, site: Site, asked: ServiceRequest) -> Turn:
-    answerer, proof = site.answerers[USE_CASE], _proof(request, site)
+def answered(request: Request, site: Site, asked: ServiceRequest) -> Turn:
+    """Return the assistant's answer to whoever the customer's token proves, with the weight of each word."""
+    answerer, proof = site.answerers[USE_CASE], proof_of(request, site)
     unit = answerer.unit(proof.customer) if proof.customer else None
     (told, *_), _ = answerer.explain(asked, unit)
     answer = cast(ServiceResponse, answerer.predict(asked, unit, request.state.request_id).body)
@@ -111,10 +104,6 @@ def _answered(request: Request, site: Site, asked: ServiceRequest) -> Turn:
         for reason in told.reasons[:MOST_TOKENS]
     ]
     return Turn(said=asked.message, answer=answer, words=weighed)
-
-
-def _proof(request: Request, site: Site) -> Proof:
-    return site.customers.proof(request.cookies.get(CUSTOMER_COOKIE))
 
 
 def _turns(sent: Sent) -> list[Turn]:
@@ -129,12 +118,13 @@ def _shown(request: Request, site: Site, turns: list[Turn], problem: str | None 
     kept: list[Any] = TURNS.dump_python(turns[-MOST_TURNS:], mode="json")
     return show(
         request,
+        site,
         "chat.html.j2",
         turns=turns,
         kept=json.dumps(kept, ensure_ascii=False),
         conversation_id=turns[-1].answer.conversation_id if turns else None,
         message_id=secrets.token_urlsafe(12),
-        proof=_proof(request, site).outcome,
+        proof=proof_of(request, site).outcome,
         problem=problem,
     )
 

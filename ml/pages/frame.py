@@ -15,20 +15,24 @@ from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from ml.serving.page import Site
+
 FOLDER = Path(__file__).parent
 LANGUAGES = ("en", "zh")
 LANGUAGE_COOKIE = "tradewind_language"
 EMPHASIS = re.compile(r"\*([^*\n]+)\*")
 
 
-def show(request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
+def show(request: Request, site: Site, template: str, status: int = 200, **values: Any) -> HTMLResponse:
     """Return a page; everything put into it is escaped."""
     language = language_of(request)
-    page = (
-        _environment()
-        .get_template(template)
-        .render(words=words(language), language=language, path=request.url.path, **values)
-    )
+    frame = {
+        "words": words(language),
+        "language": language,
+        "path": request.url.path,
+        "links": [(page.path, page.name) for page in site.pages if not page.is_open],
+    }
+    page = _environment().get_template(template).render(**frame, **values)
     return HTMLResponse(page, status_code=status, headers=_headers())
 
 

@@ -1,4 +1,4 @@
-"""Signing in to the pages with the server's token, signing out, and the language."""
+"""Signing in to the pages with the server's token, as a customer with theirs, signing out, and the language."""
 
 from __future__ import annotations
 
@@ -9,9 +9,16 @@ from fastapi import APIRouter, Form, Request
 from starlette.responses import RedirectResponse, Response
 
 from ml.pages.frame import LANGUAGE_COOKIE, LANGUAGES, show
+from ml.serving.customer import LONGEST, TOKEN_CHARACTERS, Proof
 from ml.serving.page import COOKIE, SIGN_IN, Page, Site, is_own, keep_cookie, page_of
 
+CUSTOMER_COOKIE = "tradewind_customer"
 YEAR = timedelta(days=365)
+
+
+def proof_of(request: Request, site: Site) -> Proof:
+    """Return which customer the browser has signed in as."""
+    return site.customers.proof(request.cookies.get(CUSTOMER_COOKIE))
 
 
 def _routes(site: Site) -> APIRouter:
@@ -19,7 +26,7 @@ def _routes(site: Site) -> APIRouter:
 
     @router.get("")
     def form(request: Request, next: str = "") -> Response:
-        return show(request, "sign_in.html.j2", next=_led(site, next), wrong=False)
+        return show(request, site, "sign_in.html.j2", next=_led(site, next), wrong=False)
 
     @router.post("")
     def sign_in(
@@ -28,13 +35,24 @@ def _routes(site: Site) -> APIRouter:
         led = RedirectResponse(_led(site, next), status_code=303)
         if is_own(request) and site.sessions.begin(token.strip(), request, led):
             return led
-        return show(request, "sign_in.html.j2", status=403, next=_led(site, next), wrong=True)
+        return show(request, site, "sign_in.html.j2", status=403, next=_led(site, next), wrong=True)
 
     @router.post("/out")
     def sign_out(request: Request) -> Response:
         led = RedirectResponse(SIGN_IN, status_code=303)
         if is_own(request):
             led.delete_cookie(COOKIE)
+        return led
+
+    @router.post("/customer")
+    def customer(
+        request: Request,
+        token: Annotated[str, Form(max_length=TOKEN_CHARACTERS)] = "",
+        next: Annotated[str, Form()] = "",
+    ) -> Response:
+        led = RedirectResponse(_led(site, next), status_code=303)
+        if is_own(request):
+            keep_cookie(led, request, CUSTOMER_COOKIE, token.strip(), LONGEST if token.strip() else timedelta(0))
         return led
 
     @router.post("/language")
