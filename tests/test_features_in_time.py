@@ -10,8 +10,10 @@ import pytest
 
 from ml.files import write_json, write_parquet
 from ml.use_cases.recommend.cut import windows
+from ml.use_cases.recommend.encode import encode
 from ml.use_cases.recommend.examples import build
 from ml.use_cases.recommend.params import RecommendFeatures
+from ml.use_cases.recommend.trend import first_period
 from ml.use_cases.recommend.vocabulary import product_key
 from tests.recommend_shop import PARAMS, Shop, expressions, small_shop
 
@@ -39,7 +41,7 @@ def lines(pairs: list[tuple[str, str, str, str]]) -> dict[str, pd.DataFrame]:
 
 
 def test_windows_end_with_the_newest_day_and_follow_each_other():
-    found = windows(datetime(2026, 1, 1, 9), datetime(2026, 6, 30, 19), RecommendFeatures())
+    found = windows(datetime(2026, 1, 1, 9), datetime(2026, 6, 30, 19), RecommendFeatures(train_days=56))
     assert found.end == datetime(2026, 7, 1)
     assert found.test_start == datetime(2026, 6, 3)
     assert found.valid_start == datetime(2026, 5, 6)
@@ -89,7 +91,27 @@ def test_a_later_purchase_changes_no_earlier_example(shop):
     grown = build(expressions({**shop.tables, "purchases": pd.concat([purchases, late], ignore_index=True)}), PARAMS)
     for name in ("train", "valid"):
         pd.testing.assert_frame_equal(shop.split(name), grown.splits[name])
-    assert grown.state == shop.state
+        for kind, values in encode(shop.split(name), shop.state).items():
+            np.testing.assert_array_equal(values, encode(grown.splits[name], grown.state)[kind])
+    newest = [(one[0], other[0]) for one, other in zip(shop.state["sales"], grown.state["sales"], strict=True)]
+    assert [later - before for before, later in newest if later != before] == [1]
+    assert {**grown.state, "sales": None} == {**shop.state, "sales": None}
+
+
+def test_an_example_knows_only_periods_of_sales_that_had_ended_before_it(shop):
+    end = pd.Timestamp(shop.state["as_of"])
+    moments = [end, end - timedelta(hours=1), end - timedelta(days=3), end - timedelta(days=3, hours=1)]
+    assert first_period(moments, end).tolist() == [0, 1, 1, 2]
+    for name in ("train", "valid", "test"):
+        known = end - first_period(shop.split(name)["time"], end) * timedelta(days=3)
+        assert (known <= shop.split(name)["time"]).all()
+
+
+def test_sales_are_baskets_by_period_before_the_end_of_the_data():
+    days = ("2026-03-31", "2026-03-29", "2026-03-28", "2026-03-20")  # the newest period begins on March 29th
+    rows = [(f"c{n}", f"b{n}", "milk", f"{day} 10:00") for n, day in enumerate(days)]
+    found = build(expressions(lines(rows)), RecommendFeatures(min_count=1, test_days=2, valid_days=2, train_days=2))
+    assert found.state["sales"][0][:4] == [2, 1, 0, 1]
 
 
 def test_the_vocabulary_counts_training_baskets_and_orders_them():
@@ -144,7 +166,7 @@ def test_no_purchase_is_a_refusal():
 
 def test_examples_differ_in_age_by_what_the_clock_says():
     rows = [("c1", "b1", "milk", "2026-01-01 10:00"), ("c1", "b2", "milk", "2026-03-01 10:00:30")]
-    params = RecommendFeatures(min_count=1, test_days=7, valid_days=7)
+    params = RecommendFeatures(min_count=1, test_days=7, valid_days=3)
     (row,) = build(expressions(lines(rows)), params).splits["test"].itertuples()
     assert row.ages.tolist() == [59 * 86_400 + 30]
     assert row.baskets_ago.tolist() == [1]

@@ -36,6 +36,7 @@ STATE = {
     "baskets": [9, 5, 2],
     "customers": [3, 2, 2],
     "gap_days": [4.0, 9.0, 7.0],
+    "sales": [[3, 2, 4], [0, 2, 3], [0, 0, 2]],
     "max_history": 4,
     "max_baskets": 100,
     "as_of": NOW.isoformat(),

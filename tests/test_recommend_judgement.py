@@ -25,6 +25,8 @@ STATE = {
     "baskets": list(range(N, 0, -1)),
     "customers": [1] * N,
     "gap_days": [1.0] * N,
+    "sales": [[1, 1]] * N,
+    "as_of": "2026-06-30T00:00:00",
     "max_history": 8,
     "max_baskets": 10,
 }
@@ -42,6 +44,7 @@ def examples(*targets: list[str], bought: list[str] | None = None) -> pd.DataFra
     return pd.DataFrame(
         {
             "targets": keys,
+            "time": pd.Timestamp("2026-06-29"),
             "items": [items] * len(keys),
             "ages": [ages] * len(keys),
             "baskets_ago": [np.ones(len(items), dtype=np.int64)] * len(keys),

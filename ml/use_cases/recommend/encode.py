@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.contract import JsonObject
+from ml.use_cases.recommend.trend import TREND_FEATURES, first_period, trend_features
 from ml.use_cases.recommend.vocabulary import Vocabulary, vocabulary_of
 
 if TYPE_CHECKING:
@@ -35,7 +36,14 @@ RECENCY_FEATURES = ("log_count", "log_days", "log_baskets", "is_last", "is_singl
 ROW_FEATURES = ("log_row_baskets", "log_row_days", "log_row_span", "log_row_size")
 PRODUCT_FEATURES = ("log_popularity", "log_customers", "repeat_share", "log_gap")
 GROUP_FEATURES = ("log_group_count", "log_group_share", "log_group_days", "log_group_due")
-FEATURES = (*(f"log_{name}" for name in DECAYS), *RECENCY_FEATURES, *ROW_FEATURES, *PRODUCT_FEATURES, *GROUP_FEATURES)
+FEATURES = (
+    *(f"log_{name}" for name in DECAYS),
+    *RECENCY_FEATURES,
+    *ROW_FEATURES,
+    *PRODUCT_FEATURES,
+    *GROUP_FEATURES,
+    *TREND_FEATURES,
+)
 """Columns of the input `features`."""
 
 
@@ -57,6 +65,8 @@ class Events:
     """`(n_rows,)` age of the newest basket [days]."""
     oldest_age: Floats
     """`(n_rows,)` age of the oldest basket that is looked at [days]."""
+    period: Ints
+    """`(n_rows,)` newest period of sales that is known, as `ml.use_cases.recommend.trend` counts periods."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +110,7 @@ def events_of(examples: pd.DataFrame, state: JsonObject) -> Events:
         vocabulary_of(state).find(_joined(examples["items"])),
         (_joined(examples["ages"]) / DAY, _joined(examples["baskets_ago"])),
         tuple(examples[name].to_numpy(dtype=np.float64) for name in ("n_baskets", "newest_age", "oldest_age")),
+        first_period(examples["time"], state["as_of"]),
     )
 
 
@@ -121,10 +132,13 @@ def events_of_history(history: JsonObject, now: datetime, state: JsonObject) -> 
     item, age, ago = np.array(flat, dtype=np.float64).reshape(-1, 3).T
     bounds = (looked_at[0][0], looked_at[-1][0]) if looked_at else (0.0, 0.0)
     row = tuple(np.array([value], dtype=np.float64) for value in (len(looked_at), *bounds))
-    return known_events(np.zeros(len(flat), np.int64), item.astype(np.int64), (age / DAY, ago.astype(np.int64)), row)
+    when, period = (age / DAY, ago.astype(np.int64)), first_period([now], state["as_of"])
+    return known_events(np.zeros(len(flat), np.int64), item.astype(np.int64), when, row, period)
 
 
-def known_events(row: Ints, item: Ints, when: tuple[Floats, Ints], rows: tuple[NDArray[Any], ...]) -> Events:
+def known_events(
+    row: Ints, item: Ints, when: tuple[Floats, Ints], rows: tuple[NDArray[Any], ...], period: Ints
+) -> Events:
     """Return events without the products that are not in the vocabulary.
 
     Args:
@@ -132,6 +146,7 @@ def known_events(row: Ints, item: Ints, when: tuple[Floats, Ints], rows: tuple[N
         item: Number in the vocabulary, or -1.
         when: Age [days] and baskets ago of each event.
         rows: Of each row the number of baskets, and the ages of the newest and the oldest [s].
+        period: Of each row the newest period of sales that is known.
     """
     known = item >= 0
     return Events(
@@ -143,6 +158,7 @@ def known_events(row: Ints, item: Ints, when: tuple[Floats, Ints], rows: tuple[N
         n_baskets=rows[0],
         newest_age=rows[1] / DAY,
         oldest_age=rows[2] / DAY,
+        period=period,
     )
 
 
@@ -229,6 +245,7 @@ def _features(events: Events, found: Positions, state: JsonObject) -> Floats:
         *(column[row] for column in _row_features(events)),
         *(column[found.item] for column in vocabulary_of(state).statistics),
         *_group_features(found, vocabulary_of(state)),
+        *trend_features(events.period[row], found.item, vocabulary_of(state)).T,
     ]
     return np.stack([np.asarray(column, dtype=np.float64) for column in columns], axis=1)
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ml.contract import JsonObject
 from ml.use_cases.recommend.cut import Cut, frame
 from ml.use_cases.recommend.explore import EXPLORE
+from ml.use_cases.recommend.trend_fit import period_sales
 
 STATE_SCHEMA = "tradewind/recommend-state/1"
 UNKNOWN = "unknown"
@@ -40,6 +41,7 @@ def fit_state(cut: Cut, products: ibis.Table) -> JsonObject:
         "departments": named["department"].fillna(UNKNOWN).tolist(),
         "categories": named["category"].fillna(UNKNOWN).tolist(),
         "popularity": named["count"].tolist(),
+        "sales": period_sales(cut, named["product"]),
         **_counted(described),
         **_settings(cut),
     }

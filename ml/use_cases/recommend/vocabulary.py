@@ -20,6 +20,7 @@ FIELDS = (
     "baskets",
     "customers",
     "gap_days",
+    "sales",
 )  # of the state, as in `Vocabulary`
 
 
@@ -46,6 +47,9 @@ class Vocabulary:
     """How many customers bought each before the training window."""
     gap_days: tuple[float, ...]
     """Mean time between a customer's purchases of each; for one nobody bought again, of all products [days]."""
+
+    sales: tuple[list[int], ...]
+    """Baskets with each in each period before the end of the data, as `ml.use_cases.recommend.trend` cuts them."""
 
     @cached_property
     def numbers(self) -> dict[str, int]:
@@ -75,6 +79,18 @@ class Vocabulary:
     def gaps(self) -> NDArray[np.float64]:
         """Mean days between a customer's purchases of each product."""
         return np.array(self.gap_days, dtype=np.float64)
+
+    @cached_property
+    def sold(self) -> NDArray[np.int64]:
+        """Baskets with each product in the newest periods `(n_products, n_periods + 1)`: column p counts p of them."""
+        sales = np.array(self.sales, dtype=np.int64).reshape(len(self.products), -1)
+        return np.pad(sales.cumsum(axis=1), ((0, 0), (1, 0)))
+
+    @cached_property
+    def sold_in_all(self) -> NDArray[np.int64]:
+        """The same of all products together `(n_periods + 1,)`."""
+        total: NDArray[np.int64] = self.sold.sum(axis=0)
+        return total
 
     @cached_property
     def groups(self) -> NDArray[np.int64]:
