@@ -16,7 +16,7 @@ class RecommendFeatures(Section):
     """Length of the newest window: each customer's first basket in it is a test example [days]."""
     valid_days: int = Field(28, ge=1, le=90)
     """Length of the window before it, on which choices are made [days]."""
-    train_days: int = Field(56, ge=1, le=365)
+    train_days: int = Field(112, ge=1, le=365)
     """Length of the window before that, whose baskets are training examples; what is older is only history [days]."""
     min_count: int = Field(10, ge=1, le=10_000)
     """A product is in the vocabulary if it was in at least so many baskets before the validation window."""
@@ -26,7 +26,7 @@ class RecommendFeatures(Section):
     """Share of lists whose tenth place goes to a product too new to be learned: those where it is likeliest to be bought."""
     examples_per_customer: int = Field(8, ge=1, le=200)
     """Newest baskets of each customer in the training window that become examples."""
-    min_baskets: int = Field(3, ge=1, le=50)
+    min_baskets: int = Field(1, ge=1, le=50)
     """Baskets a customer must have before a training example."""
     max_baskets: int = Field(100, ge=1, le=MAX_BASKETS)
     """Newest baskets of a history that are looked at."""
@@ -41,7 +41,7 @@ class RecommendTrain(Section):
 
     seed: int = Field(20260101, ge=0)
     """Seed of the initial weights, the order of examples and dropout."""
-    epochs: int = Field(4, ge=1, le=200)
+    epochs: int = Field(6, ge=1, le=200)
     """Most passes over the training examples."""
     patience: int = Field(2, ge=1, le=50)
     """Passes without a better Recall@10 on `valid` before training ends; the best pass is kept."""
