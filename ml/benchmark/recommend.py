@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ml.benchmark.bandit_simulator import SIMULATOR
 from ml.benchmark.farming import COMPARISONS as FARMING
+from ml.benchmark.next_basket import COMPARISONS as NEXT_BASKET
 from ml.benchmark.open_bandit import OPEN_BANDIT
 
-COMPARISONS = (*FARMING, OPEN_BANDIT, *SIMULATOR)
+COMPARISONS = (*NEXT_BASKET, *FARMING, OPEN_BANDIT, *SIMULATOR)
