@@ -214,6 +214,19 @@ def bench(
     report(use_case, home, data_dir=load_settings().data_dir, file=data, only=only)
 
 
+@app.command()
+def sequences(
+    path: Annotated[Path, typer.Argument(help="Text file: `user item item …`, one user a line, oldest item first.")],
+    seed: Annotated[int, typer.Option(help="Of the network and of the users on whom choices are made.")] = 1,
+    out: Annotated[Path | None, typer.Option(help="Also write the figures here [JSON].")] = None,
+    peers: Annotated[bool, typer.Option(help="Show the peers' figures, too; they are parts of ours.")] = True,
+) -> None:
+    """Learn from plain item sequences and rank all items for each user's last one: HR@10 and NDCG@10."""
+    from ml.benchmark.sequence_report import report
+
+    report(path, seed, out=out, with_peers=peers)
+
+
 # --- What Airflow and DVC call ------------------------------------------------------------------
 
 

@@ -1,0 +1,69 @@
+"""Plain item sequences: how files are read, what EASE counts, and that all of it together beats popularity."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ml.benchmark.sequence_data import Sequences, read
+from ml.benchmark.sequence_items import ease, transitions
+from ml.benchmark.sequence_run import OURS, run
+from ml.errors import SourceInvalid
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+def sequences(*users: list[int], n_items: int) -> Sequences:
+    starts = np.concatenate([[0], np.cumsum([len(items) for items in users])])
+    return Sequences(items=np.concatenate(users), starts=starts, n_items=n_items)
+
+
+def test_users_are_lines_and_those_with_fewer_than_three_items_are_counted(tmp_path):
+    file = tmp_path / "some.txt"
+    file.write_text("u1 a b c a\n\nu2 a b\nu3 c d e\n")
+    found = read(file)
+    assert (found.n_users, found.n_items, found.too_short) == (2, 5, 1)
+    assert found.items.tolist() == [0, 1, 2, 0, 2, 3, 4]
+    before, wanted = found.held_out(2)
+    assert before.items.tolist() == [0, 1, 2]
+    assert wanted.tolist() == [2, 3]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"u1 a b c\nu2 a b c\nu1 d e f\n", "line 1 and again on line 3"),
+        (b"u1 a b c\nu2 \xff\xfe c d\n", "line 2"),
+        (b"u1 a\nu2 b\n", "2 users with fewer"),
+        (b"", "0 users with fewer"),
+    ],
+)
+def test_a_file_of_another_kind_is_refused_with_the_line(tmp_path, content, told):
+    file = tmp_path / "bad.txt"
+    file.write_bytes(content)
+    with pytest.raises(SourceInvalid, match=told):
+        read(file)
+
+
+def test_ease_by_hand():
+    # XᵀX + I = [[3, 1, 0], [1, 2, 0], [0, 0, 2]]; its inverse is [[2, -1], [-1, 3]] / 5 and 1/2
+    model = ease(sequences([0, 1], [0], [2], n_items=3), penalty=1.0)
+    scores = model.score(sequences([0], [1], [2], n_items=3).matrix())
+    np.testing.assert_allclose(scores, [[0, 1 / 3, 0], [1 / 2, 0, 0], [0, 0, 0]], atol=1e-6)
+
+
+def test_what_follows_sooner_counts_more():
+    follows = transitions(sequences([0, 1, 2], n_items=3), reach=2).toarray()
+    np.testing.assert_allclose(follows[0], np.array([0, 1, 1 / 2]) / 2.5, rtol=1e-6)
+
+
+def test_ours_beats_popularity_on_sequences_with_a_pattern(tmp_path, rng):
+    file = tmp_path / "chains.txt"
+    chains = [np.arange(start, start + 8) % 40 for start in rng.integers(0, 40, 150)]
+    lines = [f"u{n} " + " ".join(str(item) for item in chain) for n, chain in enumerate(chains)]
+    file.write_text("\n".join(lines))
+    told: list[str] = []
+    found = {line.name: line for line in run(file, 1, told.append, tokens=2e4)}
+    assert found[OURS].ndcg[0] > 2 * found["popularity"].ndcg[0]
+    assert found[OURS].ndcg[0] > 0.9
+    assert "150 users, 40 items" in told[0]
