@@ -30,6 +30,7 @@ STEPS = 64  # of a pass at least, where there are users enough
 SMALLEST = 32  # users of a step
 RATE = 0.001
 PASSES = 200  # most passes over the users
+LOOKS = 20  # at the validation users, where all passes are needed
 MOST_SECONDS = 600  # of training: a slower machine ends earlier, and says so
 
 
@@ -95,14 +96,14 @@ def learn(
     """
     keras.utils.set_random_seed(course.seed)
     network = Attentive(train.n_items, width_of(train))
-    every = max(1, round(_looks_apart(train, network.width, course)))
+    passes = int(np.clip(course.tokens / (train.n_users * network.width), 1, PASSES))
+    every = max(1, passes // LOOKS)
     step = _step(network)
-    best, kept, spent, waited, began = -1.0, network.model.get_weights(), 0.0, 0, time.monotonic()
-    for number in range(1, PASSES + 1):
+    best, kept, waited, began = -1.0, network.model.get_weights(), 0, time.monotonic()
+    for number in range(1, passes + 1):
         losses = [step(*batch) for batch in _steps(train, network, np.random.default_rng([course.seed, number]))]
-        spent += train.n_users * network.width
         late = time.monotonic() - began > MOST_SECONDS
-        if number % every and spent < course.tokens and not late:
+        if number % every and number < passes and not late:
             continue
         figure = look(network)
         loss = float(tf.reduce_mean(tf.stack(losses)).numpy())
@@ -111,16 +112,11 @@ def learn(
         if figure > best:
             best, kept = figure, network.model.get_weights()
         if late:
-            tell(f"training ended for time, after {spent / course.tokens:.0%} of what was planned")
-        if late or waited >= course.patience or spent >= course.tokens:
+            tell(f"training ended for time, after {number} of {passes} passes")
+        if late or waited >= course.patience:
             break
     network.model.set_weights(kept)
     return network
-
-
-def _looks_apart(train: Sequences, width: int, course: Course) -> float:
-    """Return after how many passes is looked: about 20 times in all."""
-    return course.tokens / (train.n_users * width) / 20
 
 
 def _build(n_items: int, width: int) -> keras.Model:
