@@ -42,7 +42,7 @@ def environment(home: Path, port: int, secrets: Mapping[str, str]) -> dict[str, 
         "API__SECRET_KEY": secrets["airflow_secret"],
         "API_AUTH__JWT_SECRET": secrets["airflow_jwt"],
         "API__EXPOSE_CONFIG": False,
-        "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder / 'airflow.db'}",
+        "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder / 'airflow.db'}?timeout=30",  # writers wait on a busy machine
         "DAG_PROCESSOR__REFRESH_INTERVAL": 60,
         "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": 60,
         "LOGGING__BASE_LOG_FOLDER": folder / "logs",

@@ -7,7 +7,7 @@ from importlib import import_module
 from ml.contract import UseCase
 from ml.errors import ConfigInvalid
 
-NAMES: tuple[str, ...] = ("recommend", "inventory", "fraud", "rating", "service")
+NAMES: tuple[str, ...] = ("recommend", "service", "inventory", "fraud", "rating")
 
 
 def load(name: str) -> UseCase:
