@@ -118,3 +118,14 @@ def test_turns_that_were_tampered_with_are_forgotten(browser):
 def test_the_page_speaks_chinese_where_the_browser_does_or_is_told_to(url, browser):
     assert "服务器令牌" in httpx.get(f"{url}/sign-in", headers={"Accept-Language": "zh-CN"}).text
     assert "客户服务" in browser.send("/sign-in/language", language="zh", next="/chat").text
+
+
+def test_one_customer_is_shown_to_all_applications_and_what_is_not_served_says_so(browser, desk):
+    assert "Sign in as a customer above" in browser.open("/customer").text
+    browser.send("/sign-in/customer", token=desk.customer(ADA), next="/customer")
+    asked = browser.send("/customer", ask="message", message="Has my order been shipped yet?", amount="10")
+    assert "A1047-220" in asked.text
+    assert "C0318-557" in asked.text
+    assert asked.text.count("This application is not ready. Ask another server.") == 2
+    assert "not ready" in browser.send("/customer", ask="payment", amount="10").text
+    assert "<script" not in browser.page

@@ -11,10 +11,11 @@ from fastapi import APIRouter, Form, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from ml.errors import TradewindError
+from ml.errors import ModelNotFound, TradewindError
 from ml.pages.chat import Turn, answered
 from ml.pages.frame import show
 from ml.pages.sign_in import proof_of
+from ml.serving.answer import Answerer
 from ml.serving.page import Page, Site
 from ml.shop import CHANNELS
 from ml.use_cases.fraud.message import FraudRequest, FraudResponse
@@ -59,7 +60,18 @@ class Asking:
 
     def ask(self, use_case: str, body: BaseModel) -> Any:
         """Return an application's answer; it is logged as any other."""
-        return self.site.answerers[use_case].predict(body, None, self.request.state.request_id).body
+        return self.answerer(use_case).predict(body, None, self.request.state.request_id).body
+
+    def answerer(self, use_case: str) -> Answerer:
+        """Return what answers for an application.
+
+        Raises:
+            ModelNotFound: This server does not serve it.
+        """
+        found = self.site.answerers.get(use_case)
+        if found is None:
+            raise ModelNotFound(f"{use_case} among what is served", "others only", "Ask another server.")
+        return found
 
 
 def _routes(site: Site) -> APIRouter:
@@ -108,7 +120,7 @@ def _recommended(asking: Asking) -> RecommendResponse:
 
 def _stocked(asking: Asking, listed: RecommendResponse | None) -> list[Line]:
     """Return the forecasts of the products that are recommended, in each group of stores that sells them."""
-    groups = asking.site.answerers["inventory"].served().state["hierarchy"]["levels"]["store_group"]["names"]
+    groups = asking.answerer("inventory").served().state["hierarchy"]["levels"]["store_group"]["names"]
     names = [f"{item.product_id}/{group}" for item in (listed.items if listed else []) for group in groups]
     return cast(InventoryResponse, asking.ask("inventory", InventoryRequest(series=names))).lines
 
@@ -128,7 +140,7 @@ def _scored(asking: Asking, sent: Sent) -> FraudResponse:
 
 def _now(asking: Asking) -> datetime:
     """Return the last moment that histories cover: recorded data are years old."""
-    known = asking.site.answerers["fraud"].version()["histories"]
+    known = asking.answerer("fraud").version()["histories"]
     return datetime.fromisoformat(known["as_of"]) if known else datetime.now(UTC)
 
 
