@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
 
+from data_checks.message import Message
 from ml.contract import JsonObject, Severity
+
+Basis: TypeAlias = Literal["contract", "constant", "parameter", "learned"]
+"""Where a threshold comes from: the tables' declaration, the rule's author, `params.yaml`, or accepted runs."""
 
 Mask: TypeAlias = "np.ndarray[Any, np.dtype[np.bool_]]"
 """Which rows of a partition fail."""
+
+EXAMPLES = 5  # failing rows shown of a rule
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,8 +34,11 @@ class Check:
     """`block` refuses the run, `quarantine` sets the failing rows aside, `warn` only tells."""
     owner: str
     """Who can mend the data."""
-    reason: str
+    reason: str | Message
     """What is wrong with a failing row or table, in words that the owner uses."""
+    since: date
+    """The day from which the rule counts."""
+    basis: Basis = "constant"
     expectation: Any = None
     """A Great Expectations expectation, judged partition by partition."""
     rows: Callable[[pd.DataFrame], Mask] | None = None
@@ -48,19 +58,15 @@ class Finding:
     """Partitions in which it failed."""
     fault: str | None = None
     """Why it could not be judged; that counts as failed."""
+    examples: tuple[JsonObject, ...] = ()
+    """A few failing rows with all masked that may name somebody."""
 
     @property
     def passed(self) -> bool:
         """Nothing failed, and it could be judged."""
         return not self.partitions and self.fault is None
 
-    def record(self) -> JsonObject:
-        """Return what a report shows: counts and words, no value of any row."""
-        own = {"evaluated": self.evaluated, "failing": self.failing, "partitions": list(self.partitions)}
-        described = {name: getattr(self.check, name) for name in ("name", "severity", "owner", "reason")}
-        return {**described, **own, "passed": self.passed, "fault": self.fault}
-
-    def add(self, partition: str, judged: Judged) -> Finding:
+    def add(self, partition: str, judged: Judged, examples: Sequence[JsonObject] = ()) -> Finding:
         """Return the finding with one more partition."""
         return replace(
             self,
@@ -68,6 +74,7 @@ class Finding:
             failing=self.failing + int(judged.failing.sum()),
             partitions=self.partitions if judged.passed else (*self.partitions, partition),
             fault=self.fault or judged.fault,
+            examples=(*self.examples, *examples)[:EXAMPLES],
         )
 
 

@@ -11,11 +11,13 @@ import pandas as pd
 from great_expectations import expectations as gxe
 
 from data_checks.check import Check, Mask
+from data_checks.message import Message
 from ml.contract import Column, ColumnType, Severity, Table
 from ml.files import table_files
 from ml.sources.engine import open_tables
 
 OWNER = "data owner"
+SINCE = date(2026, 11, 24)
 PANDAS_TYPES: dict[ColumnType, str] = {
     "string": "str",
     "int64": "int64",
@@ -38,32 +40,40 @@ def _columns(table: Table) -> Check:
         severity="block",
         owner=OWNER,
         reason="the columns are not the ones agreed",
+        since=SINCE,
+        basis="contract",
         expectation=gxe.ExpectTableColumnsToMatchSet(column_set=[column.name for column in table.columns]),
     )
 
 
 def _of_column(table: Table, column: Column, as_of: date) -> Iterator[Check]:
     def check(what: str, severity: Severity, reason: str, expectation: object) -> Check:
-        name = f"{table.name}.{column.name}_{what}"
         return Check(
-            name=name, table=table.name, severity=severity, owner=OWNER, reason=reason, expectation=expectation
+            name=f"{table.name}.{column.name}_{what}",
+            table=table.name,
+            severity=severity,
+            owner=OWNER,
+            reason=Message(reason, {"column": column.name, "type": column.type}),
+            since=SINCE,
+            basis="contract",
+            expectation=expectation,
         )
 
     types = gxe.ExpectColumnValuesToBeOfType(column=column.name, type_=PANDAS_TYPES[column.type])
-    yield check("type", "block", f"{column.name} is not of type {column.type}", types)
+    yield check("type", "block", "{column} is not of type {type}", types)
     if not column.nullable:
         present = gxe.ExpectColumnValuesToNotBeNull(column=column.name)
-        yield check("present", "quarantine", f"{column.name} is missing", present)
+        yield check("present", "quarantine", "{column} is missing", present)
     if column.order:
         known = gxe.ExpectColumnValuesToBeInSet(column=column.name, value_set=list(column.order))
-        yield check("known", "quarantine", f"{column.name} is none of the agreed values", known)
+        yield check("known", "quarantine", "{column} is none of the agreed values", known)
     if column.type == "float64":
         finite = gxe.ExpectColumnValuesToBeBetween(column=column.name, min_value=-LARGEST, max_value=LARGEST)
-        yield check("finite", "quarantine", f"{column.name} is no finite number", finite)
+        yield check("finite", "quarantine", "{column} is no finite number", finite)
     if column.name == table.time_column:
         end = datetime.combine(as_of + timedelta(days=1), time())
         past = gxe.ExpectColumnValuesToBeBetween(column=column.name, max_value=end, strict_max=True)
-        yield check("not_in_future", "quarantine", f"{column.name} is later than the run's date", past)
+        yield check("not_in_future", "quarantine", "{column} is later than the run's date", past)
 
 
 def across_checks(table: Table, folder: Path, parents: Mapping[str, Path]) -> tuple[Check, ...]:
@@ -90,7 +100,9 @@ def _unique(table: Table, folder: Path) -> Iterator[Check]:
         table=table.name,
         severity="quarantine",
         owner=OWNER,
-        reason=f"the same {' and '.join(table.key)} came before: the first row is kept",
+        reason=Message("the same {key} came before: the first row is kept", {"key": " + ".join(table.key)}),
+        since=SINCE,
+        basis="contract",
         rows=_Repeats(table.key, repeated),
     )
 
@@ -126,7 +138,9 @@ def _references(table: Table, folder: Path, parents: Mapping[str, Path]) -> Iter
             table=table.name,
             severity="quarantine",
             owner=OWNER,
-            reason=f"{column} is not among the {parent} that passed",
+            reason=Message("{column} is not among the {parent} that passed", {"column": column, "parent": parent}),
+            since=SINCE,
+            basis="contract",
             rows=_isin(column, unknown),
         )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,6 +50,7 @@ def not_farmed(table: str) -> Check:
         severity="quarantine",
         owner="fraud",
         reason="order farming: a burst of orders of this product alone, or of accounts that order nothing else",
+        since=date(2026, 11, 24),
         whole=lambda folder: rows_of_farms(open_tables(folder, only=(table,))[table]),
     )
 

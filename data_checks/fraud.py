@@ -5,6 +5,8 @@ That a time is not in the future, a key unique and a charge-back's payment known
 
 from __future__ import annotations
 
+from datetime import date
+
 import numpy as np
 import pandas as pd
 from great_expectations import expectations as gxe
@@ -43,6 +45,7 @@ CHECKS: tuple[Check, ...] = (
         severity="quarantine",
         owner="finance",
         reason="nothing was paid, or paid back: refunds belong elsewhere",
+        since=date(2026, 11, 24),
         expectation=gxe.ExpectColumnValuesToBeBetween(column="amount", min_value=0, strict_min=True),
     ),
     Check(
@@ -51,6 +54,7 @@ CHECKS: tuple[Check, ...] = (
         severity="quarantine",
         owner="finance",
         reason=f"a payment is above {LARGEST_PAYMENT:,}: is it told in a smaller unit of the currency?",
+        since=date(2026, 11, 24),
         expectation=gxe.ExpectColumnValuesToBeBetween(column="amount", max_value=LARGEST_PAYMENT),
     ),
     Check(
@@ -59,6 +63,7 @@ CHECKS: tuple[Check, ...] = (
         severity="quarantine",
         owner="merchandising",
         reason="a coupon cannot be worth less than nothing: tell its value without a sign",
+        since=date(2026, 11, 24),
         expectation=gxe.ExpectColumnValuesToBeBetween(column="coupon_amount", min_value=0),
     ),
     Check(
@@ -67,6 +72,7 @@ CHECKS: tuple[Check, ...] = (
         severity="warn",
         owner="merchandising",
         reason="coupons paid for nearly the whole price (amount + coupon_amount), or for more than it",
+        since=date(2026, 11, 24),
         rows=_coupon_share_above,
     ),
     Check(
@@ -75,6 +81,7 @@ CHECKS: tuple[Check, ...] = (
         severity="warn",
         owner="merchandising",
         reason="a payment for no item at all",
+        since=date(2026, 11, 24),
         expectation=gxe.ExpectColumnValuesToBeBetween(column="n_items", min_value=1),
     ),
     Check(
@@ -83,6 +90,7 @@ CHECKS: tuple[Check, ...] = (
         severity="warn",
         owner="e-commerce",
         reason=f"the channel is none of {', '.join(CHANNELS)}",
+        since=date(2026, 11, 24),
         expectation=gxe.ExpectColumnValuesToBeInSet(column="channel", value_set=list(CHANNELS)),
     ),
     Check(
@@ -91,6 +99,7 @@ CHECKS: tuple[Check, ...] = (
         severity="warn",
         owner="store operations",
         reason="a terminal is known in more than one store: its risk would be mixed up",
+        since=date(2026, 11, 24),
         rows=_in_two_stores,
     ),
     Check(
@@ -99,6 +108,7 @@ CHECKS: tuple[Check, ...] = (
         severity="quarantine",
         owner="finance",
         reason="the same customer, terminal, amount and second came before under another payment_id",
+        since=date(2026, 11, 24),
         rows=_booked_twice,
     ),
     Check(
@@ -107,6 +117,7 @@ CHECKS: tuple[Check, ...] = (
         severity="quarantine",
         owner="fraud desk",
         reason="it was reported before its payment was made",
+        since=date(2026, 11, 24),
         expectation=gxe.ExpectColumnPairValuesAToBeGreaterThanB(
             column_A="reported_at", column_B="payment_at", or_equal=True, ignore_row_if="either_value_is_missing"
         ),
@@ -117,6 +128,7 @@ CHECKS: tuple[Check, ...] = (
         severity="warn",
         owner="fraud desk",
         reason=f"it was reported more than {LATEST_REPORT.days} days after the payment, later than card schemes allow",
+        since=date(2026, 11, 24),
         rows=_reported_late,
     ),
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import numpy as np
 import pandas as pd
 from great_expectations import expectations as gxe
@@ -14,12 +16,15 @@ LARGEST_STOCK = 1_000_000  # pieces of one product in one group of stores
 LONGEST_LEAD_WEEKS = 24
 LARGEST_PACK = 10_000  # pieces
 MONDAY = 0
+SINCE = date(2026, 11, 24)
 
 
 def _between(name: str, column: str, severity: Severity, owner: str, reason: str, **bounds: float | bool) -> Check:
     expectation = gxe.ExpectColumnValuesToBeBetween(column=column, **bounds)
     table = name.partition(".")[0]
-    return Check(name=name, table=table, severity=severity, owner=owner, reason=reason, expectation=expectation)
+    return Check(
+        name=name, table=table, severity=severity, owner=owner, reason=reason, since=SINCE, expectation=expectation
+    )
 
 
 def _starts_late(frame: pd.DataFrame) -> Mask:
@@ -48,6 +53,7 @@ CHECKS: tuple[Check, ...] = (
         severity="warn",
         owner="merchandising",
         reason="a promotion's week does not begin on a Monday: it counts for the week it lies in",
+        since=SINCE,
         rows=_starts_late,
     ),
     *(_stock(column) for column in ("on_hand", "on_order", "backorders")),
@@ -103,6 +109,7 @@ CHECKS: tuple[Check, ...] = (
         severity="warn",
         owner="merchandising",
         reason="more than half of the products have no department, from which new ones are forecast",
+        since=SINCE,
         expectation=gxe.ExpectColumnValuesToNotBeNull(column="department", mostly=0.5),
     ),
 )

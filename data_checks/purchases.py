@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from great_expectations import expectations as gxe
 
 from data_checks.check import Check
@@ -14,6 +16,7 @@ PURCHASES: tuple[Check, ...] = (
         severity="quarantine",
         owner="merchandising",
         reason="unit is not pieces (fuel is counted in thousandths of a gallon)",
+        since=date(2026, 11, 24),
         expectation=gxe.ExpectColumnValuesToBeBetween(column="quantity", max_value=1000),
     ),
     Check(
@@ -22,6 +25,7 @@ PURCHASES: tuple[Check, ...] = (
         severity="quarantine",
         owner="merchandising",
         reason="nothing was bought (a coupon or a voided line)",
+        since=date(2026, 11, 24),
         expectation=gxe.ExpectColumnValuesToBeBetween(column="quantity", min_value=1),
     ),
     Check(
@@ -30,6 +34,7 @@ PURCHASES: tuple[Check, ...] = (
         severity="quarantine",
         owner="finance",
         reason="a purchase cannot cost less than nothing: refunds belong elsewhere",
+        since=date(2026, 11, 24),
         expectation=gxe.ExpectColumnValuesToBeBetween(column="amount", min_value=0),
     ),
     Check(
@@ -38,6 +43,7 @@ PURCHASES: tuple[Check, ...] = (
         severity="warn",
         owner="finance",
         reason="a discount is negative or above 500 on one line",
+        since=date(2026, 11, 24),
         expectation=gxe.ExpectColumnValuesToBeBetween(column="discount", min_value=0, max_value=500),
     ),
     not_farmed("purchases"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from great_expectations import expectations as gxe
 
 from data_checks.check import Check
@@ -13,6 +15,7 @@ CHECKS: tuple[Check, ...] = (
         severity="quarantine",
         owner="customer data",
         reason="nobody is that old or that young",
+        since=date(2026, 11, 24),
         expectation=gxe.ExpectColumnValuesToBeBetween(column="age", min_value=0, max_value=130),
     ),
     Check(
@@ -21,6 +24,7 @@ CHECKS: tuple[Check, ...] = (
         severity="quarantine",
         owner="customer data",
         reason="gender is neither 1 (male) nor 0 (female)",
+        since=date(2026, 11, 24),
         expectation=gxe.ExpectColumnValuesToBeInSet(column="gender", value_set=[0, 1]),
     ),
     Check(
@@ -29,6 +33,7 @@ CHECKS: tuple[Check, ...] = (
         severity="quarantine",
         owner="sales",
         reason="nobody buys less than nothing",
+        since=date(2026, 11, 24),
         expectation=gxe.ExpectColumnValuesToBeBetween(column="purchase_history", min_value=0),
     ),
     Check(
@@ -37,6 +42,7 @@ CHECKS: tuple[Check, ...] = (
         severity="quarantine",
         owner="reviews",
         reason="the average is not on a scale from 0 to 100",
+        since=date(2026, 11, 24),
         expectation=gxe.ExpectColumnValuesToBeBetween(column="avg_rating", min_value=0, max_value=100),
     ),
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from great_expectations import expectations as gxe
 
 from data_checks.check import Check
@@ -15,6 +17,7 @@ CHECKS: tuple[Check, ...] = (
         severity="warn",
         owner="merchandising",
         reason="more than a tenth of the products have no name that people could read",
+        since=date(2026, 11, 24),
         expectation=gxe.ExpectColumnValuesToNotBeNull(column="name", mostly=0.9),
     ),
     Check(
@@ -23,6 +26,7 @@ CHECKS: tuple[Check, ...] = (
         severity="warn",
         owner="merchandising",
         reason="products without a brand",
+        since=date(2026, 11, 24),
         expectation=gxe.ExpectColumnValuesToNotBeNull(column="brand", mostly=0.5),
     ),
 )

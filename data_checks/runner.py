@@ -17,14 +17,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from data_checks.check import Check, Finding, Judged, Mask
+from data_checks.check import EXAMPLES, Check, Finding, Judged, Mask
 from data_checks.derived import across_checks, derived_checks
-from data_checks.partition import packed, read
+from data_checks.partition import DAY, packed, read
+from data_checks.sketch import DayCounts, count_days
 from data_checks.suite import Suite, new_context
-from ml.contract import Table
+from ml.contract import JsonObject, Table
 from ml.files import table_files, write_arrow
+from ml.sources.engine import open_tables
 
-LAST_DAYS = 29  # the newest day and the four weeks before it
 TIMES = (pd.Timestamp.min, pd.Timestamp.max)  # what fits into nanoseconds
 NULLABLE = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
 
@@ -57,8 +58,10 @@ class Outcome:
     newest_day: date | None
     """Newest day among the rows received that is not later than the run's date."""
     findings: tuple[Finding, ...]
-    last_days: tuple[int, ...] = ()
-    """Rows received on the newest days with rows, up to the run's date, oldest first."""
+    days: Mapping[date, int] = field(default_factory=dict)
+    """Rows received on each day up to the run's date."""
+    columns: Mapping[str, DayCounts] = field(default_factory=dict)
+    """How the values received are spread, by column of the agreed type."""
 
     @property
     def quarantined(self) -> int:
@@ -105,7 +108,10 @@ def _table(job: Job, table: Table, documents: Documents) -> Outcome:
     for partition, files in packed(table_files(job.source / table.name)):
         rows = read(files)
         judged, documents.results[table.name, partition] = _judge(suite, checks, rows)
-        findings = {name: finding.add(partition, judged[name]) for name, finding in findings.items()}
+        findings = {
+            name: finding.add(partition, judged[name], _examples(suite, rows, judged[name], partition))
+            for name, finding in findings.items()
+        }
         good, bad = _split(rows, checks, judged)
         _write(job.out / "tables" / table.name / f"{partition}.parquet", good, whole=partition == "all")
         aside.append(bad)
@@ -119,7 +125,8 @@ def _table(job: Job, table: Table, documents: Documents) -> Outcome:
         passed=passed,
         newest_day=newest,
         findings=tuple(findings.values()),
-        last_days=_last_days(job, table),
+        days=_days(job, table),
+        columns=_columns(job, table),
     )
 
 
@@ -177,7 +184,7 @@ def _split(rows: pa.Table, checks: Sequence[Check], judged: Mapping[str, Judged]
 def _why(checks: Sequence[Check], masks: Mapping[str, Mask], rows: Any) -> tuple[pa.Array, pa.Array]:
     failed = [[check for check in checks if masks[check.name][row]] for row in rows]
     names = pa.array(["; ".join(check.name for check in some) for some in failed], pa.string())
-    return names, pa.array(["; ".join(check.reason for check in some) for some in failed], pa.string())
+    return names, pa.array(["; ".join(str(check.reason) for check in some) for some in failed], pa.string())
 
 
 def _write(path: Path, rows: pa.Table, whole: bool) -> None:
@@ -191,9 +198,30 @@ def _write_aside(out: Path, table: Table, aside: Sequence[pa.Table]) -> None:
         write_arrow(out / "quarantine" / f"{table.name}.parquet", pa.concat_tables(aside))
 
 
-def _last_days(job: Job, table: Table) -> tuple[int, ...]:
-    files = [file for file in table_files(job.source / table.name) if file.stem <= job.as_of.isoformat()]
-    return tuple(pq.read_metadata(file).num_rows for file in files[-LAST_DAYS:]) if table.time_column else ()
+def _examples(suite: Suite, rows: pa.Table, judged: Judged, partition: str) -> list[JsonObject]:
+    """Return a few failing rows with what may be shown of them; their number finds them in the partition."""
+    places = [] if judged.passed else np.flatnonzero(judged.failing)[:EXAMPLES].tolist()
+    shown = [name for name in rows.column_names if name in suite.public]
+    return [
+        {"partition": partition, "row": place + 1, "values": {name: _cell(rows[name][place]) for name in shown}}
+        for place in places
+    ]
+
+
+def _cell(value: pa.Scalar) -> str:
+    return "–" if value.as_py() is None else f"{value.as_py():.10g}"
+
+
+def _days(job: Job, table: Table) -> dict[date, int]:
+    files = table_files(job.source / table.name) if table.time_column else []
+    dated = {date.fromisoformat(file.stem): file for file in files if DAY.fullmatch(file.stem)}
+    return {day: pq.read_metadata(file).num_rows for day, file in dated.items() if day <= job.as_of}
+
+
+def _columns(job: Job, table: Table) -> dict[str, DayCounts]:
+    if not table_files(job.source / table.name):
+        return {}
+    return dict(count_days(table, open_tables(job.source, only=(table.name,))[table.name], job.as_of))
 
 
 def _newest(rows: pa.Table, table: Table, as_of: date, newest: date | None) -> date | None:

@@ -12,6 +12,7 @@ from great_expectations.core import ExpectationSuiteValidationResult
 from great_expectations.data_context.types.base import DataContextConfig, InMemoryStoreBackendDefaults
 
 from data_checks.check import Check, Judged
+from data_checks.sketch import identifies
 from ml.contract import Severity, Table
 
 COMPLETE = {"result_format": "COMPLETE", "return_unexpected_index_query": False}
@@ -29,11 +30,11 @@ SEVERITIES: dict[Severity, str] = {"block": "critical", "quarantine": "warning",
 
 
 class Suite:
-    """The expectations on one table."""
+    """The expectations on one table; `public` are the columns of which values may be shown."""
 
     def __init__(self, context: Any, table: Table, checks: Sequence[Check]) -> None:
         self._checks = [check for check in checks if check.expectation is not None]
-        self._public = frozenset(column.name for column in table.columns if _may_be_shown(table, column.name))
+        self.public = frozenset(column.name for column in table.columns if _may_be_shown(table, column.name))
         self.name = table.name
         self.definition = gx.ExpectationSuite(table.name, expectations=[_labelled(check) for check in self._checks])
         source = context.data_sources.add_pandas(f"{table.name} of the shop")
@@ -45,7 +46,7 @@ class Suite:
         result = self._batches.get_batch({"dataframe": rows}).validate(self.definition, result_format=COMPLETE)
         judged = {item.expectation_config.meta["check"]: _judged(item, len(rows)) for item in result.results}
         for item in result.results:
-            item.result = _masked(item, self._public)
+            item.result = _masked(item, self.public)
         return judged, result
 
 
@@ -59,7 +60,7 @@ def new_context() -> Any:
 def _labelled(check: Check) -> Any:
     expectation = check.expectation.copy()
     expectation.meta = {"check": check.name, "owner": check.owner, "severity": check.severity}
-    expectation.notes = f"{check.severity}: {check.reason}. Owner: {check.owner}."
+    expectation.notes = f"{check.severity}: {check.reason}. Since {check.since}. Owner: {check.owner}."
     expectation.severity = SEVERITIES[check.severity]
     return expectation
 
@@ -79,7 +80,7 @@ def _fault(info: dict[str, Any]) -> str | None:
     """Return why an expectation could not be judged; the traceback may quote values and stays out."""
     nested = [info] if "raised_exception" in info else list(info.values())
     raised = [part for part in nested if isinstance(part, dict) and part.get("raised_exception")]
-    return f"could not be judged: {str(raised[0].get('exception_message'))[:200]}" if raised else None
+    return str(raised[0].get("exception_message"))[:200] if raised else None
 
 
 def _masked(item: Any, public: frozenset[str]) -> dict[str, Any]:
@@ -101,5 +102,5 @@ def _is_plain(value: Any, column: str | None, public: frozenset[str]) -> bool:
 
 def _may_be_shown(table: Table, name: str) -> bool:
     column = table.column(name)
-    identifies = name in table.key or name in table.references
-    return column.treatment == "keep" and column.type in ("int64", "float64", "boolean") and not identifies
+    is_plain = column.treatment == "keep" and column.type in ("int64", "float64", "boolean")
+    return is_plain and not identifies(table, name)

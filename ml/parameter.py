@@ -37,9 +37,11 @@ class ChecksParams(Section):
     freshness_days: int = Field(7, ge=0)
     """Largest age of the newest row at the as-of date [days]."""
     min_volume_ratio: float = Field(0.8, gt=0, le=1)
-    """Smallest row count relative to the last accepted run."""
+    """Smallest row count relative to the last accepted run, while too few runs were accepted to learn from."""
     max_volume_ratio: float = Field(2.0, ge=1)
-    """Largest row count relative to the last accepted run."""
+    """Largest row count relative to the last accepted run, while too few runs were accepted to learn from."""
+    closed_days: tuple[Annotated[str, Field(pattern=r"^\d\d-\d\d$")], ...] = ()
+    """Days of every year on which the shop is closed [MM-DD]: no row of them is awaited."""
 
 
 class AnonymiseParams(Section):

@@ -75,7 +75,7 @@ def frozen_context(
     settings = settings or Settings()
     state = open_source(spec, settings).freeze(TABLES, as_of)
     source = {"spec": spec, "digest": state.digest, "last_day": state.last_day.isoformat()}
-    frozen = {"as_of": {"data": state.as_of_data.isoformat()}, "source": source, "accepted_profile": None}
+    frozen = {"as_of": {"data": state.as_of_data.isoformat()}, "source": source, "accepted": []}
     use_case = SimpleNamespace(name="recommend", data=SimpleNamespace(tables=TABLES))
     return StageContext(
         use_case=use_case,

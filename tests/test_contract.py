@@ -63,7 +63,7 @@ def trained(request, tmp_path_factory) -> Trained:
         "source": {"spec": spec, "digest": frozen.digest, "last_day": str(frozen.last_day)},
         "production": {"digest": None, "seq": 0},
         "best": {"digest": None, "days": 90},
-        "accepted_profile": None,
+        "accepted": [],
         "decisions": [],
         "erasures": [],
         "pseudonym_key": fingerprint(bytes.fromhex(KEY)),

@@ -100,14 +100,14 @@ def test_a_failing_count_is_shown_and_an_identifier_is_not(judged):
 
 def test_no_raw_value_is_in_the_verdict_the_profile_or_the_results(judged):
     files = [judged.data("validate") / "verdict.json", judged.data("validate") / "profile.json"]
-    for file in [*files, judged.reports("validate") / "results.json"]:
+    for file in [*files, judged.reports("validate") / "report.json"]:
         for secret in (SECRET_CUSTOMER, SECRET_BASKET, "secret-product", "ninety-nine", "customer-00"):
             assert secret not in file.read_text()
 
 
 def test_the_results_count_every_check(judged):
-    table = read_json(judged.reports("validate") / "results.json")["tables"]["purchases"]
-    failing = {check["name"]: check["failing"] for check in table["checks"] if not check["passed"]}
+    rules = read_json(judged.reports("validate") / "report.json")["rules"]
+    failing = {rule["name"]: rule["failing"] for rule in rules if not rule["passed"]}
     assert failing == {
         "purchases.quantity_in_pieces": 2,
         "purchases.product_id_in_products": 2,

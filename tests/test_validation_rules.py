@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from data_checks.judgement import Standard
-from data_checks.judgement import judge as judge_outcomes
+from data_checks.judgement import rulings, verdict_of
+from data_checks.profile import History
 from data_checks.runner import Job
 from data_checks.runner import run as run_checks
+from data_checks.standard import Standard
 from ml.files import read_json, read_verdict
 from ml.parameter import ChecksParams
 from ml.pipeline import ingest, validate
@@ -188,8 +189,8 @@ def good(tmp_path_factory):
 
 
 def judged(outcomes, **changes):
-    known = {"params": ChecksParams(), "as_of": LAST, "accepted": None, "waived": {}}
-    verdict = judge_outcomes(outcomes, Standard(**{**known, **changes}))
+    standard = Standard(**{"params": ChecksParams(), "as_of": LAST, **changes})
+    verdict = verdict_of(rulings(outcomes, standard), outcomes)
     return verdict, {rule.name: rule for rule in verdict.rules}
 
 
@@ -203,8 +204,8 @@ def test_stale_data_refuse_the_run(good):
 
 @pytest.mark.parametrize(("before", "accepted"), [(1.0, True), (1.2, True), (1.3, False), (0.55, True), (0.45, False)])
 def test_volume_is_held_against_the_last_accepted_run(good, before, accepted):
-    profile = {"tables": {"purchases": {"rows": int(good[0].received * before)}}}
-    verdict, rules = judged(good, accepted=profile)
+    profile = {"as_of": str(LAST), "tables": {"purchases": {"rows": int(good[0].received * before)}}}
+    verdict, rules = judged(good, history=History(runs=(("run", profile),)))
     assert verdict.accepted is accepted
     assert rules["purchases.volume"].observed == pytest.approx(1 / before, rel=0.01)
 
@@ -215,11 +216,13 @@ def test_a_waiver_lets_a_refused_run_pass_and_says_why(good):
     assert "the till was down" in rules["purchases.fresh"].sentence
 
 
-@pytest.mark.parametrize(("last_days", "whole"), [((100,) * 8 + (20,), True), ((100,) * 8 + (19,), False)])
-def test_a_day_that_came_in_part_is_told(good, last_days, whole):
-    verdict, rules = judged([replace(good[0], last_days=last_days)])
+@pytest.mark.parametrize(("newest", "whole"), [(20, True), (19, False)])
+def test_a_day_that_came_in_part_is_told(good, newest, whole):
+    days = {LAST - timedelta(days=back): 100 for back in range(1, 9)}
+    verdict, rules = judged([replace(good[0], days={**days, LAST: newest})])
     assert verdict.accepted
-    assert rules["purchases.last_day_whole"].passed is whole
+    assert rules["purchases.days_whole"].passed is whole
+    assert "Friday 2026-11-20" in rules["purchases.days_whole"].sentence
 
 
 def test_an_empty_required_table_refuses_and_a_missing_optional_one_warns(judge, tables):
@@ -282,5 +285,6 @@ def test_the_profile_counts_and_describes_without_values(judge, tables):
     assert (told["purchases"]["rows"], told["purchases"]["quarantined"]) == (len(kept) + 1, 1)
     assert told["purchases"]["columns"]["amount"]["mean"] == pytest.approx(kept.amount.mean(), abs=1e-6)
     assert told["purchases"]["columns"]["amount"]["p50"] == pytest.approx(kept.amount.median(), abs=1e-6)
-    assert told["purchases"]["columns"]["customer_id"] == {"distinct": 30, "missing": 0}
+    assert told["purchases"]["columns"]["customer_id"]["distinct"] == 30
+    assert set(told["purchases"]["columns"]["customer_id"]["all"]["bins"]) == {"present"}
     assert told["customers"]["columns"]["age_group"]["missing"] == 0

@@ -34,6 +34,7 @@ AXIS = {
     "tickCount": 5,
 }
 PADDING = {"left": 14, "right": 2, "top": 2, "bottom": 2}  # [px]; a reader's font may be wider than the one measured
+SMALL_WIDTH, SMALL_HEIGHT = 240, 70  # of a small multiple [px]
 PLOT_HEIGHT = 220  # of a use case's own chart [px]
 ROW = 24  # height of one bar or interval [px]
 
@@ -128,6 +129,48 @@ def bars(rows: Sequence[JsonObject], axis: str, label: str) -> str:
     return _svg(chart, ROW * len(rows), label)
 
 
+def spread(rows: Sequence[JsonObject]) -> str:
+    """Draw how numbers were spread before (an area) and are now (a line), on an axis of orders of magnitude.
+
+    Args:
+        rows: `series` (`before` or `now`), `value`, `share` of the rows.
+    """
+    import altair as alt
+
+    axis = alt.Axis(format="~s", tickCount=4, labelOverlap=True)
+    x = alt.X("value:Q", title=None, axis=axis, scale=alt.Scale(type="symlog", constant=_smallest(rows), nice=False))
+    y = alt.Y("share:Q", title=None, axis=None)
+    base = alt.Chart(_frame(rows)).encode(x=x, y=y)
+    before = base.transform_filter("datum.series == 'before'").mark_area(
+        interpolate="step", color=COLOURS["baseline"], opacity=0.45
+    )
+    now = base.transform_filter("datum.series == 'now'").mark_line(
+        interpolate="step", color=COLOURS["production"], strokeWidth=1.5
+    )
+    return _svg(before + now, SMALL_HEIGHT, None, SMALL_WIDTH)
+
+
+def categories(rows: Sequence[JsonObject], order: Sequence[str]) -> str:
+    """Draw each category's share before (a bar) and now (a tick).
+
+    Args:
+        rows: `series` (`before` or `now`), `place`, `share` of the rows.
+        order: Categories from left to right.
+    """
+    import altair as alt
+
+    x = alt.X("place:N", sort=list(order), title=None, axis=alt.Axis(labels=max(map(len, order)) <= 4, labelAngle=0))
+    y = alt.Y("share:Q", title=None, axis=None)
+    base = alt.Chart(_frame(rows)).encode(x=x, y=y)
+    before = base.transform_filter("datum.series == 'before'").mark_bar(color=COLOURS["baseline"], opacity=0.45)
+    now = base.transform_filter("datum.series == 'now'").mark_tick(color=COLOURS["production"], thickness=2)
+    return _svg(before + now, SMALL_HEIGHT, None, SMALL_WIDTH)
+
+
+def _smallest(rows: Sequence[JsonObject]) -> float:
+    return min((abs(row["value"]) for row in rows if row["value"]), default=1.0)
+
+
 def _frame(rows: Sequence[JsonObject]) -> pd.DataFrame:
     import pandas as pd
 
@@ -147,14 +190,14 @@ def _colours() -> Any:
     return alt.Color("role:N", scale=scale, legend=None)
 
 
-def _svg(chart: Any, height: int, label: str) -> str:
-    """Render, let the page decide the width, and tell screen readers what is to be seen."""
+def _svg(chart: Any, height: int, label: str | None, width: int = WIDTH) -> str:
+    """Render, let the page decide the width, and tell screen readers what is to be seen; without a label the page does."""
     import altair as alt
     import vl_convert
 
     styled = (
         chart.properties(
-            width=WIDTH, height=max(height, ROW), autosize=alt.AutoSizeParams(type="fit-x", contains="padding")
+            width=width, height=max(height, ROW), autosize=alt.AutoSizeParams(type="fit-x", contains="padding")
         )
         .configure(background="transparent", padding=PADDING, font="Liberation Sans, Arial, sans-serif")
         .configure_view(stroke=None)
@@ -163,5 +206,6 @@ def _svg(chart: Any, height: int, label: str) -> str:
         .configure_legend(labelFontSize=12, labelColor=INK)
     )
     drawn = vl_convert.vegalite_to_svg(styled.to_dict())
-    opening = f'<svg role="img" aria-label="{html.escape(label)}" '
+    told = 'aria-hidden="true"' if label is None else f'role="img" aria-label="{html.escape(label)}"'
+    opening = f"<svg {told} "
     return re.sub(r' width="[\d.]+" height="[\d.]+"', "", drawn.replace("<svg ", opening, 1), count=1)

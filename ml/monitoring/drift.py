@@ -75,7 +75,7 @@ def categorical_distance(reference: Sequence[str], current: Sequence[str]) -> tu
     """
     if len(reference) == 0 or len(current) == 0:
         return (0.0, 1.0) if len(reference) == len(current) else (1.0, 0.0)
-    table = _merged(
+    table = merged_rare(
         pd.crosstab(
             np.repeat(["reference", "current"], [len(reference), len(current)]), np.concatenate([reference, current])
         )
@@ -108,7 +108,7 @@ def _compare(name: str, reference: pd.Series, current: pd.Series) -> Drift:
     )
 
 
-def _merged(table: pd.DataFrame) -> pd.DataFrame:
+def merged_rare(table: pd.DataFrame) -> pd.DataFrame:
     """Merge the categories of which either side expects fewer than `EXPECTED` (Cochran 1954)."""
     expected = table.sum() * table.sum(axis=1).min() / table.to_numpy().sum()
     is_rare = expected < EXPECTED

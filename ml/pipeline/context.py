@@ -8,6 +8,7 @@ from pathlib import Path
 from ml.config import Settings
 from ml.contract import JsonObject, UseCase
 from ml.parameter import UseCaseParams
+from ml.pipeline.accepted import profile_path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,3 +29,7 @@ class StageContext:
     def reports(self, stage: str) -> Path:
         """Return the folder with what people read of a stage; no stage depends on it."""
         return self.root / "reports" / self.use_case.name / stage
+
+    def profile(self, digest: str) -> Path:
+        """Return the file of an accepted data profile that the run's inputs name."""
+        return self.root / profile_path(digest)

@@ -23,6 +23,7 @@ from ml.contract import INPUTS_SCHEMA, JsonObject, UseCase
 from ml.errors import ConfigInvalid, PromotionConflict
 from ml.files import canonical, sha256
 from ml.parameter import UseCaseParams, parse
+from ml.pipeline.accepted import accepted_runs
 from ml.pipeline.workspace import CODE, PROJECT, run_key
 from ml.pipeline.yardstick import DAYS, best_version
 from ml.privacy.pseudonym import fingerprint
@@ -103,7 +104,6 @@ def _gather(settings: Settings, use_case: UseCase, request: RunRequest, spec: Js
     state = open_source(spec, settings).freeze(use_case.data.tables, request.as_of)
     live = ledger.live(settings, use_case.name, PRODUCTION)
     key = bytes.fromhex(require_secret(settings.pseudonym_key, "pseudonym_key"))
-    accepted = Bucket.open(settings, "runs").find(accepted_key(use_case.name))
     return {
         "schema": INPUTS_SCHEMA,
         "use_case": use_case.name,
@@ -116,17 +116,12 @@ def _gather(settings: Settings, use_case: UseCase, request: RunRequest, spec: Js
         "source": {"spec": spec, "digest": state.digest, "last_day": state.last_day.isoformat()},
         "production": {"digest": live.digest if live else None, "seq": live.seq if live else 0},
         "best": {"digest": best_version(settings, use_case, PRODUCTION, datetime.now(UTC)), "days": DAYS},
-        "accepted_profile": _load(accepted) if accepted else None,
+        "accepted": accepted_runs(Bucket.open(settings, "runs"), use_case.name),
         "decisions": [],
         "erasures": erasures(settings, use_case.name),
         "pseudonym_key": fingerprint(key),
         "code": {"revision": _revision(), "digest": code_digest()},
     }
-
-
-def accepted_key(use_case: str) -> str:
-    """Return the key in the `runs` bucket of the last accepted data profile."""
-    return f"{use_case}/accepted-profile.json"
 
 
 def erasures(settings: Settings, use_case: str) -> list[str]:

@@ -15,9 +15,9 @@ from ml.config import Settings, load_settings
 from ml.contract import JsonObject, UseCase
 from ml.errors import ConfigInvalid
 from ml.files import read_json
-from ml.pipeline import FILE_STAGES, ROLES, workspace
+from ml.pipeline import FILE_STAGES, ROLES, accepted, workspace
 from ml.pipeline.context import StageContext
-from ml.pipeline.freeze import RunRequest, accepted_key, freeze, project_section, typed_params
+from ml.pipeline.freeze import RunRequest, freeze, project_section, typed_params
 from ml.store import Bucket
 from ml.use_cases import load
 
@@ -91,7 +91,8 @@ def _validate(settings: Settings, use_case: UseCase, request: JsonObject) -> Jso
     with _workspace(settings, use_case, request) as root:
         profile = f"data/{use_case.name}/validate/profile.json"
         workspace.bring(settings, root, profile)
-        Bucket.open(settings, "runs").put(accepted_key(use_case.name), (root / profile).read_bytes())
+        runs = Bucket.open(settings, "runs")
+        accepted.accept(runs, use_case.name, request["run_id"], (root / profile).read_bytes())
     return done
 
 

@@ -1,7 +1,7 @@
 """Judges the ingested rows: passes the good ones, sets the failing ones aside with reasons, says whether to go on.
 
-Reads ingest's tables, `as_of.data`, `accepted_profile` and `decisions`. Writes `tables/` packed by month,
-`quarantine/`, `verdict.json`, `profile.json`; for people, Data Docs and `results.json`.
+Reads ingest's tables, `as_of.data`, `decisions`, and the profiles of the runs that `accepted` names by their digests. Writes
+`tables/` packed by month, `quarantine/`, `verdict.json`, `profile.json`; for people, Data Docs and `report.json`.
 """
 
 from __future__ import annotations
@@ -12,68 +12,80 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time
 from typing import TYPE_CHECKING
 
-from ml.contract import JsonObject
-from ml.files import write_json, write_verdict
+from ml.errors import IntegrityBroken
+from ml.files import read_json, sha256_file, write_json, write_verdict
 from ml.pipeline.context import StageContext
 
 if TYPE_CHECKING:
-    from data_checks.runner import Outcome
-
-RESULTS_SCHEMA = "tradewind/check-results/1"
+    from data_checks.profile import History
+    from data_checks.runner import Job
 
 log = logging.getLogger(__name__)
 
 
 def run(context: StageContext) -> None:
-    """Judge every table; a refusal is written like any other verdict."""
+    """Judge every table; a refusal is written like any other verdict.
+
+    Raises:
+        IntegrityBroken: A profile is not the one the run was frozen with.
+    """
     from data_checks.docs import write_docs
-    from data_checks.judgement import Standard, judge, profile
-    from data_checks.runner import Job, checks_of
+    from data_checks.judgement import rulings, verdict_of
+    from data_checks.profile import profile
+    from data_checks.report import report
     from data_checks.runner import run as run_checks
+    from data_checks.shift import compare, worst
+    from data_checks.standard import Standard
 
     out, reports = context.data("validate"), context.reports("validate")
     for folder in (out / "tables", out / "quarantine", reports / "docs"):
         shutil.rmtree(folder, ignore_errors=True)
-    as_of = date.fromisoformat(context.inputs["as_of"]["data"])
     decisions = [item for item in context.inputs["decisions"] if item.get("stage") == "validate"]
-    job = Job(
+    job, history = _job(context, _decided(decisions, "release")), _history(context)
+    outcomes, documents = run_checks(job)
+    shifts = compare({outcome.table.name: (outcome.table, outcome.columns) for outcome in outcomes}, history.last)
+    standard = Standard(
+        params=context.params.checks,
+        as_of=job.as_of,
+        history=history,
+        waived=_decided(decisions, "waive"),
+        shifts=worst(shifts),
+    )
+    found = rulings(outcomes, standard)
+    verdict = verdict_of(found, outcomes)
+    write_verdict(out / "verdict.json", verdict, as_of=job.as_of.isoformat(), decisions=decisions)
+    write_json(out / "profile.json", profile(outcomes, out / "tables", job.as_of))
+    write_json(reports / "report.json", report(outcomes, found, verdict, standard))
+    write_docs(reports / "docs", documents, verdict, datetime.combine(job.as_of, time()))
+    log.info("data judged accepted=%s rules=%d", verdict.accepted, len(verdict.rules))
+
+
+def _job(context: StageContext, released: Mapping[str, str]) -> Job:
+    from data_checks.runner import Job, checks_of
+
+    return Job(
         tables=context.use_case.data.tables,
         checks=checks_of(context.use_case.name),
         source=context.data("ingest") / "tables",
-        out=out,
-        as_of=as_of,
-        released=frozenset(_decided(decisions, "release")),
+        out=context.data("validate"),
+        as_of=date.fromisoformat(context.inputs["as_of"]["data"]),
+        released=frozenset(released),
     )
-    outcomes, documents = run_checks(job)
-    standard = Standard(
-        params=context.params.checks,
-        as_of=as_of,
-        accepted=context.inputs["accepted_profile"],
-        waived=_decided(decisions, "waive"),
-    )
-    verdict = judge(outcomes, standard)
-    write_verdict(out / "verdict.json", verdict, as_of=as_of.isoformat(), decisions=decisions)
-    write_json(out / "profile.json", profile(outcomes, out / "tables"))
-    write_json(reports / "results.json", _results(outcomes))
-    write_docs(reports / "docs", documents, verdict, datetime.combine(as_of, time()))
-    log.info("data judged accepted=%s rules=%d", verdict.accepted, len(verdict.rules))
+
+
+def _history(context: StageContext) -> History:
+    """Return the frozen profiles, which the workspace holds by their digests."""
+    from data_checks.profile import History
+
+    runs = []
+    for accepted in context.inputs["accepted"]:
+        path = context.profile(accepted["digest"])
+        if not path.is_file() or sha256_file(path) != accepted["digest"]:
+            raise IntegrityBroken(f"the profile {accepted['digest']}", "another or none", "Start a new run.")
+        runs.append((accepted["run_id"], read_json(path)))
+    return History(runs=tuple(runs))
 
 
 def _decided(decisions: Sequence[Mapping[str, str]], kind: str) -> dict[str, str]:
     """Return the rules that decisions of one kind name, with the reasons given."""
     return {item["rule"]: item.get("reason", "") for item in decisions if item.get("kind") == kind}
-
-
-def _results(outcomes: Sequence[Outcome]) -> JsonObject:
-    """Return every check's counts; no value of any row."""
-    return {
-        "schema": RESULTS_SCHEMA,
-        "tables": {
-            outcome.table.name: {
-                "received": outcome.received,
-                "passed": outcome.passed,
-                "checks": [finding.record() for finding in outcome.findings],
-            }
-            for outcome in outcomes
-        },
-    }

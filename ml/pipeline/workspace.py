@@ -23,8 +23,9 @@ import ml
 from ml.config import GRANTS, Settings, require_secret
 from ml.contract import Verdict
 from ml.errors import DataRejected, GateFailed, StageFailed
-from ml.files import read_verdict
+from ml.files import read_json, read_verdict, write_bytes
 from ml.pipeline import JUDGING_STAGES
+from ml.pipeline.accepted import profile_key, profile_path
 from ml.store import Bucket
 
 if TYPE_CHECKING:
@@ -111,10 +112,17 @@ def _lay_out(settings: Settings, root: Path, use_case: str, run_id: str) -> None
     for name in FROZEN:
         (root / name).write_bytes(runs.get(run_key(use_case, run_id, name)))
     (root / STAGES_FILE).write_text(_readable((root / STAGES_FILE).read_text(), settings))
+    _lay_profiles(runs, root, use_case)
     lock = runs.find(run_key(use_case, run_id, LOCK))
     if lock is not None:
         (root / LOCK).write_bytes(lock)
     (root / ".dvcignore").write_text("__pycache__\n*.pyc\n")
+
+
+def _lay_profiles(runs: Bucket, root: Path, use_case: str) -> None:
+    """Bring the accepted profiles that the frozen inputs name; their digests are among the stages' parameters."""
+    for accepted in read_json(root / "inputs.json").get("accepted", ()):
+        write_bytes(root / profile_path(accepted["digest"]), runs.get(profile_key(use_case, accepted["digest"])))
 
 
 def _readable(stages: str, settings: Settings) -> str:
