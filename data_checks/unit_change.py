@@ -28,7 +28,7 @@ LARGEST_RESIDUAL = 0.15  # of the distance that the mixture leaves unexplained
 SLACK = 1.0  # bins: whole numbers do not fall where the shifted bins do; a near factor could not be told from its neighbours
 NARROWEST = 0.05  # decades from the 10th to the 90th percentile: a spread without width has no shape to compare
 
-MONEY = {100.0: ("cents", "the main unit of the currency"), 1000.0: ("thousandths", "units")}
+MONEY = {100.0: ("cents", "euros or dollars"), 1000.0: ("thousandths", "units")}
 TIME = {7.0: ("days", "weeks"), 24.0: ("hours", "days"), 60.0: ("minutes", "hours"), 3600.0: ("seconds", "hours")}
 SHARE = {100.0: ("per cent", "shares")}
 PIECES = {12.0: ("pieces", "dozens"), 100.0: ("hundredths", "units"), 1000.0: ("thousandths", "units")}

@@ -13,6 +13,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from ml.config import Settings
 from ml.desk import document
 from ml.desk.access import RETRAIN, anonymous, get_user, may_read, readable
+from ml.desk.data_routes import data_reports
 from ml.desk.document import KNOWN, Document
 from ml.desk.listing_view import Order, listing_csv, listing_page
 from ml.desk.live_view import look
@@ -57,6 +58,7 @@ def create_app(settings: Settings) -> FastAPI:
         _runs(settings, show),
         _versions(settings, show),
         _listings(settings, show),
+        data_reports(settings, show),
         _pictures(),
     ):
         app.include_router(router)

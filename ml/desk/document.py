@@ -32,6 +32,7 @@ TYPES = {
 }
 DOWNLOAD = "application/octet-stream"
 KNOWN = {
+    "validate/report.json": "Data report",
     "validate/docs/index.html": "Data Docs",
     "anonymise/privacy.html": "Privacy report",
     "evaluate/verdict.json": "Gate report",

@@ -14,6 +14,7 @@ from ml.desk.access import RETRAIN
 from ml.pipeline import storage_id
 
 SHOWN = 10
+SEARCHED = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,3 +51,8 @@ def _line(run: DagRun) -> RunLine:
         who=run.triggering_user_name or str(run.run_type),
         url=f"/dags/{run.dag_id}/runs/{quote(run.run_id, safe='')}",
     )
+
+
+def airflow_page(use_case: str, storage: str) -> str | None:
+    """Return the Airflow page of a run by its id in the store, if it is among the newest."""
+    return next((run.url for run in last_runs(use_case, SEARCHED) if run.storage_id == storage), None)

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from ml.desk.listing_view import listing_of
 
 SHORT_DIGEST = 19  # characters that tell versions apart for a reader: sha256: and twelve digits
-GATE = "evaluate/verdict.json"
+PAGES = {"evaluate/verdict.json": "gate", "validate/report.json": "data"}
 STATES = {"success": "good", "failed": "bad", "running": "warn", "queued": "quiet"}
 
 
@@ -40,8 +40,8 @@ def environment() -> Environment:
 
 
 def page_of(use_case: str, run: str, place: str) -> str:
-    """Return the page that shows one of a run's reports: a verdict has a page of its own."""
-    return f"/gate/{use_case}/{run}" if place == GATE else f"/report/{use_case}/{run}/{place}"
+    """Return the page that shows one of a run's reports: judgements have pages of their own."""
+    return f"/{PAGES[place]}/{use_case}/{run}" if place in PAGES else f"/report/{use_case}/{run}/{place}"
 
 
 def short(digest: str | None) -> str:

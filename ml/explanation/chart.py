@@ -167,6 +167,21 @@ def categories(rows: Sequence[JsonObject], order: Sequence[str]) -> str:
     return _svg(before + now, SMALL_HEIGHT, None, SMALL_WIDTH)
 
 
+def trend(rows: Sequence[JsonObject]) -> str:
+    """Draw the rows of each run, oldest first.
+
+    Args:
+        rows: `as_of`, `rows`.
+    """
+    import altair as alt
+
+    numbered = [{"number": number, "day": row["as_of"], "rows": row["rows"]} for number, row in enumerate(rows)]
+    x = alt.X("number:O", title=None, axis=None)
+    y = alt.Y("rows:Q", title=None, axis=alt.Axis(format="~s", tickCount=3), scale=alt.Scale(zero=True))
+    chart = alt.Chart(_frame(numbered)).mark_line(point=True, color=COLOURS["production"]).encode(x=x, y=y)
+    return _svg(chart, SMALL_HEIGHT, None)
+
+
 def _smallest(rows: Sequence[JsonObject]) -> float:
     return min((abs(row["value"]) for row in rows if row["value"]), default=1.0)
 

@@ -48,7 +48,8 @@ def run(context: StageContext) -> None:
         "pseudonym_key": fingerprint(policy.key),
         "tables": facts,
     }
-    write_json(out / "privacy.json", report)
+    for folder in (out, context.reports("anonymise")):  # people who may not read the data read what was found in them
+        write_json(folder / "privacy.json", report)
     write_bytes(context.reports("anonymise") / "privacy.html", render(context.use_case.title, report).encode())
 
 
