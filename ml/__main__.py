@@ -163,6 +163,16 @@ def handovers(
 
 
 @app.command()
+def rules(use_case: UseCaseName) -> None:
+    """List what the use case's data must be like: each rule, how hard, whose, why, since when, from which threshold."""
+    from data_checks.rule_table import rule_lines
+    from ml.stack.summary import show_rules
+    from ml.use_cases import load
+
+    show_rules(Console(), rule_lines(use_case, load(use_case).data.tables))
+
+
+@app.command()
 def tune(
     use_case: UseCaseName,
     trials: Annotated[int, typer.Option(min=1, max=10_000, help="Most trainings of this call.")] = 20,

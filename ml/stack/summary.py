@@ -6,7 +6,7 @@ import json
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import yaml
@@ -27,6 +27,9 @@ from ml.registry.fetch import fetch_document, fetch_record, fetch_version
 from ml.registry.ledger import Ledger, live
 from ml.stack.up import Stack
 from ml.use_cases import NAMES
+
+if TYPE_CHECKING:
+    from data_checks.rule_table import RuleLine
 
 CHANNEL = "production"
 TRIED_SHOWN = 5  # trials of a search
@@ -83,6 +86,18 @@ def show_history(out: Console, entries: Iterable[Entry]) -> None:
             ("why", entry.why),
         ):
             out.print(f"   {word:<5}{value}", highlight=False, markup=False, soft_wrap=True)
+
+
+def show_rules(out: Console, lines: Iterable[RuleLine]) -> None:
+    """Show each rule on the data in a line."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("severity", "rule", "owner", "since", "threshold", "from", "reason"):
+        table.add_column(name, overflow="fold")
+    for line in lines:
+        table.add_row(
+            *(line.severity, line.name, line.owner, line.since.isoformat(), line.threshold, line.basis, line.reason)
+        )
+    out.print(table, markup=False)
 
 
 def show_tried(out: Console, use_case: UseCase, tried: Sequence[Tried]) -> None:
