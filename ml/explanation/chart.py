@@ -35,6 +35,8 @@ AXIS = {
 }
 PADDING = {"left": 14, "right": 2, "top": 2, "bottom": 2}  # [px]; a reader's font may be wider than the one measured
 SMALL_WIDTH, SMALL_HEIGHT = 240, 70  # of a small multiple [px]
+FEW_LABELS = 6  # beneath a small multiple
+NOTICEABLE = 0.002  # share of the rows
 PLOT_HEIGHT = 220  # of a use case's own chart [px]
 ROW = 24  # height of one bar or interval [px]
 
@@ -159,7 +161,7 @@ def categories(rows: Sequence[JsonObject], order: Sequence[str]) -> str:
     """
     import altair as alt
 
-    x = alt.X("place:N", sort=list(order), title=None, axis=alt.Axis(labels=max(map(len, order)) <= 4, labelAngle=0))
+    x = alt.X("place:N", sort=list(order), title=None, axis=alt.Axis(labels=len(order) <= FEW_LABELS, labelAngle=0))
     y = alt.Y("share:Q", title=None, axis=None)
     base = alt.Chart(_frame(rows)).encode(x=x, y=y)
     before = base.transform_filter("datum.series == 'before'").mark_bar(color=COLOURS["baseline"], opacity=0.45)
@@ -183,7 +185,8 @@ def trend(rows: Sequence[JsonObject]) -> str:
 
 
 def _smallest(rows: Sequence[JsonObject]) -> float:
-    return min((abs(row["value"]) for row in rows if row["value"]), default=1.0)
+    """Return the least size that a noticeable share of the rows has: the axis is logarithmic above it."""
+    return min((abs(row["value"]) for row in rows if row["value"] and row["share"] >= NOTICEABLE), default=1.0)
 
 
 def _frame(rows: Sequence[JsonObject]) -> pd.DataFrame:
