@@ -8,10 +8,12 @@ from datetime import date
 from typing import Any
 
 from data_checks.check import Check
-from data_checks.derived import derived_checks
+from data_checks.derived import OWNER, SINCE, derived_checks
 from data_checks.runner import checks_of
 from data_checks.standing import STANDING
 from ml.contract import Table
+
+ANY_DAY = date(2000, 1, 1)  # a run's date, which no line of the table names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +35,7 @@ def rule_lines(use_case: str, tables: Sequence[Table]) -> Iterator[RuleLine]:
 
     Rules on keys and references look at the data first; they are told by what the contract says.
     """
-    derived = (check for table in tables for check in derived_checks(table, date.max))
+    derived = (check for table in tables for check in derived_checks(table, ANY_DAY))
     yield from (_line(check) for check in (*checks_of(use_case), *derived))
     for table in tables:
         yield from _across(table)
@@ -62,8 +64,6 @@ def _line(check: Check) -> RuleLine:
 
 
 def _across(table: Table) -> Iterator[RuleLine]:
-    from data_checks.derived import OWNER, SINCE
-
     told = {f"{column}_in_{parent}": f"among {parent}" for column, (parent, _) in table.references.items()}
     if table.key:
         told["key_unique"] = f"one row a {' + '.join(table.key)}"
@@ -83,8 +83,11 @@ def _threshold(expectation: Any) -> str:
     """Return the bounds of an expectation in a few signs; rules that are functions have none to show."""
     if expectation is None:
         return "no row"
-    bounds = {name: getattr(expectation, name, None) for name in ("min_value", "max_value", "mostly", "type_")}
-    low, high, mostly, type_ = bounds.values()
-    parts = [f"≥ {low}" if low is not None else "", f"≤ {high}" if high is not None else ""]
+    low, high, mostly, type_ = (
+        getattr(expectation, name, None) for name in ("min_value", "max_value", "mostly", "type_")
+    )
+    if isinstance(high, date):
+        return "the run's date"
+    parts = [f"≥ {low:,}" if low is not None else "", f"≤ {high:,}" if high is not None else ""]
     parts += [f"in {mostly:.0%} of the rows" if isinstance(mostly, float) and mostly < 1 else "", str(type_ or "")]
     return " and ".join(part for part in parts if part) or "no row"
