@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +85,7 @@ CHECKS: tuple[Check, ...] = (
         severity="quarantine",
         owner=OWNER,
         reason=f"the language is none of {', '.join(LANGUAGES)}",
+        since=date(2026, 11, 25),
         expectation=gxe.ExpectColumnValuesToBeInSet(column="language", value_set=list(LANGUAGES)),
     ),
     Check(
@@ -92,6 +94,7 @@ CHECKS: tuple[Check, ...] = (
         severity="quarantine",
         owner=OWNER,
         reason=f"the split is none of {', '.join(SPLITS)}",
+        since=date(2026, 11, 25),
         expectation=gxe.ExpectColumnValuesToBeInSet(column="split", value_set=list(SPLITS)),
     ),
     Check(
@@ -100,6 +103,7 @@ CHECKS: tuple[Check, ...] = (
         severity="quarantine",
         owner=OWNER,
         reason=f"the text is empty or longer than {MAX_CHARACTERS} characters",
+        since=date(2026, 11, 25),
         expectation=gxe.ExpectColumnValueLengthsToBeBetween(column="text", min_value=1, max_value=MAX_CHARACTERS),
     ),
     Check(
@@ -108,6 +112,7 @@ CHECKS: tuple[Check, ...] = (
         severity="quarantine",
         owner=OWNER,
         reason="the text is not in the script of its language",
+        since=date(2026, 11, 25),
         rows=_in_another_script,
     ),
     Check(
@@ -116,6 +121,7 @@ CHECKS: tuple[Check, ...] = (
         severity="quarantine",
         owner=OWNER,
         reason="the intent is not in the table of intents",
+        since=date(2026, 11, 25),
         whole=_unknown_intent,
     ),
     Check(
@@ -124,6 +130,7 @@ CHECKS: tuple[Check, ...] = (
         severity="block",
         owner=OWNER,
         reason=f"an intent has fewer than {MIN_UTTERANCES} utterances in a language",
+        since=date(2026, 11, 25),
         whole=_too_few,
     ),
     Check(
@@ -132,6 +139,7 @@ CHECKS: tuple[Check, ...] = (
         severity="quarantine",
         owner=OWNER,
         reason="a near-duplicate of the utterance lies in another split",
+        since=date(2026, 11, 25),
         whole=_leaking,
     ),
     Check(
@@ -140,6 +148,7 @@ CHECKS: tuple[Check, ...] = (
         severity="block",
         owner=OWNER,
         reason="some rows have a split and this one has none",
+        since=date(2026, 11, 25),
         whole=_partly_split,
     ),
     Check(
@@ -148,6 +157,7 @@ CHECKS: tuple[Check, ...] = (
         severity="block",
         owner=OWNER,
         reason="a page is not as docs/service-corpus.md describes it, is missing, or does not fit the intents",
+        since=date(2026, 11, 25),
         whole=_pages_as_described,
     ),
 )
