@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, chain
 from tradewind_form import approval, documentation, params
-from tradewind_tasks import drift_asset, production_asset, stage_task
+from tradewind_review import review, run_again
+from tradewind_tasks import REVIEW_TASK, drift_asset, production_asset, stage_task
 
 from ml.pipeline import STAGES
 from ml.use_cases import NAMES
 
 DAILY = "30 4 * * *"
+
+
+def _with_people(tasks: list[Any], review: Any, approve: Any) -> list[Any]:
+    """Return the tasks in order, with the two steps at which a person may be asked."""
+    data, version = STAGES.index("anonymise"), STAGES.index("promote")
+    return [*tasks[:data], review, *tasks[data:version], approve, *tasks[version:]]
 
 
 def retrain(use_case: str) -> DAG:
@@ -33,8 +42,9 @@ def retrain(use_case: str) -> DAG:
             "serve": {"trigger_rule": "none_failed"},
         }
         tasks = {stage: stage_task(stage, use_case, **options.get(stage, {})) for stage in STAGES}
-        before, after = STAGES[: STAGES.index("promote")], STAGES[STAGES.index("promote") :]
-        chain(*(tasks[stage] for stage in before), approval(use_case), *(tasks[stage] for stage in after))
+        asked = review(use_case)
+        chain(*_with_people([tasks[stage] for stage in STAGES], asked, approval(use_case)))
+        asked >> run_again(use_case, after=REVIEW_TASK, trigger_rule="one_failed")
     return dag
 
 

@@ -61,7 +61,11 @@ class Settings(BaseSettings):
     verify_key: str | None = None
     """Ed25519 public key(s) that verify them [PEM, concatenated]."""
     approvers: str = ""
-    """Who may approve a version, by login and separated by commas; empty means whoever Airflow lets answer."""
+    """Who may approve a version, by login and separated by commas; empty means the operators."""
+    operators: str = ""
+    """Who may promote and roll back by hand, by login; empty means whoever Airflow lets start `release_<use case>`."""
+    data_owners: str = ""
+    """Who may decide about data, by login; empty means whoever Airflow lets start `decide_<use case>`."""
     checkpoints: Path | None = None
     """Folder with signed checkpoints, `<use case>.json`: a ledger that ends before one of them is refused."""
     server_token: SecretStr | None = None
@@ -90,11 +94,23 @@ class Settings(BaseSettings):
 
     def approver_names(self) -> frozenset[str]:
         """Return the logins of those who may approve; empty means that Airflow alone decides."""
-        return frozenset(name.strip() for name in self.approvers.split(",") if name.strip())
+        return _names(self.approvers) or self.operator_names()
+
+    def operator_names(self) -> frozenset[str]:
+        """Return the logins of those who may move a channel; empty means that Airflow alone decides."""
+        return _names(self.operators)
+
+    def data_owner_names(self) -> frozenset[str]:
+        """Return the logins of those who may decide about data; empty means that Airflow alone decides."""
+        return _names(self.data_owners)
 
     def bucket(self, name: BucketName) -> str:
         """Return the full name of a bucket."""
         return f"{self.s3_prefix}-{name}"
+
+
+def _names(listed: str) -> frozenset[str]:
+    return frozenset(name.strip() for name in listed.split(",") if name.strip())
 
 
 def load_settings() -> Settings:

@@ -42,6 +42,8 @@ class ChecksParams(Section):
     """Largest row count relative to the last accepted run, while too few runs were accepted to learn from."""
     closed_days: tuple[Annotated[str, Field(pattern=r"^\d\d-\d\d$")], ...] = ()
     """Days of every year on which the shop is closed [MM-DD]: no row of them is awaited."""
+    approve: tuple[str, ...] = ()
+    """Rules that, where they fail without refusing, hold the run until a data owner accepts: names, `*` stands for any part."""
 
 
 class AnonymiseParams(Section):

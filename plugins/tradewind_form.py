@@ -13,6 +13,8 @@ from tradewind_tasks import APPROVAL_TASK, AS_SET, reading
 APPROVAL_HOURS = 24
 APPROVE, REJECT = "Approve", "Reject"
 RETRAIN = "retrain_"
+DIGEST = "^sha256:[0-9a-f]{64}$"
+STORAGE_ID = "^[A-Za-z0-9][A-Za-z0-9._~=-]{0,199}$"
 NUMBERS = {"integer": int, "number": float}
 
 
@@ -130,7 +132,7 @@ def release_params() -> dict[str, Param]:
         ),
         "digest": Param(
             type="string",
-            pattern="^sha256:[0-9a-f]{64}$",
+            pattern=DIGEST,
             title="Version",
             description="Its digest, as the history shows it.",
         ),
@@ -145,6 +147,31 @@ def release_params() -> dict[str, Param]:
     }
 
 
+def decision_params() -> dict[str, Param]:
+    """Return the fields of a data owner's decision; the pages of Tradewind fill them."""
+    from ml.pipeline.decision import KINDS, REASON_LENGTH
+
+    return {
+        "kind": Param(
+            "waive",
+            type="string",
+            enum=list(KINDS),
+            title="Decision",
+            description="waive: a rule does not refuse until the day. release: its rows pass until the day. end: neither any "
+            "more. reject: nothing learned from these data goes live. accept: the data are right as they are.",
+        ),
+        "run": Param(
+            type="string", pattern=STORAGE_ID, title="Run", description="Whose report was read, as in its page."
+        ),
+        "verdict": Param(type="string", pattern=DIGEST, title="Verdict", description="Digest of that run's verdict."),
+        "rule": Param(None, type=["null", "string"], title="Rule", description="For waive, release and end."),
+        "until": Param(
+            None, type=["null", "string"], format="date", title="Until", description="The last day it counts."
+        ),
+        "reason": Param(type="string", minLength=REASON_LENGTH, title="Reason", description="Kept in the ledger."),
+    }
+
+
 def documentation(use_case: str) -> str:
     """Return the retraining DAG's documentation panel in Markdown."""
     from ml.use_cases import load
@@ -153,13 +180,16 @@ def documentation(use_case: str) -> str:
     return f"""### {record.title}
 {record.description}
 
-**What runs.** ingest → validate → anonymise → features → train → compress → evaluate → explain → package →
+**What runs.** ingest → validate → review → anonymise → features → train → compress → evaluate → explain → package →
 approve → promote → serve. Each task runs one DVC stage in a workspace of its own and hands over through the
 object store, so any task can be cleared and run again.
 
 **When it fails.** *validate* refuses when a blocking data rule failed, *evaluate* when the gate refused the
 candidate: both leave production as it was, and the *Tradewind* tab of the run shows why. A skipped *promote*
 means that this very version is live already.
+
+**When it waits.** *review* waits for a data owner where a rule that `checks.approve` names failed, *approve* for an
+operator where the form says so. No answer in time is a rejection.
 
 **By hand.** Trigger with a form: as-of date, source, approval, and training overrides within their ranges.
 """
@@ -183,4 +213,13 @@ def release_documentation(use_case: str) -> str:
 one that was rejected or that waits on another channel. Both go through the same door as a retraining: signature and
 gate report are checked, the version is loaded, its golden requests are replayed, then the ledger gets an entry with
 your name and reason, and the channel moves. A promotion is refused when production is no longer what the gate compared with.
+"""
+
+
+def decision_documentation(use_case: str) -> str:
+    """Return the deciding DAG's documentation panel in Markdown."""
+    return f"""### Deciding about the data of {use_case}
+Started by the data owner's page of a run, which fills the form. The decision is checked (who decides, whether the verdict is the
+one that was seen, whether the form was used before), signed and kept in the ledger. A waiver of a refusing rule, and a release
+of rows, then start `retrain_{use_case}` with what the run was asked for.
 """

@@ -26,6 +26,8 @@ TIME_LIMIT = timedelta(minutes=60)
 AS_SET = "as in params.yaml"  # a choice of the form that overrides nothing
 SOURCE_FIELDS = {"kind": "source", "location": "source_location", "mapping": "source_mapping"}
 APPROVAL_TASK = "approve"
+REVIEW_TASK = "review"
+TARGET_FIELDS = ("digest", "reason", "action", "channel", "kind", "run", "verdict", "rule", "until")
 RESULT = "RESULT "  # a line of the stage's standard output that starts so is the task's result
 
 log = logging.getLogger(__name__)
@@ -60,8 +62,18 @@ def stage_task(stage: str, use_case: str, **options: Any) -> Operator:
 
 
 def _run(stage: str, use_case: str) -> Any:
-    context = get_current_context()
-    command = [sys.executable, "-m", "ml", "task", stage, use_case, "--request", json.dumps(_request(context))]
+    return run_stage(stage, use_case, request_of(get_current_context()))
+
+
+def run_stage(stage: str, use_case: str, request: dict[str, Any]) -> Any:
+    """Run one stage in a process that holds its own role's secrets alone, and return what it says.
+
+    Raises:
+        AirflowSkipException: It had nothing to do.
+        AirflowFailException: It failed, and trying again cannot help.
+        AirflowException: It failed otherwise.
+    """
+    command = [sys.executable, "-m", "ml", "task", stage, use_case, "--request", json.dumps(request)]
     result, code = _stream(command, _environment(stage))
     if code == 0 and result == {"skipped": True}:
         raise AirflowSkipException(f"{stage} had nothing to do")
@@ -70,8 +82,8 @@ def _run(stage: str, use_case: str) -> Any:
     return result
 
 
-def _request(context: Any) -> dict[str, Any]:
-    """Return what the run was asked for: its id, its as-of date and the form's overrides."""
+def request_of(context: Any) -> dict[str, Any]:
+    """Return what the run was asked for: its id, its as-of date, the form's overrides, and who asked."""
     from ml.pipeline import storage_id
 
     run, params = context["dag_run"], context["params"]
@@ -86,7 +98,8 @@ def _request(context: Any) -> dict[str, Any]:
             for name, value in params.items()
             if name.startswith("train_") and value is not None
         },
-        "target": {name: params[name] for name in ("digest", "reason", "action", "channel") if params.get(name)},
+        "target": {name: params[name] for name in TARGET_FIELDS if params.get(name)},
+        "request": f"{run.dag_id} {run.run_id}",
         "approval": _answer(context) if params.get("approval") == "required" else None,
         "who": getattr(run, "triggering_user_name", None) or f"airflow:{run.run_type}",
         "why": f"{run.dag_id} {run.run_id}",

@@ -59,7 +59,7 @@ def parse(tmp_path_factory):
     return parsed
 
 
-@pytest.mark.parametrize("name", ["retrain.py", "monitor.py", "release.py"])
+@pytest.mark.parametrize("name", ["retrain.py", "monitor.py", "release.py", "decide.py"])
 def test_a_dag_file_parses_without_a_heavy_import(parse, name):
     found = parse(name)
     assert found["heavy"] == []
@@ -75,12 +75,14 @@ def test_the_dag_dvc_and_the_pipeline_tell_the_same_order(parse):
     assert tuple(stages["stages"]) == FILE_STAGES
     assert tuple(stages["vars"][0]["use_cases"]) == NAMES
     for dag in parse("retrain.py")["dags"].values():
-        assert tuple(task for task in dag["order"] if task != "approve") == STAGES
+        asking = ("review", "again", "approve")
+        assert tuple(task for task in dag["order"] if task not in asking) == STAGES
+        assert dag["order"].index("review") == dag["order"].index("validate") + 1
         assert dag["order"].index("approve") == dag["order"].index("promote") - 1
 
 
 def test_every_stage_has_a_module_and_an_s3_user():
-    assert set(ROLES) == {*STAGES, "monitor", "release"}
+    assert set(ROLES) == {*STAGES, "monitor", "release", "decide"}
     assert all((PROJECT / "ml" / "pipeline" / f"{stage}.py").exists() for stage in STAGES)
 
 
@@ -104,6 +106,12 @@ def test_a_release_asks_what_to_do_with_which_version_where_and_why(parse):
         assert set(dag["params"]) == {"action", "digest", "channel", "reason"}
         assert dag["params"]["action"]["enum"] == ["rollback", "promote"]
         assert dag["outlets"] == {"release": [f"tradewind://{name.removeprefix('release_')}/production"]}
+
+
+def test_a_decision_names_its_run_verdict_rule_and_last_day_and_a_run_may_follow(parse):
+    for dag in parse("decide.py")["dags"].values():
+        assert set(dag["params"]) == {"kind", "run", "verdict", "rule", "until", "reason"}
+        assert dag["order"] == ["decide", "again"]
 
 
 def test_monitoring_updates_the_asset_that_starts_a_retraining(parse):

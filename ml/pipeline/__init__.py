@@ -28,7 +28,7 @@ JUDGING_STAGES: tuple[str, ...] = ("validate", "evaluate")
 ROLES: dict[str, Role] = {
     **dict.fromkeys(("ingest", "validate", "anonymise"), "ingest"),
     **dict.fromkeys(("features", "train", "compress", "evaluate", "explain", "package", "monitor"), "train"),
-    **dict.fromkeys(("promote", "serve", "release"), "promote"),
+    **dict.fromkeys(("promote", "serve", "release", "decide"), "promote"),
 }
 """The S3 user each stage acts as: what trains cannot read raw data, what promotes cannot train."""
 
@@ -37,6 +37,7 @@ SECRETS: dict[str, tuple[str, ...]] = {
     "anonymise": ("pseudonym_key",),
     "promote": ("signing_key",),
     "release": ("signing_key",),
+    "decide": ("signing_key",),
     "serve": ("server_token",),
 }
 """The secrets a stage's process is handed beside its S3 user; ingest needs the key's fingerprint only."""

@@ -24,6 +24,7 @@ from ml.errors import ConfigInvalid, PromotionConflict
 from ml.files import canonical, sha256
 from ml.parameter import UseCaseParams, parse
 from ml.pipeline.accepted import accepted_runs
+from ml.pipeline.decision import in_force
 from ml.pipeline.workspace import CODE, PROJECT, run_key
 from ml.pipeline.yardstick import DAYS, best_version
 from ml.privacy.pseudonym import fingerprint
@@ -102,7 +103,7 @@ def typed_params(use_case: UseCase, section: Mapping[str, Any]) -> UseCaseParams
 
 def _gather(settings: Settings, use_case: UseCase, request: RunRequest, spec: JsonObject) -> JsonObject:
     state = open_source(spec, settings).freeze(use_case.data.tables, request.as_of)
-    live = ledger.live(settings, use_case.name, PRODUCTION)
+    live, now = ledger.live(settings, use_case.name, PRODUCTION), datetime.now(UTC)
     key = bytes.fromhex(require_secret(settings.pseudonym_key, "pseudonym_key"))
     return {
         "schema": INPUTS_SCHEMA,
@@ -115,9 +116,9 @@ def _gather(settings: Settings, use_case: UseCase, request: RunRequest, spec: Js
         },
         "source": {"spec": spec, "digest": state.digest, "last_day": state.last_day.isoformat()},
         "production": {"digest": live.digest if live else None, "seq": live.seq if live else 0},
-        "best": {"digest": best_version(settings, use_case, PRODUCTION, datetime.now(UTC)), "days": DAYS},
+        "best": {"digest": best_version(settings, use_case, PRODUCTION, now), "days": DAYS},
         "accepted": accepted_runs(Bucket.open(settings, "runs"), use_case.name),
-        "decisions": [],
+        "decisions": in_force(ledger.history(settings, use_case.name), now.date()),
         "erasures": erasures(settings, use_case.name),
         "pseudonym_key": fingerprint(key),
         "code": {"revision": _revision(), "digest": code_digest()},

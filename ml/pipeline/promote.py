@@ -61,6 +61,8 @@ class Order:
     who: str
     reason: str
     channel: str = PRODUCTION
+    request: str | None = None
+    """Names the order, once: one that stands in the ledger moves nothing again. None for the command line."""
 
     def __post_init__(self) -> None:
         """Refuse an order without a reason."""
@@ -168,6 +170,7 @@ def _move(
         run_id=record.payload["run_id"],
         gate=record.payload["gate"]["digest"],
         record=record.digest,
+        request=order.request,
     )
     return _pass_door(settings, use_case, view, move, Image(**record.payload["image"]))
 
@@ -197,7 +200,7 @@ def _pass_door(settings: Settings, use_case: UseCase, view: Ledger, move: Move, 
         folder = fetch_version(settings, use_case.name, str(move.digest), Path(scratch))
         answered = golden.replay(use_case, folder)
     before = view.live(move.channel)
-    is_new = before is None or before.digest != move.digest
+    is_new = (before is None or before.digest != move.digest) and view.answered(move.request) is None
     signer = Signer.open(settings)
     now = view.append(signer, move) if is_new else before
     view.project(signer)

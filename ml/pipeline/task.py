@@ -13,10 +13,11 @@ import yaml
 
 from ml.config import Settings, load_settings
 from ml.contract import JsonObject, UseCase
-from ml.errors import ConfigInvalid
+from ml.errors import ConfigInvalid, GateFailed
 from ml.files import read_json
 from ml.pipeline import FILE_STAGES, ROLES, accepted, workspace
 from ml.pipeline.context import StageContext
+from ml.pipeline.decision import ensure_fit
 from ml.pipeline.freeze import RunRequest, freeze, project_section, typed_params
 from ml.store import Bucket
 from ml.use_cases import load
@@ -99,6 +100,7 @@ def _validate(settings: Settings, use_case: UseCase, request: JsonObject) -> Jso
 def _promote(settings: Settings, use_case: UseCase, request: JsonObject) -> JsonObject:
     from ml.pipeline import promote
 
+    ensure_fit(settings, use_case.name, request["run_id"])
     with _workspace(settings, use_case, request) as root:
         workspace.bring(settings, root, f"data/{use_case.name}/package")
         done = promote.run(settings, use_case, root, request)
@@ -109,14 +111,29 @@ def _promote(settings: Settings, use_case: UseCase, request: JsonObject) -> Json
 def _release(settings: Settings, use_case: UseCase, request: JsonObject) -> JsonObject:
     from ml.pipeline import promote
 
-    target = request["target"]
+    target, who = request["target"], request["who"]
+    operators = settings.operator_names()
+    if operators and who not in operators:
+        raise GateFailed(f"a move by one of {', '.join(sorted(operators))}", f"one by {who}", "Ask an operator.")
     order = promote.Order(
-        digest=target["digest"], who=request["who"], reason=target["reason"], channel=target.get("channel", CHANNEL)
+        digest=target["digest"],
+        who=who,
+        reason=target["reason"],
+        channel=target.get("channel", CHANNEL),
+        request=request.get("request"),
     )
     act = {"rollback": promote.rollback, "promote": promote.promote_again}[target.get("action", "rollback")]
     done = act(settings, use_case, order)
     log.info("release done %s", done.sentence)
     return asdict(done) if done.is_new else NOTHING_TO_DO
+
+
+def _decide(settings: Settings, use_case: UseCase, request: JsonObject) -> JsonObject:
+    from ml.pipeline import decide
+
+    done = decide.run(settings, use_case.name, project_section(use_case), request)
+    log.info("decision kept %s", done["sentence"])
+    return done
 
 
 def _monitor(settings: Settings, use_case: UseCase, request: JsonObject) -> JsonObject:
@@ -153,4 +170,5 @@ ACTS: dict[str, Callable[[Settings, UseCase, JsonObject], JsonObject]] = {
     "serve": _serve,
     "monitor": _monitor,
     "release": _release,
+    "decide": _decide,
 }

@@ -14,7 +14,7 @@ from ml.packaging.signing import Signer, Verifier, unverified
 
 ENTRY_TYPE = "application/vnd.tradewind.ledger-entry+json"
 
-Action: TypeAlias = Literal["promote", "rollback", "reject", "collect", "collected"]
+Action: TypeAlias = Literal["promote", "rollback", "reject", "decide", "collect", "collected"]
 MOVES: tuple[Action, ...] = ("promote", "rollback")
 """What changes a channel; the other entries tell of a decision or a clean-up and move nothing."""
 
@@ -38,6 +38,10 @@ class Move:
     """Digest of the signed version record's envelope."""
     approval: Mapping[str, str] | None = None
     """`by`, `at` and `reason` of the person who approved; none where nobody was asked."""
+    decision: Mapping[str, str | None] | None = None
+    """`kind`, `verdict`, `rule` and `until` of a `decide`: what a data owner decided about a run's data."""
+    request: str | None = None
+    """Names what a person asked for, once: a request that stands in the ledger is not carried out again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +67,8 @@ class Entry:
     gate: str | None
     record: str | None
     approval: Mapping[str, str] | None = None
+    decision: Mapping[str, str | None] | None = None
+    request: str | None = None
 
     def sealed(self, signer: Signer) -> bytes:
         """Return the entry as signed bytes."""

@@ -99,6 +99,10 @@ class Ledger:
                 return _live(entry, digest)
         return None
 
+    def answered(self, request: str | None) -> Entry | None:
+        """Return the entry that carried a request out; none while nobody did."""
+        return next((entry for entry in self._entries if request is not None and entry.request == request), None)
+
     def stale_channels(self) -> tuple[str, ...]:
         """Return the channels whose pointer is missing or behind the ledger.
 
@@ -204,6 +208,8 @@ class Ledger:
             gate=move.gate,
             record=move.record,
             approval=move.approval,
+            decision=move.decision,
+            request=move.request,
         )
 
 

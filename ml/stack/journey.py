@@ -25,9 +25,9 @@ POLL_SECONDS = 0.5
 LOG_LINES = 25
 COLOURS = {"success": "green", "failed": "red", "upstream_failed": "red", "running": "yellow", "skipped": "cyan"}
 REFUSALS: dict[str, type[TradewindError]] = {"validate": DataRejected, "evaluate": GateFailed}
-BEFORE, AFTER = STAGES[: STAGES.index("promote")], STAGES[STAGES.index("promote") :]
-ORDER = (*BEFORE, "approve", *AFTER)
-"""The tasks of a run, in the order people see them."""
+ASKING = {"anonymise": "review", "promote": "approve"}
+ORDER = tuple(task for stage in STAGES for task in (ASKING.get(stage), stage) if task)
+"""The tasks of a run, in the order people see them: before two stages a person may be asked."""
 
 
 @dataclass
@@ -54,7 +54,7 @@ class Journey:
 
     def failed(self) -> TaskState | None:
         """Return the first task that failed."""
-        failed = [task for task in self.tasks.values() if task.state == "failed"]
+        failed = [task for task in self.tasks.values() if task.state == "failed" and task.name in ORDER]
         return min(failed, key=lambda task: ORDER.index(task.name)) if failed else None
 
 

@@ -1,0 +1,92 @@
+"""Carries out what a data owner decided: appends to the ledger, and says what the run that has to follow is asked for.
+
+Acts on the world: reads a run's verdict and frozen files, writes the ledger.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime
+
+import yaml
+
+from ml.config import Settings
+from ml.contract import JsonObject
+from ml.pipeline.decision import STANDING, Decision, asking, decide, judged
+from ml.store import Bucket
+
+log = logging.getLogger(__name__)
+
+
+def run(settings: Settings, use_case: str, section: JsonObject, request: JsonObject) -> JsonObject:
+    """Keep a decision in the ledger.
+
+    Args:
+        settings: Those of role `promote`, with the signing key.
+        use_case: Its name.
+        section: The use case's section of `params.yaml`: what a run gets where it asks for nothing else.
+        request: `who`, `request` and under `target` the decision: `kind`, `run`, `verdict`, `rule`, `until`, `reason`.
+
+    Returns:
+        `sentence`; `again`, the form of the retraining that has to follow, or none.
+
+    Raises:
+        GateFailed: This person does not decide about data.
+        ConfigInvalid: A part of the decision is missing or none that counts.
+        IntegrityBroken: The run's verdict is another one than the person saw.
+        PromotionConflict: The request was carried out before, with another decision.
+    """
+    target = request["target"]
+    asked = Decision(
+        kind=target["kind"],
+        run_id=target["run"],
+        verdict=target["verdict"],
+        request=request["request"],
+        who=request["who"],
+        why=target["reason"],
+        rule=target.get("rule"),
+        until=date.fromisoformat(target["until"]) if target.get("until") else None,
+    )
+    for one in _parts(settings, use_case, asked):
+        entry = decide(settings, use_case, one, datetime.now(UTC).date())
+        log.info("decided use_case=%s kind=%s run=%s entry=%d", use_case, one.kind, one.run_id, entry.seq)
+    again = _again(settings, use_case, section, asked) if _needs_run(settings, use_case, asked) else None
+    return {"sentence": _sentence(asked), "again": again}
+
+
+def _parts(settings: Settings, use_case: str, asked: Decision) -> Iterator[Decision]:
+    """Yield the entries that make a decision: a waiver also accepts a run that waits for this rule alone."""
+    yield asked
+    if asked.kind == "waive" and {rule.name for rule in asking(settings, use_case, asked.run_id)} == {asked.rule}:
+        yield replace(asked, kind="accept", rule=None, until=None, request=f"{asked.request} accept")
+
+
+def _needs_run(settings: Settings, use_case: str, asked: Decision) -> bool:
+    """Tell whether the decision changes what the run's data would be: released rows, or a refusal that is waived."""
+    if asked.kind == "release":
+        return True
+    return asked.kind == "waive" and not judged(settings, use_case, asked.run_id).verdict.accepted
+
+
+def _again(settings: Settings, use_case: str, section: JsonObject, asked: Decision) -> JsonObject:
+    """Return the retraining's form that asks for what the run was asked for."""
+    runs = Bucket.open(settings, "runs")
+    inputs = json.loads(runs.get(f"{use_case}/{asked.run_id}/inputs.json"))
+    trained = yaml.safe_load(runs.get(f"{use_case}/{asked.run_id}/params.yaml"))[use_case]["train"]
+    source = inputs["source"]["spec"]
+    form = {
+        "as_of": inputs["as_of"]["requested"],
+        "source": source.get("kind"),
+        "source_location": source.get("location"),
+        "source_mapping": source.get("mapping"),
+        **{f"train_{name}": value for name, value in trained.items() if section["train"].get(name) != value},
+    }
+    return {name: value for name, value in form.items() if value is not None}
+
+
+def _sentence(asked: Decision) -> str:
+    about = f" {asked.rule} until {asked.until}" if asked.kind in STANDING else ""
+    return f"{asked.who} decided to {asked.kind}{about} about the data of {asked.run_id}: {asked.why}"

@@ -1,0 +1,224 @@
+"""What a data owner decides about a run's data: accept, reject, waive a rule, release rows; kept in the ledger, counted from there.
+
+A decision names the digest of the verdict that the person saw, so it cannot be carried over to other data, and the request
+that brought it, so it is carried out once. Waivers and releases count for every run that freezes its inputs before they end.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from fnmatch import fnmatch
+from typing import Literal, TypeAlias, get_args
+
+import yaml
+
+from ml.config import Settings
+from ml.contract import JsonObject, Rule, Verdict
+from ml.errors import ConfigInvalid, DataRejected, GateFailed, IntegrityBroken, PromotionConflict
+from ml.files import parse_verdict, sha256
+from ml.packaging.signing import Signer
+from ml.pipeline.approval import NOBODY
+from ml.registry.entry import Entry, Move
+from ml.registry.ledger import Ledger
+from ml.store import Bucket
+
+Kind: TypeAlias = Literal["accept", "reject", "waive", "release", "end"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+STANDING: tuple[Kind, ...] = ("waive", "release")
+"""What counts for later runs too, until a day; `end` ends it before."""
+CHANNEL = "data"
+LONGEST_DAYS = 90
+REASON_LENGTH = 8  # characters; fewer tell a later reader nothing
+AGAIN = "Nothing goes live; start a new run when the data are right."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """What one person decided about the data of one run."""
+
+    kind: Kind
+    run_id: str
+    """The run whose report was read, as it stands in keys."""
+    verdict: str
+    """Digest of that run's `verdict.json`."""
+    request: str
+    """Names this decision, once."""
+    who: str
+    why: str
+    rule: str | None = None
+    until: date | None = None
+    """Last day on which a waiver or release counts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """What `validate` said of a run's data."""
+
+    digest: str
+    """Of the bytes of `verdict.json`."""
+    verdict: Verdict
+
+    def failed(self) -> tuple[Rule, ...]:
+        """Return the rules that do not hold."""
+        return tuple(rule for rule in self.verdict.rules if not rule.passed)
+
+
+def judged(settings: Settings, use_case: str, run_id: str) -> Judged:
+    """Return a run's verdict about its data.
+
+    Raises:
+        ModelNotFound: The run has none.
+    """
+    data = Bucket.open(settings, "reports").get(f"{use_case}/{run_id}/validate/verdict.json")
+    return Judged(digest=sha256(data), verdict=parse_verdict(json.loads(data)))
+
+
+def decide(settings: Settings, use_case: str, decision: Decision, today: date) -> Entry:
+    """Keep a decision in the ledger; one whose request stands there already is returned, not repeated.
+
+    Args:
+        settings: Those of role `promote`, with the signing key.
+        use_case: Its name.
+        decision: What was decided.
+        today: UTC; a waiver ends on it or later.
+
+    Raises:
+        GateFailed: Nobody of that name decides about data.
+        ConfigInvalid: A reason, rule or day is missing or none that counts.
+        IntegrityBroken: The run's verdict is another one than the person saw.
+        PromotionConflict: The request was carried out before, with another decision.
+    """
+    _ensure_may_decide(settings, decision)
+    seen = judged(settings, use_case, decision.run_id)
+    if seen.digest != decision.verdict:
+        raise IntegrityBroken(
+            f"a decision about verdict {seen.digest}", f"one about {decision.verdict}", "Open the report again."
+        )
+    _ensure_whole(decision, seen, today)
+    view, signer = Ledger.open(settings, use_case), Signer.open(settings)
+    entry = view.answered(decision.request) or view.note(signer, _move(decision))
+    if (entry.decision, entry.who, entry.run_id) != (_told(decision), decision.who, decision.run_id):
+        raise PromotionConflict("a request that is new", f"one that is entry {entry.seq}", "Open the report again.")
+    view.project(signer)
+    return entry
+
+
+def in_force(entries: Iterable[Entry], today: date) -> list[JsonObject]:
+    """Return the waivers and releases that count on a day, in the order of the ledger; of each rule the newest word counts."""
+    newest: dict[tuple[str, str], Entry] = {}
+    for entry in entries:
+        told = entry.decision or {}
+        if told.get("kind") in STANDING:
+            newest.pop(_about(told), None)
+            newest[_about(told)] = entry
+        elif told.get("kind") == "end":
+            for kind in STANDING:
+                newest.pop((kind, str(told["rule"])), None)
+    return [_frozen(entry) for entry in newest.values() if date.fromisoformat(_until(entry)) >= today]
+
+
+def asking(settings: Settings, use_case: str, run_id: str) -> tuple[Rule, ...]:
+    """Return the rules of a run that hold it until a data owner accepts: those failing ones that `checks.approve` names.
+
+    A rule that is waived asks nobody; one that refuses has ended the run already.
+    """
+    runs = Bucket.open(settings, "runs")
+    params = yaml.safe_load(runs.get(f"{use_case}/{run_id}/params.yaml"))[use_case]
+    inputs = json.loads(runs.get(f"{use_case}/{run_id}/inputs.json"))
+    patterns = (params.get("checks") or {}).get("approve", ())
+    waived = {item["rule"] for item in inputs["decisions"] if item["kind"] == "waive"}
+    if not patterns:
+        return ()
+    failed = judged(settings, use_case, run_id).failed()
+    return tuple(
+        rule for rule in failed if rule.name not in waived and any(fnmatch(rule.name, one) for one in patterns)
+    )
+
+
+def ensure_fit(settings: Settings, use_case: str, run_id: str) -> None:
+    """Refuse what was learned from data that a person rejected, or was asked about and did not accept.
+
+    Raises:
+        DataRejected: So it is.
+    """
+    about = verdicts(Ledger.open(settings, use_case).entries, run_id)
+    newest = (about[-1].decision or {}) if about else {}
+    if newest.get("kind") == "reject":
+        raise DataRejected("data that nobody rejected", f"data that {about[-1].who} rejected: {about[-1].why}", AGAIN)
+    if not (asked := asking(settings, use_case, run_id)):
+        return
+    if newest.get("verdict") != judged(settings, use_case, run_id).digest:
+        names = ", ".join(rule.name for rule in asked)
+        raise DataRejected(f"a data owner's word on {names}", "none", AGAIN)
+
+
+def verdicts(entries: Iterable[Entry], run_id: str) -> list[Entry]:
+    """Return the entries that accept or reject a run's data, oldest first."""
+    words = ("accept", "reject")
+    return [one for one in entries if one.run_id == run_id and (one.decision or {}).get("kind") in words]
+
+
+def _ensure_may_decide(settings: Settings, decision: Decision) -> None:
+    owners, silence = settings.data_owner_names(), (decision.kind, decision.who) == ("reject", NOBODY)
+    if owners and decision.who not in owners and not silence:
+        expected = f"a decision by one of {', '.join(sorted(owners))}"
+        raise GateFailed(expected, f"one by {decision.who}", "Ask a data owner.")
+
+
+def _ensure_whole(decision: Decision, seen: Judged, today: date) -> None:
+    if len(decision.why.strip()) < REASON_LENGTH:
+        raise _faulty(f"a reason of {REASON_LENGTH} characters or more", repr(decision.why))
+    if decision.kind not in STANDING:
+        return
+    names = [rule.name for rule in seen.failed()]
+    if decision.rule not in names:
+        raise _faulty(f"a rule that failed in this run: {', '.join(names) or 'none did'}", str(decision.rule))
+    last = today + timedelta(days=LONGEST_DAYS)
+    if decision.until is None or not today <= decision.until <= last:
+        raise _faulty(f"a last day from {today} to {last}", str(decision.until))
+
+
+def _faulty(expected: str, received: str) -> ConfigInvalid:
+    return ConfigInvalid(expected, received, "Correct the decision; nothing was kept.")
+
+
+def _move(decision: Decision) -> Move:
+    return Move(
+        channel=CHANNEL,
+        action="decide",
+        digest=None,
+        who=decision.who,
+        why=decision.why,
+        run_id=decision.run_id,
+        decision=_told(decision),
+        request=decision.request,
+    )
+
+
+def _told(decision: Decision) -> dict[str, str | None]:
+    until = decision.until.isoformat() if decision.until else None
+    return {"kind": decision.kind, "verdict": decision.verdict, "rule": decision.rule, "until": until}
+
+
+def _about(told: Mapping[str, str | None]) -> tuple[str, str]:
+    return str(told["kind"]), str(told["rule"])
+
+
+def _until(entry: Entry) -> str:
+    return str((entry.decision or {})["until"])
+
+
+def _frozen(entry: Entry) -> JsonObject:
+    told = entry.decision or {}
+    return {
+        "stage": "validate",
+        "kind": told["kind"],
+        "rule": told["rule"],
+        "reason": entry.why,
+        "by": entry.who,
+        "until": told["until"],
+        "entry": entry.seq,
+    }

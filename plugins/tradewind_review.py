@@ -1,0 +1,120 @@
+"""The step at which a retraining waits for a data owner, and the run that follows from a decision."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.providers.standard.operators.hitl import HITLOperator
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
+from airflow.sdk import Param
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk.execution_time.hitl import HITLUser
+from tradewind_form import RETRAIN
+from tradewind_tasks import REVIEW_TASK, reading, request_of, run_stage
+
+REVIEW_HOURS = 24
+ACCEPT, WAIVE, RELEASE, REJECT = "Accept", "Waive the rule", "Release its rows", "Reject"
+KINDS = {ACCEPT: "accept", WAIVE: "waive", RELEASE: "release", REJECT: "reject"}
+
+
+class ReviewWhenAsked(HITLOperator):
+    """Waits for a data owner only where a rule asks for it; no answer in time is a rejection.
+
+    The answer becomes a signed entry of the ledger before anything goes on.
+    """
+
+    def __init__(self, *, use_case: str, **options: Any) -> None:
+        super().__init__(**options)
+        self.use_case = use_case
+
+    def execute(self, context: Any) -> Any:
+        """Go on at once if no rule asks, else show what failed and wait for one of the data owners."""
+        from ml.pipeline.decision import asking
+
+        settings, request = reading(), request_of(context)
+        asked = asking(settings, self.use_case, request["run_id"])
+        if not asked:
+            self.log.info("no rule asks for a data owner")
+            return None
+        owners = sorted(settings.data_owner_names())
+        self.assigned_users = [HITLUser(id=name, name=name) for name in owners] or None
+        self.params["rule"] = Param(asked[0].name, type="string", enum=[rule.name for rule in asked], title="Rule")
+        page = (
+            f"[What was found, and the same decision on a page](/tradewind/decide/{self.use_case}/{request['run_id']})"
+        )
+        self.body = "\n".join([self.body or "", "", *(f"- {rule.sentence}" for rule in asked), "", page])
+        return super().execute(context)
+
+    def execute_complete(self, context: Any, event: dict[str, Any]) -> Any:
+        """Keep the answer in the ledger, and end the run unless it was accepted."""
+        from ml.pipeline.approval import NOBODY
+        from ml.pipeline.decision import judged
+
+        said = super().execute_complete(context, event)
+        person, given, request = said["responded_by_user"], said["params_input"], request_of(context)
+        kind = KINDS[said["chosen_options"][0]]
+        target = {
+            "kind": kind,
+            "run": request["run_id"],
+            "verdict": judged(reading(), self.use_case, request["run_id"]).digest,
+            "rule": given.get("rule") if kind in ("waive", "release") else None,
+            "until": given.get("until") if kind in ("waive", "release") else None,
+            "reason": given.get("reason") or "no answer in time",
+        }
+        who = person["id"] if person else NOBODY
+        once = f"{request['request']} {said['responded_at']}"
+        done = run_stage("decide", self.use_case, {**request, "who": who, "request": once, "target": target})
+        if kind in ("reject", "release"):
+            context["ti"].xcom_push(key="return_value", value=done)  # a failed task leaves none by itself
+            raise AirflowFailException(done["sentence"])
+        return done
+
+
+class RunAgain(TriggerDagRunOperator):
+    """Starts the retraining that a decision asks for; skipped where it asks for none."""
+
+    def __init__(self, *, after: str, **options: Any) -> None:
+        super().__init__(**options)
+        self.after = after
+
+    def execute(self, context: Any) -> Any:
+        """Ask for what the task before says in `again`."""
+        said = context["ti"].xcom_pull(task_ids=self.after) or {}
+        self.conf = said.get("again")
+        if self.conf is None:
+            raise AirflowSkipException("the decision asks for no run")
+        return super().execute(context)
+
+
+def review(use_case: str) -> ReviewWhenAsked:
+    """Return the step between validate and anonymise."""
+    from ml.pipeline.decision import REASON_LENGTH
+
+    return ReviewWhenAsked(
+        task_id=REVIEW_TASK,
+        use_case=use_case,
+        subject=f"May {use_case} learn from these data?",
+        body="These rules do not hold, and ask for a data owner. Say why you decide so: it is kept, signed, in the ledger.",
+        options=[ACCEPT, WAIVE, RELEASE, REJECT],
+        defaults=REJECT,
+        params={
+            "reason": Param("", type="string", minLength=REASON_LENGTH, title="Reason"),
+            "rule": Param(
+                None, type=["null", "string"], title="Rule", description="To waive, or whose rows to release."
+            ),
+            "until": Param(
+                None,
+                type=["null", "string"],
+                format="date",
+                title="Until",
+                description="Last day of it; 90 days at most.",
+            ),
+        },
+        response_timeout=timedelta(hours=REVIEW_HOURS),
+    )
+
+
+def run_again(use_case: str, after: str, **options: Any) -> RunAgain:
+    """Return the task that starts the retraining which the decision of the task `after` asks for."""
+    return RunAgain(task_id="again", after=after, trigger_dag_id=f"{RETRAIN}{use_case}", **options)
