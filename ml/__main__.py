@@ -89,6 +89,15 @@ def down(home: Home = DEFAULT_HOME) -> None:
 
 
 @app.command()
+def users(home: Home = DEFAULT_HOME) -> None:
+    """Show the logins of the embedded Airflow with what each may do."""
+    from ml.stack import up as stack
+    from ml.stack.summary import show_users
+
+    show_users(Console(), stack.load(home).secrets)
+
+
+@app.command()
 def clean(
     home: Home = DEFAULT_HOME,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,

@@ -14,9 +14,18 @@ from ml.errors import ServiceUnavailable
 from ml.files import write_bytes
 from ml.pipeline.workspace import PROJECT
 from ml.stack.process import Children
+from ml.stack.secret import derived
 
 API, SCHEDULER, DAG_PROCESSOR = "airflow-api", "airflow-scheduler", "airflow-dag-processor"
 USER = "admin"
+USERS = {USER: "admin", "owner": "user", "operator": "op", "viewer": "viewer"}
+"""Logins with Airflow's roles: who sets up, who decides about data, who moves versions, who looks."""
+PEOPLE = {
+    "TRADEWIND_DATA_OWNERS": ",".join(name for name, role in USERS.items() if role in ("user", "admin")),
+    "TRADEWIND_OPERATORS": ",".join(name for name, role in USERS.items() if role in ("op", "admin")),
+}
+"""What Tradewind lets them do. Airflow's roles contain each other; these do not: an operator is no data owner."""
+PASSWORD_LENGTH = 20  # hexadecimal digits: 80 bits
 READY_SECONDS = 120
 
 
@@ -33,7 +42,7 @@ def environment(home: Path, port: int, secrets: Mapping[str, str]) -> dict[str, 
         "CORE__FERNET_KEY": secrets["airflow_fernet"],
         "CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
         "CORE__DAGS_ARE_PAUSED_AT_CREATION": False,
-        "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
+        "CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{name}:{role}" for name, role in USERS.items()),
         "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": folder / "passwords.json",
         "API__HOST": "127.0.0.1",
         "API__PORT": port,
@@ -68,7 +77,7 @@ def start(children: Children, home: Path, port: int, secrets: Mapping[str, str],
     """
     variables = {**environment(home, port, secrets), **extra}
     folder = home / "airflow"
-    write_bytes(folder / "passwords.json", json.dumps({USER: secrets["airflow_password"]}).encode())
+    write_bytes(folder / "passwords.json", json.dumps(passwords(secrets)).encode())
     (folder / "passwords.json").chmod(0o600)
     if children.find(API) is None:
         _migrate(variables, children.logs)
@@ -78,6 +87,12 @@ def start(children: Children, home: Path, port: int, secrets: Mapping[str, str],
     children.start(DAG_PROCESSOR, [*program, "dag-processor"], variables, cwd=folder)
     children.wait(API, lambda: _healthy(port), READY_SECONDS)
     _answers(f"http://127.0.0.1:{port}/execution/health")  # the first task would wait for this app's start
+
+
+def passwords(secrets: Mapping[str, str]) -> dict[str, str]:
+    """Return each user's password: the administrator's was generated, the others' follow from a generated secret."""
+    others = {name: derived(secrets["airflow_secret"], f"login {name}")[:PASSWORD_LENGTH] for name in USERS}
+    return {**others, USER: secrets["airflow_password"]}
 
 
 def _migrate(variables: Mapping[str, str], logs: Path) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import os
 from collections.abc import Mapping
@@ -11,10 +9,10 @@ from pathlib import Path
 
 from ml.config import Settings
 from ml.pipeline import ROLES, SECRETS
-from ml.stack.airflow import USER
+from ml.stack.airflow import passwords
 from ml.stack.certificate import self_signed
 from ml.stack.objectstore import identities, make_buckets
-from ml.stack.secret import ADMIN, FILE_MODE, load_all
+from ml.stack.secret import ADMIN, FILE_MODE, derived, load_all
 
 SERVICE_USER = 10001  # who the services run as where root starts them: a container never needs more
 STORE_SECONDS = 120
@@ -51,12 +49,12 @@ def prepare(project: Path, home: Path, prefix: str) -> Path:
     _write(folder / "s3.json", _json(identities(known, prefix)), user)
     if not (folder / "store-tls.pem").exists():
         _write(folder / "store-tls.pem", self_signed("store"), user)
-    _write(folder / "passwords.json", _json({USER: known["airflow_password"]}), user)
+    _write(folder / "passwords.json", _json(passwords(known)), user)
     _write(folder / "task-secrets.json", _json(task_secrets(known)), user)
     values = {name: known[secret] for name, secret in VARIABLES.items()} | {
         "TRADEWIND_UID": str(user),
         "TRADEWIND_SECRET_DIR": str(folder),
-        "POSTGRES_PASSWORD": _derived(known["airflow_secret"], "postgres"),
+        "POSTGRES_PASSWORD": derived(known["airflow_secret"], "postgres"),
     }
     return _write_variables(project / ".env", values)
 
@@ -111,10 +109,6 @@ def _write_private(path: Path, text: str) -> None:
     with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, FILE_MODE), "w") as file:
         file.write(text)
     beside.replace(path)
-
-
-def _derived(secret: str, purpose: str) -> str:
-    return hmac.digest(secret.encode(), f"tradewind {purpose}".encode(), hashlib.sha256).hex()
 
 
 def _write_variables(path: Path, values: Mapping[str, str]) -> Path:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import hmac
 import json
 import os
 import secrets
@@ -59,6 +61,11 @@ def s3_variables(known: Mapping[str, str], role: Role) -> dict[str, str]:
         "TRADEWIND_S3_ACCESS_KEY": known[f"s3_{role}_access_key"],
         "TRADEWIND_S3_SECRET_KEY": known[f"s3_{role}_secret_key"],
     }
+
+
+def derived(secret: str, purpose: str) -> str:
+    """Return a secret that follows from another one [64 hexadecimal digits]: files made before it was needed lack nothing."""
+    return hmac.digest(secret.encode(), f"tradewind {purpose}".encode(), hashlib.sha256).hex()
 
 
 def _generate() -> dict[str, str]:

@@ -25,6 +25,7 @@ from ml.pipeline.tune import Tried
 from ml.registry.entry import Entry
 from ml.registry.fetch import fetch_document, fetch_record, fetch_version
 from ml.registry.ledger import Ledger, live
+from ml.stack.airflow import USERS, passwords
 from ml.stack.up import Stack
 from ml.use_cases import NAMES
 
@@ -32,6 +33,12 @@ if TYPE_CHECKING:
     from data_checks.rule_table import RuleLine
 
 CHANNEL = "production"
+RIGHTS = {
+    "admin": "everything",
+    "user": "decide about data",
+    "op": "promote, roll back, approve versions",
+    "viewer": "look",
+}
 TRIED_SHOWN = 5  # trials of a search
 REQUEST_WIDTH = 160  # characters of a request that are shown
 
@@ -63,6 +70,15 @@ def show_parts(out: Console, parts: Mapping[str, bool]) -> None:
     """Show which parts of the stack run."""
     for name, alive in parts.items():
         out.print(f"  {'[green]up[/]  ' if alive else '[red]down[/]'}  {name}")
+
+
+def show_users(out: Console, secrets: Mapping[str, str]) -> None:
+    """Show the embedded Airflow's logins, passwords included: this terminal's owner can read them in a file as well."""
+    known = passwords(secrets)
+    table = Table("login", "password", "Airflow role", "may", box=None, pad_edge=False)
+    for name, role in USERS.items():
+        table.add_row(name, known[name], role, RIGHTS[role])
+    out.print(table)
 
 
 def show_live(out: Console, settings: Settings) -> None:

@@ -30,6 +30,8 @@ PASSED_ON = (
     "TRADEWIND_RUNTIME_BASE",
     "TRADEWIND_POLL_SECONDS",
     "TRADEWIND_APPROVERS",
+    "TRADEWIND_DATA_OWNERS",
+    "TRADEWIND_OPERATORS",
     "TRADEWIND_CHECKPOINTS",
 )
 """Settings of the person who starts the stack that its parts receive as they are."""
@@ -68,6 +70,7 @@ class Stack:
             "TRADEWIND_SERVER_URL": self.server_url,
             "TRADEWIND_AIRFLOW_URL": self.airflow_url,
             "TF_CPP_MIN_LOG_LEVEL": "2",
+            **airflow.PEOPLE,
         }
         return shared | {name: os.environ[name] for name in PASSED_ON if name in os.environ}
 
