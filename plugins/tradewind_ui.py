@@ -26,8 +26,8 @@ class Pages:
         receive: Callable[[], Awaitable[Any]],
         send: Callable[[Any], Awaitable[None]],
     ) -> None:
-        """Answer a request."""
-        await self._ready()(scope, receive, send)
+        """Answer a request; a form's answer goes on to Airflow itself, so its application comes along."""
+        await self._ready()({**scope, "tradewind.airflow": scope.get("app")}, receive, send)
 
     def _ready(self) -> Any:
         with self._lock:

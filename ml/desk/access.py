@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from airflow.api_fastapi.app import get_auth_manager
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
 from airflow.api_fastapi.core_api.security import GetUserDep, get_user, requires_access_dag
 from fastapi import Request
 from starlette.exceptions import HTTPException
@@ -12,7 +13,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from ml.use_cases import NAMES
 
-__all__ = ["anonymous", "get_user", "may_read", "readable"]
+__all__ = ["anonymous", "get_user", "may_read", "may_start", "readable"]
 
 RETRAIN = "retrain_"
 
@@ -23,6 +24,19 @@ def may_read(use_case: str, request: Request, user: GetUserDep) -> str:
         raise HTTPException(404, f"no use case of that name; there are {', '.join(NAMES)}")
     requires_access_dag("GET", param_dag_id=f"{RETRAIN}{use_case}")(request, user)
     return use_case
+
+
+def may_start(verb: str, use_case: str, names: frozenset[str], request: Request, user: GetUserDep) -> bool:
+    """Tell whether a user may start `<verb>_<use case>`: Airflow allows it, and the list of names, where there is one."""
+    if names and user.get_name() not in names:
+        return False
+    try:
+        requires_access_dag("POST", DagAccessEntity.RUN, f"{verb}_{use_case}")(request, user)
+    except HTTPException as error:
+        if error.status_code != 403:
+            raise
+        return False
+    return True
 
 
 def readable(request: Request, user: GetUserDep) -> tuple[str, ...]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from datetime import date
+from functools import partial
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, FastAPI, Query, Request
 from jinja2 import Environment
@@ -13,26 +15,32 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from ml.config import Settings
 from ml.desk import document
 from ml.desk.access import RETRAIN, anonymous, get_user, may_read, readable
+from ml.desk.act_routes import acts
 from ml.desk.data_routes import data_reports
+from ml.desk.decide_view import is_undecided
 from ml.desk.document import KNOWN, Document
+from ml.desk.ledger_view import Filter, ledger_page
 from ml.desk.listing_view import Order, listing_csv, listing_page
 from ml.desk.live_view import look
 from ml.desk.run_list import last_runs
 from ml.desk.view import environment, page_of
+from ml.desk.waiting import waiting
 from ml.errors import ModelNotFound, TradewindError
 from ml.pipeline import storage_id
 
 POLICY = (
     "default-src 'none'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src data:; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+    "base-uri 'none'; form-action {forms}; frame-ancestors 'self'"
 )
 """No script runs on any page, so nothing a report quotes from the data can act as the reader."""
 HEADERS = {
-    "Content-Security-Policy": POLICY,
+    "Content-Security-Policy": POLICY.format(forms="'none'"),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
     "Cache-Control": "private, no-store",
 }
+FORM_HEADERS = {**HEADERS, "Content-Security-Policy": POLICY.format(forms="'self'")}
+"""Of the few pages that hold a form of ours; whatever a report quotes cannot send one."""
 STROKES = {"icon.svg": "#1e293b", "icon-dark.svg": "#e2e8f0"}
 ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24" fill="none" stroke="{stroke}" stroke-width="2" '
@@ -51,7 +59,7 @@ def create_app(settings: Settings) -> FastAPI:
     """
     app = FastAPI(title="Tradewind", dependencies=[Depends(get_user)], docs_url=None, redoc_url=None, openapi_url=None)
     show = _shower(environment())
-    app.add_exception_handler(HTTPException, anonymous)
+    app.add_exception_handler(HTTPException, partial(_refused, show))
     app.add_exception_handler(TradewindError, _unavailable)
     for router in (
         _index(settings, show),
@@ -59,6 +67,7 @@ def create_app(settings: Settings) -> FastAPI:
         _versions(settings, show),
         _listings(settings, show),
         data_reports(settings, show),
+        acts(settings, show),
         _pictures(),
     ):
         app.include_router(router)
@@ -71,7 +80,9 @@ def _index(settings: Settings, show: Show) -> APIRouter:
     @router.get("/")
     def index(request: Request, names: Annotated[tuple[str, ...], Depends(readable)]) -> Response:
         shown = [{"name": name, "now": look(settings, name), "runs": last_runs(name)} for name in names]
-        return show(request, "index.html.j2", use_cases=shown)
+        newest = [(name, runs[0].storage_id) for name in names if (runs := last_runs(name, 1))]
+        undecided = [(name, run) for name, run in newest if is_undecided(settings, name, run)]
+        return show(request, "index.html.j2", use_cases=shown, waits=waiting(names), undecided=undecided)
 
     @router.get("/use-case/{use_case}")
     def use_case(request: Request, use_case: UseCaseName) -> Response:
@@ -82,6 +93,19 @@ def _index(settings: Settings, show: Show) -> APIRouter:
             now=look(settings, use_case, history=True),
             runs=last_runs(use_case),
         )
+
+    @router.get("/ledger/{use_case}")
+    def ledger(
+        request: Request,
+        use_case: UseCaseName,
+        action: str = "",
+        who: str = "",
+        since: date | Literal[""] = "",
+        page: Annotated[int, Query(ge=1)] = 1,
+    ) -> Response:
+        wanted = Filter(action=action, who=who, since=since or None)
+        found = ledger_page(settings, use_case, wanted, page)
+        return show(request, "ledger.html.j2", has_form=True, name=use_case, page=found)
 
     @router.get("/dag/{dag_id}")
     def dag(request: Request, dag_id: str) -> Response:
@@ -183,15 +207,15 @@ def _pictures() -> APIRouter:
 def _use_case_of(dag_id: str) -> str:
     """Return the use case of one of Tradewind's DAGs; whether the user may see it is asked where this leads."""
     verb, _, use_case = dag_id.partition("_")
-    if f"{verb}_" not in (RETRAIN, "monitor_", "release_") or not use_case:
+    if f"{verb}_" not in (RETRAIN, "monitor_", "release_", "decide_") or not use_case:
         raise HTTPException(404, "this DAG is none of Tradewind's")
     return use_case
 
 
 def _shower(templates: Environment) -> Show:
-    def show(request: Request, template: str, **values: Any) -> Response:
+    def show(request: Request, template: str, *, has_form: bool = False, status: int = 200, **values: Any) -> Response:
         page = templates.get_template(template).render(base=request.scope["root_path"], **values)
-        return HTMLResponse(page, headers=HEADERS)
+        return HTMLResponse(page, status_code=status, headers=FORM_HEADERS if has_form else HEADERS)
 
     return show
 
@@ -202,6 +226,14 @@ def _led(request: Request, page: str) -> Response:
 
 def _sent(found: Document) -> Response:
     return Response(found.data, media_type=found.content_type, headers=HEADERS)
+
+
+async def _refused(show: Show, request: Request, error: Exception) -> Response:
+    """Lead a person without a login to it, and tell one whose form was refused the reason; programs get the status."""
+    is_form = request.method == "POST" and "text/html" in request.headers.get("accept", "")
+    if is_form and isinstance(error, HTTPException) and error.status_code != 401:
+        return show(request, "problem.html.j2", status=error.status_code, sentence=error.detail)
+    return await anonymous(request, error)
 
 
 async def _unavailable(_: Request, error: Exception) -> Response:

@@ -65,7 +65,7 @@ def report(settings: Settings, use_case: str, run: str, path: str) -> Document:
     Raises:
         ModelNotFound: There is no such file, its name is none a report has, or it is beyond the limit.
     """
-    key = "/".join(_checked((use_case, run, *path.split("/"))))
+    key = "/".join(checked((use_case, run, *path.split("/"))))
     bucket = Bucket.open(settings, "reports")
     size = bucket.size(key)
     if size is None or size > SIZE_LIMIT_BYTES:
@@ -76,7 +76,7 @@ def report(settings: Settings, use_case: str, run: str, path: str) -> Document:
 
 def files(settings: Settings, use_case: str, run: str) -> list[str]:
     """Return the places of a run's reports, in order; a bounded number."""
-    prefix = "/".join(_checked((use_case, run))) + "/"
+    prefix = "/".join(checked((use_case, run))) + "/"
     keys = Bucket.open(settings, "reports").keys(prefix)
     return [key.removeprefix(prefix) for key in islice(keys, FILES_SHOWN)]
 
@@ -99,7 +99,7 @@ def _found(settings: Settings, use_case: str, run: str, path: str) -> JsonObject
 
 def inputs(settings: Settings, use_case: str, run: str) -> JsonObject | None:
     """Return the frozen inputs of a run; none before its first task froze them."""
-    data = Bucket.open(settings, "runs").find("/".join([*_checked((use_case, run)), "inputs.json"]))
+    data = Bucket.open(settings, "runs").find("/".join([*checked((use_case, run)), "inputs.json"]))
     found: JsonObject | None = None if data is None else json.loads(data)
     return found
 
@@ -121,7 +121,7 @@ def record(settings: Settings, use_case: str, digest: str) -> JsonObject:
     return fetch_record(settings, use_case, _named(digest)).payload
 
 
-def _checked(parts: Iterable[str]) -> list[str]:
+def checked(parts: Iterable[str]) -> list[str]:
     listed = list(parts)
     if len(listed) > DEPTH or not all(NAME.fullmatch(part) for part in listed):
         raise ModelNotFound("names of letters, digits and . _ ~ = + -", "another", "Open the run again.")

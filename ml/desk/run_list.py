@@ -40,6 +40,14 @@ def last_runs(use_case: str, count: int = SHOWN) -> list[RunLine]:
         return [_line(run) for run in session.scalars(query)]
 
 
+def run_state(dag_id: str, run_id: str) -> str | None:
+    """Return the state of one run; none where there is no such run."""
+    query = select(DagRun.state).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id)
+    with create_session() as session:
+        found = session.scalar(query)
+    return None if found is None else str(found)
+
+
 def _line(run: DagRun) -> RunLine:
     seconds = (run.end_date - run.start_date).total_seconds() if run.end_date and run.start_date else None
     return RunLine(

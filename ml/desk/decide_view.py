@@ -1,0 +1,81 @@
+"""What a data owner sees before deciding about a run's data: the rules that failed, what was decided, what is in force."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+from ml.config import Settings
+from ml.contract import JsonObject, Rule
+from ml.desk.document import checked
+from ml.desk.waiting import REVIEW, Waiting, waiting
+from ml.errors import ModelNotFound
+from ml.pipeline.decision import Judged, asking, in_force, judged
+from ml.registry.entry import Entry
+from ml.registry.ledger import Ledger
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecidePage:
+    """The data of one run, and what can be decided about them."""
+
+    use_case: str
+    run: str
+    judged: Judged
+    failed: tuple[Rule, ...]
+    asked: frozenset[str]
+    """Names of the rules that hold the run until somebody decides."""
+    step: Waiting | None
+    """The step that waits for a data owner, if one does."""
+    decided: tuple[Entry, ...]
+    """What was decided about this run, newest first."""
+    standing: list[JsonObject]
+    """Waivers and releases in force, with `days_left`."""
+
+    @property
+    def matter(self) -> str:
+        """What a form is made for: this verdict, and whether a step waits."""
+        return f"decide {self.use_case} {self.run} {self.judged.digest} {self.step is not None}"
+
+    def offers(self, rule: Rule) -> str | None:
+        """Return what can be decided about one rule: none where it only tells."""
+        if rule.severity == "quarantine":
+            return "release"
+        return "waive" if rule.severity == "block" or rule.name in self.asked else None
+
+
+def decide_page(settings: Settings, use_case: str, run: str) -> DecidePage:
+    """Return what is known about the data of one run.
+
+    Raises:
+        ModelNotFound: The run has no verdict about its data.
+    """
+    checked((use_case, run))
+    found, entries = judged(settings, use_case, run), Ledger.open(settings, use_case).entries
+    steps = [one for one in waiting([use_case]) if one.storage_id == run and one.task == REVIEW]
+    return DecidePage(
+        use_case=use_case,
+        run=run,
+        judged=found,
+        failed=found.failed(),
+        asked=frozenset(rule.name for rule in asking(settings, use_case, run)) if steps else frozenset(),
+        step=steps[0] if steps else None,
+        decided=tuple(entry for entry in reversed(entries) if entry.action == "decide" and entry.run_id == run),
+        standing=standing(entries, datetime.now(UTC).date()),
+    )
+
+
+def standing(entries: Iterable[Entry], today: date) -> list[JsonObject]:
+    """Return the waivers and releases in force, with the days that are left [days]; 0 on the last."""
+    return [{**one, "days_left": (date.fromisoformat(one["until"]) - today).days} for one in in_force(entries, today)]
+
+
+def is_undecided(settings: Settings, use_case: str, run: str) -> bool:
+    """Tell whether a run's data were refused and nobody has said a word about it."""
+    try:
+        if judged(settings, use_case, run).verdict.accepted:
+            return False
+    except ModelNotFound:
+        return False
+    return not any(entry.run_id == run for entry in Ledger.open(settings, use_case).entries if entry.decision)
