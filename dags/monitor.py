@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from airflow.sdk import DAG, CronTriggerTimetable
 from tradewind_form import monitoring_documentation
+from tradewind_notify import TellPeople
 from tradewind_tasks import drift_asset, stage_task
 
 from ml.use_cases import NAMES
@@ -23,7 +24,9 @@ def monitor(use_case: str) -> DAG:
         tags=["tradewind", "monitor", use_case],
         default_args={"owner": "mlops"},
     ) as dag:
-        stage_task("monitor", use_case, outlets=[drift_asset(use_case)])
+        told = TellPeople("drift", use_case)
+        callbacks = {"on_success_callback": told, "on_failure_callback": told}
+        stage_task("monitor", use_case, outlets=[drift_asset(use_case)], **callbacks)
     return dag
 
 

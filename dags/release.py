@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from airflow.sdk import DAG
 from tradewind_form import release_documentation, release_params
+from tradewind_notify import TellPeople
 from tradewind_tasks import production_asset, stage_task
 
 from ml.use_cases import NAMES
@@ -21,7 +22,8 @@ def release(use_case: str) -> DAG:
         default_args={"owner": "mlops"},
         params=release_params(),
     ) as dag:
-        stage_task("release", use_case, outlets=[production_asset(use_case)])
+        told = TellPeople("move", use_case)
+        stage_task("release", use_case, outlets=[production_asset(use_case)], on_success_callback=told)
     return dag
 
 

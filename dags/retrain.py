@@ -6,6 +6,7 @@ from typing import Any
 
 from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, chain
 from tradewind_form import approval, documentation, params
+from tradewind_notify import TellPeople
 from tradewind_review import review, run_again
 from tradewind_tasks import REVIEW_TASK, drift_asset, production_asset, stage_task
 
@@ -38,7 +39,12 @@ def retrain(use_case: str) -> DAG:
         params=params(use_case),
     ) as dag:
         options = {
-            "promote": {"outlets": [production_asset(use_case)]},
+            "validate": {"on_failure_callback": TellPeople("block", use_case)},
+            "evaluate": {"on_failure_callback": TellPeople("refuse", use_case)},
+            "promote": {
+                "outlets": [production_asset(use_case)],
+                "on_success_callback": TellPeople("move", use_case),
+            },
             "serve": {"trigger_rule": "none_failed"},
         }
         tasks = {stage: stage_task(stage, use_case, **options.get(stage, {})) for stage in STAGES}

@@ -34,7 +34,7 @@ class Suite:
 
     def __init__(self, context: Any, table: Table, checks: Sequence[Check]) -> None:
         self._checks = [check for check in checks if check.expectation is not None]
-        self.public = frozenset(column.name for column in table.columns if _may_be_shown(table, column.name))
+        self.public = frozenset(column.name for column in table.columns if may_be_shown(table, column.name))
         self.name = table.name
         self.definition = gx.ExpectationSuite(table.name, expectations=[_labelled(check) for check in self._checks])
         source = context.data_sources.add_pandas(f"{table.name} of the shop")
@@ -100,7 +100,8 @@ def _is_plain(value: Any, column: str | None, public: frozenset[str]) -> bool:
     return column is None or column in public or isinstance(value, int) or str(value) in {"str", "datetime64"}
 
 
-def _may_be_shown(table: Table, name: str) -> bool:
+def may_be_shown(table: Table, name: str) -> bool:
+    """Tell whether people who look at reports may see the values of a column: numbers that name nobody."""
     column = table.column(name)
     is_plain = column.treatment == "keep" and column.type in ("int64", "float64", "boolean")
     return is_plain and not identifies(table, name)

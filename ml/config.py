@@ -87,6 +87,21 @@ class Settings(BaseSettings):
     runtime_base: Path | None = None
     """OCI layout of the runtime base image; none means that no runnable image is assembled."""
 
+    airflow_url: str = "http://127.0.0.1:8080"
+    """Where people reach the Airflow UI: links in messages lead there."""
+    notify_webhook: SecretStr | None = None
+    """Incoming webhook of a chat; it takes Slack's `{"text": …}`. None sends none."""
+    notify_smtp: str | None = None
+    """Mail server, `smtp[s]://[user@]host[:port]`; none sends no mail."""
+    notify_smtp_password: SecretStr | None = None
+    """Password of that user."""
+    notify_from: str = "tradewind@localhost"
+    """Sender of mails."""
+    notify_to: str = ""
+    """Receivers of mails, separated by commas."""
+    notify_hours: float = Field(24, ge=0, le=720)
+    """How long the same message is not sent again [h]."""
+
     channel: str = "production"
     """The channel the model server follows; another one gives a server for trying a candidate."""
     poll_seconds: float = Field(2.0, gt=0, le=300)

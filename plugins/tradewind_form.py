@@ -8,6 +8,7 @@ from typing import Any
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import Param
 from airflow.sdk.execution_time.hitl import HITLUser
+from tradewind_notify import TellPeople
 from tradewind_tasks import APPROVAL_TASK, AS_SET, reading
 
 APPROVAL_HOURS = 24
@@ -46,6 +47,7 @@ def approval(use_case: str) -> ApproveWhenRequired:
         options=[APPROVE, REJECT],
         defaults=REJECT,
         params={"reason": Param("", type="string", title="Reason", description="Kept in the ledger.")},
+        notifiers=TellPeople("version_asks", use_case),
         response_timeout=timedelta(hours=APPROVAL_HOURS),
     )
 

@@ -11,6 +11,7 @@ from airflow.sdk import Param
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from airflow.sdk.execution_time.hitl import HITLUser
 from tradewind_form import RETRAIN
+from tradewind_notify import TellPeople
 from tradewind_tasks import REVIEW_TASK, reading, request_of, run_stage
 
 REVIEW_HOURS = 24
@@ -54,13 +55,14 @@ class ReviewWhenAsked(HITLOperator):
         said = super().execute_complete(context, event)
         person, given, request = said["responded_by_user"], said["params_input"], request_of(context)
         kind = KINDS[said["chosen_options"][0]]
+        standing = given if kind in ("waive", "release") else {}
         target = {
             "kind": kind,
             "run": request["run_id"],
             "verdict": judged(reading(), self.use_case, request["run_id"]).digest,
-            "rule": given.get("rule") if kind in ("waive", "release") else None,
-            "until": given.get("until") if kind in ("waive", "release") else None,
-            "reason": given.get("reason") or "no answer in time",
+            "rule": standing.get("rule"),
+            "until": standing.get("until"),
+            "reason": given.get("reason", "") if person else "no answer in time",
         }
         who = person["id"] if person else NOBODY
         once = f"{request['request']} {said['responded_at']}"
@@ -99,7 +101,7 @@ def review(use_case: str) -> ReviewWhenAsked:
         options=[ACCEPT, WAIVE, RELEASE, REJECT],
         defaults=REJECT,
         params={
-            "reason": Param("", type="string", minLength=REASON_LENGTH, title="Reason"),
+            "reason": Param("", type="string", title="Reason", description=f"{REASON_LENGTH} characters or more."),
             "rule": Param(
                 None, type=["null", "string"], title="Rule", description="To waive, or whose rows to release."
             ),
@@ -111,6 +113,7 @@ def review(use_case: str) -> ReviewWhenAsked:
                 description="Last day of it; 90 days at most.",
             ),
         },
+        notifiers=TellPeople("data_ask", use_case),
         response_timeout=timedelta(hours=REVIEW_HOURS),
     )
 

@@ -120,12 +120,12 @@ def _answer(context: Any) -> dict[str, Any]:
 
 def _environment(stage: str) -> dict[str, str]:
     """Return the stage's environment: the addresses, and the secrets of its own role alone."""
-    from ml.pipeline import ROLES, SECRETS
+    from ml.pipeline import FOREIGN, ROLES, SECRETS
     from ml.stack.secret import load_or_generate, s3_variables
 
     known = load_or_generate(Path(os.environ["TRADEWIND_SECRETS"]))
     held = SECRETS.get(stage, ())
-    withheld = {"TRADEWIND_SOURCE_PASSWORD"} if "source_password" not in held else set()
+    withheld = {f"TRADEWIND_{name.upper()}" for name in FOREIGN if name not in held}
     shared = {
         name: os.environ[name] for name in os.environ if not name.startswith("AIRFLOW__") and name not in withheld
     }

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,7 @@ print(json.dumps({"heavy": [name for name in heavy if name in sys.modules], "dag
 def parse(tmp_path_factory):
     home = tmp_path_factory.mktemp("airflow")
 
+    @cache
     def parsed(name: str) -> dict:
         done = subprocess.run(
             [sys.executable, "-c", PROBE, str(PROJECT / "plugins"), str(PROJECT / "dags" / name), *HEAVY],
@@ -82,7 +84,7 @@ def test_the_dag_dvc_and_the_pipeline_tell_the_same_order(parse):
 
 
 def test_every_stage_has_a_module_and_an_s3_user():
-    assert set(ROLES) == {*STAGES, "monitor", "release", "decide"}
+    assert set(ROLES) == {*STAGES, "monitor", "release", "decide", "notify"}
     assert all((PROJECT / "ml" / "pipeline" / f"{stage}.py").exists() for stage in STAGES)
 
 

@@ -22,6 +22,7 @@ from ml.desk.document import KNOWN, Document
 from ml.desk.ledger_view import Filter, ledger_page
 from ml.desk.listing_view import Order, listing_csv, listing_page
 from ml.desk.live_view import look
+from ml.desk.quarantine_view import quarantine_page
 from ml.desk.run_list import last_runs
 from ml.desk.view import environment, page_of
 from ml.desk.waiting import waiting
@@ -143,6 +144,13 @@ def _runs(settings: Settings, show: Show) -> APIRouter:
     def gate(request: Request, use_case: UseCaseName, run: str) -> Response:
         judged = document.judgement(settings, use_case, run, "evaluate")
         return show(request, "gate.html.j2", name=use_case, judged=judged, about=f"run {run}")
+
+    @router.get("/quarantine/{use_case}/{run}")
+    def quarantine(
+        request: Request, use_case: UseCaseName, run: str, rule: str = "", page: Annotated[int, Query(ge=1)] = 1
+    ) -> Response:
+        found = quarantine_page(settings, use_case, run, rule, page)
+        return show(request, "quarantine.html.j2", name=use_case, run=run, page=found)
 
     @router.get("/report/{use_case}/{run}/{path:path}")
     def report(use_case: UseCaseName, run: str, path: str) -> Response:

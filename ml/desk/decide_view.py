@@ -11,7 +11,7 @@ from ml.contract import JsonObject, Rule
 from ml.desk.document import checked
 from ml.desk.waiting import REVIEW, Waiting, waiting
 from ml.errors import ModelNotFound
-from ml.pipeline.decision import Judged, asking, in_force, judged
+from ml.pipeline.decision import Judged, Kind, asking, in_force, judged
 from ml.registry.entry import Entry
 from ml.registry.ledger import Ledger
 
@@ -38,11 +38,10 @@ class DecidePage:
         """What a form is made for: this verdict, and whether a step waits."""
         return f"decide {self.use_case} {self.run} {self.judged.digest} {self.step is not None}"
 
-    def offers(self, rule: Rule) -> str | None:
-        """Return what can be decided about one rule: none where it only tells."""
-        if rule.severity == "quarantine":
-            return "release"
-        return "waive" if rule.severity == "block" or rule.name in self.asked else None
+    def offers(self, rule: Rule) -> tuple[Kind, ...]:
+        """Return what can be decided about one rule: nothing where it only tells."""
+        waive: tuple[Kind, ...] = ("waive",) if rule.severity == "block" or rule.name in self.asked else ()
+        return (*waive, "release") if rule.severity == "quarantine" else waive
 
 
 def decide_page(settings: Settings, use_case: str, run: str) -> DecidePage:

@@ -27,7 +27,7 @@ JUDGING_STAGES: tuple[str, ...] = ("validate", "evaluate")
 
 ROLES: dict[str, Role] = {
     **dict.fromkeys(("ingest", "validate", "anonymise"), "ingest"),
-    **dict.fromkeys(("features", "train", "compress", "evaluate", "explain", "package", "monitor"), "train"),
+    **dict.fromkeys(("features", "train", "compress", "evaluate", "explain", "package", "monitor", "notify"), "train"),
     **dict.fromkeys(("promote", "serve", "release", "decide"), "promote"),
 }
 """The S3 user each stage acts as: what trains cannot read raw data, what promotes cannot train."""
@@ -38,9 +38,14 @@ SECRETS: dict[str, tuple[str, ...]] = {
     "promote": ("signing_key",),
     "release": ("signing_key",),
     "decide": ("signing_key",),
+    "notify": ("notify_webhook", "notify_smtp_password"),
     "serve": ("server_token",),
 }
 """The secrets a stage's process is handed beside its S3 user; ingest needs the key's fingerprint only."""
+
+
+FOREIGN: tuple[str, ...] = ("source_password", "notify_webhook", "notify_smtp_password")
+"""Those of them that open other people's systems: they come by environment, and are withheld from every other stage."""
 
 
 def storage_id(run_id: str) -> str:

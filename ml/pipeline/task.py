@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import asdict
-from datetime import date
+from datetime import UTC, date, datetime
 from importlib import import_module
 from pathlib import Path
 
@@ -136,6 +136,12 @@ def _decide(settings: Settings, use_case: UseCase, request: JsonObject) -> JsonO
     return done
 
 
+def _notify(settings: Settings, use_case: UseCase, request: JsonObject) -> JsonObject:
+    from ml.pipeline import notify
+
+    return {"told": notify.run(settings, use_case.name, request["event"], request, datetime.now(UTC))}
+
+
 def _monitor(settings: Settings, use_case: UseCase, request: JsonObject) -> JsonObject:
     from ml.pipeline import monitor
 
@@ -171,4 +177,5 @@ ACTS: dict[str, Callable[[Settings, UseCase, JsonObject], JsonObject]] = {
     "monitor": _monitor,
     "release": _release,
     "decide": _decide,
+    "notify": _notify,
 }

@@ -1,7 +1,7 @@
 """Judges the ingested rows: passes the good ones, sets the failing ones aside with reasons, says whether to go on.
 
 Reads ingest's tables, `as_of.data`, `decisions`, and the profiles of the runs that `accepted` names by their digests. Writes
-`tables/` packed by month, `quarantine/`, `verdict.json`, `profile.json`; for people, Data Docs and `report.json`.
+`tables/` packed by month, `quarantine/`, `verdict.json`, `profile.json`; for people, Data Docs, `report.json`, `quarantine.json`.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ def run(context: StageContext) -> None:
         IntegrityBroken: A profile is not the one the run was frozen with.
     """
     from data_checks.docs import write_docs
+    from data_checks.extract import extract
     from data_checks.judgement import rulings, verdict_of
     from data_checks.profile import profile
     from data_checks.report import report
@@ -56,6 +57,7 @@ def run(context: StageContext) -> None:
     write_verdict(out / "verdict.json", verdict, as_of=job.as_of.isoformat(), decisions=decisions)
     write_json(out / "profile.json", profile(outcomes, out / "tables", job.as_of))
     write_json(reports / "report.json", report(outcomes, found, verdict, standard))
+    write_json(reports / "quarantine.json", extract(out / "quarantine", job.tables))
     write_docs(reports / "docs", documents, verdict, datetime.combine(job.as_of, time()))
     log.info("data judged accepted=%s rules=%d", verdict.accepted, len(verdict.rules))
 

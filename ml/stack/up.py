@@ -33,6 +33,12 @@ PASSED_ON = (
     "TRADEWIND_DATA_OWNERS",
     "TRADEWIND_OPERATORS",
     "TRADEWIND_CHECKPOINTS",
+    "TRADEWIND_NOTIFY_WEBHOOK",
+    "TRADEWIND_NOTIFY_SMTP",
+    "TRADEWIND_NOTIFY_SMTP_PASSWORD",
+    "TRADEWIND_NOTIFY_FROM",
+    "TRADEWIND_NOTIFY_TO",
+    "TRADEWIND_NOTIFY_HOURS",
 )
 """Settings of the person who starts the stack that its parts receive as they are."""
 LANGUAGE_MODEL = tuple(f"TRADEWIND_LLM_{part}" for part in ("URL", "MODEL", "KEY", "TIMEOUT_S"))
