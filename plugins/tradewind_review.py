@@ -91,8 +91,6 @@ class RunAgain(TriggerDagRunOperator):
 
 def review(use_case: str) -> ReviewWhenAsked:
     """Return the step between validate and anonymise."""
-    from ml.pipeline.decision import REASON_LENGTH
-
     return ReviewWhenAsked(
         task_id=REVIEW_TASK,
         use_case=use_case,
@@ -101,7 +99,9 @@ def review(use_case: str) -> ReviewWhenAsked:
         options=[ACCEPT, WAIVE, RELEASE, REJECT],
         defaults=REJECT,
         params={
-            "reason": Param("", type="string", title="Reason", description=f"{REASON_LENGTH} characters or more."),
+            "reason": Param(
+                "", type="string", title="Reason", description="Kept in the ledger; one word is not enough."
+            ),
             "rule": Param(
                 None, type=["null", "string"], title="Rule", description="To waive, or whose rows to release."
             ),

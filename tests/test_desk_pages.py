@@ -7,7 +7,8 @@ import subprocess
 import sys
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 
 import httpx
@@ -15,14 +16,16 @@ import pandas as pd
 import pytest
 
 from ml.config import Settings
-from ml.files import write_json, write_parquet
-from ml.pipeline import storage_id
+from ml.contract import Rule, Verdict
+from ml.files import write_json, write_parquet, write_verdict
+from ml.pipeline import decide, promote, storage_id
+from ml.registry import ledger
 from ml.serving import listing, snapshot
 from ml.stack import airflow, objectstore, secret
 from ml.stack.process import Children, free_port
 from ml.store import Bucket
 from ml.use_cases import load
-from tests.promotable_run import lay_out_run, packaged_run, verdict, walk_in
+from tests.promotable_run import lay_out_run, packaged_run, use_case, verdict, walk_in
 
 pytestmark = pytest.mark.airflow
 
@@ -35,7 +38,15 @@ from airflow.providers.standard.operators.empty import EmptyOperator
 
 with DAG(dag_id="retrain_{NAME}", schedule=None):
     EmptyOperator(task_id="ingest")
+for verb in ("decide", "release"):
+    with DAG(dag_id=f"{{verb}}_{NAME}", schedule=None) as dag:
+        EmptyOperator(task_id=verb)
+    globals()[verb] = dag
 """
+USERS = {"admin": "admin", "olga": "user", "omar": "op", "vera": "viewer"}
+PEOPLE = {"TRADEWIND_DATA_OWNERS": "olga,admin", "TRADEWIND_OPERATORS": "omar,admin"}
+CHROMIUM = "/usr/bin/chromium"
+WHY = "the till was down for two days"
 FIGURES = {
     "primary": "recall@10",
     "metrics": [{"name": "recall@10", "unit": ""}],
@@ -116,6 +127,7 @@ def publish(home, promoter):
     refused = {**json.loads((root / "data" / NAME / "evaluate" / "verdict.json").read_text()), "accepted": False}
     refused["rules"][0] |= {"passed": False, "sentence": f"It loses. {SCRIPT}"}
     reports.put(f"{NAME}/{run}/evaluate/verdict.json", json.dumps(refused).encode())
+    publish_data_verdict(folder, reports, run)
     reports.put(f"{NAME}/{run}/evaluate/metrics.json", json.dumps(FIGURES).encode())
     took = {"variants": {"int8": {"latency_ms": 12.3, "memory_bytes": 50_000_000}}}
     reports.put(f"{NAME}/{run}/evaluate/footprint.json", json.dumps(took).encode())
@@ -123,6 +135,25 @@ def publish(home, promoter):
     runs.put(f"{NAME}/{run}/inputs.json", (root / "inputs.json").read_bytes())
     list_orders(folder, promoter, digest)
     return digest
+
+
+def publish_data_verdict(folder, reports, run, newest="nine days old"):
+    """Leave what the run's validation said: a rule refuses, another set a row aside."""
+    rules = (
+        Rule(name="purchases.fresh", observed=9, limit=7, passed=False, sentence=f"The newest are {newest}."),
+        Rule(name="purchases.whole", observed=1, limit=0, passed=False, severity="quarantine", sentence="One is cut."),
+    )
+    write_verdict(folder / "data.json", Verdict(stage="validate", accepted=False, rules=rules, summary="Refused."))
+    reports.put(f"{NAME}/{run}/validate/verdict.json", (folder / "data.json").read_bytes())
+    aside = {
+        "rule": "purchases.whole",
+        "table": "purchases",
+        "count": 120,
+        "shown": ["quantity"],
+        "hidden": ["household"],
+    }
+    extract = {"rules": [{**aside, "rows": [[quantity] for quantity in range(60)]}]}
+    reports.put(f"{NAME}/{run}/validate/quarantine.json", json.dumps(extract).encode())
 
 
 def list_orders(folder, promoter, digest):
@@ -144,7 +175,8 @@ def start_airflow(children, home, port, known, endpoint):
     """Start the api-server alone, with an administrator and a viewer, and one run in its database."""
     variables = {
         **airflow.environment(home, port, known),
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin,vera:viewer",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{name}:{role}" for name, role in USERS.items()),
+        **PEOPLE,
         "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
         "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
         "TRADEWIND_S3_ENDPOINT": endpoint,
@@ -152,7 +184,7 @@ def start_airflow(children, home, port, known, endpoint):
         "TRADEWIND_HOME": str(home),
         **secret.s3_variables(known, "read"),
     }
-    write_json(home / "airflow" / "passwords.json", {"admin": "pass-word", "vera": "pass-word"})
+    write_json(home / "airflow" / "passwords.json", dict.fromkeys(USERS, "pass-word"))
     (home / "dags").mkdir()
     (home / "dags" / "retrain.py").write_text(DAG_FILE)
     for command in (["db", "migrate"], ["dags", "reserialize"]):
@@ -187,6 +219,10 @@ def paths(digest):
         f"/run/{NAME}/{run}/task/validate",
         f"/dag/retrain_{NAME}/run/{RUN}/task/ingest",
         f"/gate/{NAME}/{run}",
+        f"/decide/{NAME}/{run}",
+        f"/quarantine/{NAME}/{run}",
+        f"/move/{NAME}",
+        f"/ledger/{NAME}",
         f"/report/{NAME}/{run}/validate/docs/index.html",
         f"/report/{NAME}/{run}/validate/docs/validations/a/b.html",
         f"/report/{NAME}/{run}/explain/card.html",
@@ -368,3 +404,147 @@ def test_proposals_are_sorted_summed_paged_and_downloaded(desk):
         csv = vera.get("/listing/inventory/csv")
         assert csv.headers["content-disposition"] == 'attachment; filename="inventory.csv"'
         assert len(csv.text.splitlines()) == 151
+
+
+DECIDE = f"/decide/{NAME}/{storage_id(RUN)}"
+MOVE = f"/move/{NAME}"
+
+
+def token_of(client, page):
+    """Return the slip of a page's form; none where the page has no form."""
+    found = re.search(r'name="token" value="([^"]+)"', client.get(page).text)
+    return found and found.group(1)
+
+
+def sent(client, desk, page, token, origin=None, **said):
+    """Send a form as a browser does."""
+    said = (
+        {"kind": "reject", "reason": WHY, **said} if page == DECIDE else {"digest": desk.digest, "reason": WHY, **said}
+    )
+    return client.post(page, data={"token": token, **said}, headers={"Origin": origin or desk.url})
+
+
+def asked(desk, verb):
+    """Return the runs of a DAG that forms have started, newest last: (who, what was asked)."""
+    with desk.client("admin") as admin:
+        found = admin.get(f"{desk.url}/api/v2/dags/{verb}_{NAME}/dagRuns?order_by=run_after").json()["dag_runs"]
+    return [(run["triggering_user_name"], run["conf"]) for run in found]
+
+
+def test_only_a_data_owner_may_decide_and_only_an_operator_may_move(desk):
+    """Airflow's roles contain each other, so an operator could do what an owner may: the lists of names part them."""
+    may = {DECIDE: {"admin", "olga"}, MOVE: {"admin", "omar"}}
+    before = asked(desk, "decide"), asked(desk, "release")
+    with desk.client() as nobody:
+        assert {sent(nobody, desk, page, "any").status_code for page in may} == {401}
+    for user in USERS:
+        with desk.client(user) as client:
+            for page, allowed in may.items():
+                policy = client.get(page).headers["content-security-policy"]
+                assert ("form-action 'self'" in policy) == (user in allowed)
+                assert "script-src" not in policy
+                if user not in allowed:
+                    assert sent(client, desk, page, "any").status_code == 403
+    assert (asked(desk, "decide"), asked(desk, "release")) == before
+
+
+def test_a_form_is_refused_from_another_site_altered_for_somebody_else_or_without_a_reason(desk):
+    with desk.client("olga") as olga, desk.client("admin") as admin:
+        token, foreign = token_of(olga, DECIDE), token_of(admin, DECIDE)
+        before = asked(desk, "decide")
+        assert sent(olga, desk, DECIDE, token, origin="https://evil.example").status_code == 403
+        assert olga.post(DECIDE, data={"token": token, "kind": "reject", "reason": WHY}).status_code == 403
+        crossed = {"Origin": desk.url, "Sec-Fetch-Site": "cross-site"}
+        said = {"token": token, "kind": "reject", "reason": WHY}
+        assert olga.post(DECIDE, data=said, headers=crossed).status_code == 403
+        assert sent(olga, desk, DECIDE, token[:-4] + "AAAA").status_code == 403
+        assert sent(olga, desk, DECIDE, foreign).status_code == 403
+        assert sent(olga, desk, DECIDE, token_of(admin, MOVE)).status_code == 403
+        assert sent(olga, desk, DECIDE, token, reason="no").status_code == 422
+        assert asked(desk, "decide") == before
+
+
+def test_a_decision_is_sent_once_by_who_is_logged_in_about_what_was_shown(desk):
+    promoter = desk.settings("promote", signing_key=desk.secrets["signing_key"], data_owners="olga")
+    with desk.client("olga") as olga:
+        token = token_of(olga, DECIDE)
+        until = (date.today() + timedelta(days=3)).isoformat()
+        waiver = {"kind": "waive", "rule": "purchases.fresh", "until": until}
+        led = sent(olga, desk, DECIDE, token, **waiver)
+        assert led.status_code == 303
+        assert "Under way" in olga.get(led.headers["location"].removeprefix("/tradewind")).text
+        assert sent(olga, desk, DECIDE, token, **waiver).status_code == 409
+        who, form = asked(desk, "decide")[-1]
+        assert (who, form["kind"], form["rule"], form["until"], form["reason"]) == (
+            "olga",
+            "waive",
+            "purchases.fresh",
+            until,
+            WHY,
+        )
+        reports, kept = Bucket.open(promoter, "reports"), token_of(olga, DECIDE)
+        publish_data_verdict(desk.home / "work", reports, storage_id(RUN), newest="ten days old")
+        assert sent(olga, desk, DECIDE, kept).status_code == 409
+        publish_data_verdict(desk.home / "work", reports, storage_id(RUN))
+        decide.run(promoter, NAME, {"train": {}}, {"who": who, "request": "form", "target": form})
+        page = olga.get(DECIDE).text
+        assert "<h2>In force</h2>" in page
+        assert f"<td>{until}</td>" in page
+        assert "waive" in olga.get(f"/ledger/{NAME}", params={"action": "decide", "who": "olga"}).text
+        assert "No entries" in olga.get(f"/ledger/{NAME}", params={"who": "olga", "since": "2999-01-01"}).text
+
+
+def test_the_home_page_says_what_waits_until_somebody_decided(desk):
+    with desk.client("vera") as vera:
+        page = vera.get("/").text
+    decided = [entry for entry in ledger.history(desk.settings("read"), NAME) if entry.action == "decide"]
+    assert (f"The newest data of {NAME}" in page) == (not decided)
+
+
+def test_rows_set_aside_are_counted_and_paged_and_hidden_columns_are_only_named(desk):
+    place = f"/quarantine/{NAME}/{storage_id(RUN)}"
+    with desk.client("vera") as vera:
+        first, second = vera.get(place).text, vera.get(place, params={"rule": "purchases.whole", "page": 2}).text
+        assert "120 rows of purchases; the first 60 are shown" in first
+        assert "may name somebody: household" in first
+        assert first.count("<tr><td") == 50
+        assert second.count("<tr><td") == 10
+        assert vera.get(place, params={"rule": "nothing"}).status_code == 404
+
+
+@pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs a Chromium at /usr/bin/chromium")
+def test_in_a_browser_an_owner_rejects_and_an_operator_rolls_back(desk, tmp_path):
+    """The forms as people use them; what Airflow was asked is carried out by the same code as its task runs."""
+    from playwright.sync_api import sync_playwright
+
+    promoter = desk.settings("promote", signing_key=desk.secrets["signing_key"], operators="omar")
+    root, newer = packaged_run(tmp_path, promoter, NAME, seed=2, production=desk.digest)
+    walk_in(promoter, NAME, root)
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-background-networking"]
+        )
+        for user, page, button in (("olga", DECIDE, "Reject the data"), ("omar", MOVE, "Make it live")):
+            tab = browser.new_context(viewport={"width": 390, "height": 800}).new_page()
+            tab.goto(f"{desk.url}/tradewind{page}")
+            tab.fill("input[name=username]", user)
+            tab.fill("input[name=password]", "pass-word")
+            tab.click("button[type=submit]")
+            tab.wait_for_url(f"**{page}")
+            assert tab.evaluate("document.documentElement.scrollWidth") == 390
+            if page == MOVE:
+                tab.check(f"input[value='{desk.digest}']")
+            form = tab.locator("form").last
+            form.locator("textarea").fill(WHY)
+            form.get_by_role("button", name=button).click()
+            tab.get_by_text("Under way").wait_for()
+        browser.close()
+    assert asked(desk, "decide")[-1][0] == "olga"
+    assert asked(desk, "decide")[-1][1]["kind"] == "reject"
+    who, form = asked(desk, "release")[-1]
+    order = promote.Order(digest=form["digest"], who=who, reason=form["reason"], request="form")
+    done = {"rollback": promote.rollback}[form["action"]](promoter, use_case(NAME), order)
+    assert (done.digest, ledger.live(promoter, NAME, "production").who) == (desk.digest, "omar")
+    walk_back = promote.rollback(promoter, use_case(NAME), replace(order, digest=newer, request="another"))
+    assert not promote.rollback(promoter, use_case(NAME), order).is_new
+    assert ledger.live(promoter, NAME, "production").digest == walk_back.digest == newer

@@ -10,7 +10,7 @@ from ml.config import Settings
 from ml.contract import JsonObject, Rule
 from ml.desk.document import checked
 from ml.desk.waiting import REVIEW, Waiting, waiting
-from ml.errors import ModelNotFound
+from ml.errors import TradewindError
 from ml.pipeline.decision import Judged, Kind, asking, in_force, judged
 from ml.registry.entry import Entry
 from ml.registry.ledger import Ledger
@@ -71,10 +71,11 @@ def standing(entries: Iterable[Entry], today: date) -> list[JsonObject]:
 
 
 def is_undecided(settings: Settings, use_case: str, run: str) -> bool:
-    """Tell whether a run's data were refused and nobody has said a word about it."""
+    """Tell whether a run's data were refused and nobody has said a word about it; what cannot be read is said elsewhere."""
     try:
         if judged(settings, use_case, run).verdict.accepted:
             return False
-    except ModelNotFound:
+        entries = Ledger.open(settings, use_case).entries
+    except TradewindError:
         return False
-    return not any(entry.run_id == run for entry in Ledger.open(settings, use_case).entries if entry.decision)
+    return not any(entry.run_id == run for entry in entries if entry.decision)

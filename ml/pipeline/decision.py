@@ -171,6 +171,8 @@ def _ensure_may_decide(settings: Settings, decision: Decision) -> None:
 def _ensure_whole(decision: Decision, seen: Judged, today: date) -> None:
     if len(decision.why.strip()) < REASON_LENGTH:
         raise _faulty(f"a reason of {REASON_LENGTH} characters or more", repr(decision.why))
+    if decision.kind == "end" and not decision.rule:
+        raise _faulty("the rule whose waiver or release ends", "none")
     if decision.kind not in STANDING:
         return
     names = [rule.name for rule in seen.failed()]

@@ -24,7 +24,7 @@ from ml.stack.summary import show
 POLL_SECONDS = 0.5
 LOG_LINES = 25
 COLOURS = {"success": "green", "failed": "red", "upstream_failed": "red", "running": "yellow", "skipped": "cyan"}
-REFUSALS: dict[str, type[TradewindError]] = {"validate": DataRejected, "evaluate": GateFailed}
+REFUSALS: dict[str, type[TradewindError]] = {"validate": DataRejected, "review": DataRejected, "evaluate": GateFailed}
 ASKING = {"anonymise": "review", "promote": "approve"}
 ORDER = tuple(task for stage in STAGES for task in (ASKING.get(stage), stage) if task)
 """The tasks of a run, in the order people see them: before two stages a person may be asked."""

@@ -96,11 +96,7 @@ def show_history(out: Console, entries: Iterable[Entry]) -> None:
     for entry in entries:
         when = entry.when[:19].replace("T", " ")
         out.print(f"{entry.seq}  {when} UTC  {entry.channel}  {entry.action} by {entry.who}", highlight=False)
-        for word, value in (
-            ("from", entry.from_digest or "nothing"),
-            ("to", entry.to_digest or "nothing"),
-            ("why", entry.why),
-        ):
+        for word, value in (*_about(entry), ("why", entry.why)):
             out.print(f"   {word:<5}{value}", highlight=False, markup=False, soft_wrap=True)
 
 
@@ -114,6 +110,15 @@ def show_rules(out: Console, lines: Iterable[RuleLine]) -> None:
             *(line.severity, line.name, line.owner, line.since.isoformat(), line.threshold, line.basis, line.reason)
         )
     out.print(table, markup=False)
+
+
+def _about(entry: Entry) -> tuple[tuple[str, str], ...]:
+    """Return what an entry is about, line by line: versions, or the data of a run."""
+    if entry.decision is None:
+        return (("from", entry.from_digest or "nothing"), ("to", entry.to_digest or "nothing"))
+    parts = [entry.decision[name] for name in ("kind", "rule") if entry.decision[name]]
+    until = f" until {entry.decision['until']}" if entry.decision["until"] else ""
+    return (("data", f"{' '.join(map(str, parts))}{until} of {entry.run_id}"),)
 
 
 def show_tried(out: Console, use_case: UseCase, tried: Sequence[Tried]) -> None:
