@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.providers.standard.operators.hitl import HITLOperator
@@ -15,7 +15,9 @@ from tradewind_notify import TellPeople
 from tradewind_tasks import REVIEW_TASK, reading, request_of, run_stage
 
 REVIEW_HOURS = 24
-ACCEPT, WAIVE, RELEASE, REJECT = "Accept", "Waive the rule", "Release its rows", "Reject"
+WAIVER_DAYS = 7  # what the form suggests
+UNTIL = "The last day on which a waiver or release counts; 90 days at most."
+ACCEPT, WAIVE, RELEASE, REJECT = "Accept", "Accept and waive the rule", "Release its rows", "Reject"
 KINDS = {ACCEPT: "accept", WAIVE: "waive", RELEASE: "release", REJECT: "reject"}
 
 
@@ -41,6 +43,8 @@ class ReviewWhenAsked(HITLOperator):
         owners = sorted(settings.data_owner_names())
         self.assigned_users = [HITLUser(id=name, name=name) for name in owners] or None
         self.params["rule"] = Param(asked[0].name, type="string", enum=[rule.name for rule in asked], title="Rule")
+        until = (datetime.now(UTC) + timedelta(days=WAIVER_DAYS)).date().isoformat()
+        self.params["until"] = Param(until, type="string", format="date", title="Until", description=UNTIL)
         page = (
             f"[What was found, and the same decision on a page](/tradewind/decide/{self.use_case}/{request['run_id']})"
         )
@@ -58,6 +62,7 @@ class ReviewWhenAsked(HITLOperator):
         standing = given if kind in ("waive", "release") else {}
         target = {
             "kind": kind,
+            "is_answer": True,
             "run": request["run_id"],
             "verdict": judged(reading(), self.use_case, request["run_id"]).digest,
             "rule": standing.get("rule"),

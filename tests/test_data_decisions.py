@@ -123,9 +123,17 @@ def test_nothing_goes_live_from_data_that_were_rejected_or_await_a_word(promoter
         ensure_fit(promoter, name, RUN)
 
 
-def carried_out(settings, name, verdict, kind, request="form 1"):
+def carried_out(settings, name, verdict, kind, request="form 1", **more):
     until = (date.today() + timedelta(days=7)).isoformat()
-    target = {"kind": kind, "run": RUN, "verdict": verdict, "rule": "purchases.fresh", "until": until, "reason": WHY}
+    target = {
+        "kind": kind,
+        "run": RUN,
+        "verdict": verdict,
+        "rule": "purchases.fresh",
+        "until": until,
+        "reason": WHY,
+        **more,
+    }
     asked = {"who": "olga", "request": request, "target": target}
     return act.run(settings, name, {"train": {"epochs": 9, "seed": 1}}, asked)["again"]
 
@@ -138,8 +146,8 @@ def test_a_waiver_of_a_refusal_asks_for_the_same_run_again_and_a_rejection_for_n
     assert carried_out(promoter, name, verdict, "reject", "form 3") is None
 
 
-def test_a_waiver_of_the_rule_that_holds_a_run_also_accepts_its_data(promoter, name, judge):
+def test_a_waiver_that_answers_a_waiting_run_also_accepts_its_data(promoter, name, judge):
     verdict = judge(refused=False, approve=["*"])
-    assert carried_out(promoter, name, verdict, "waive") is None
+    assert carried_out(promoter, name, verdict, "waive", is_answer=True) is None
     assert [entry.decision["kind"] for entry in ledger.history(promoter, name)] == ["waive", "accept"]
     ensure_fit(promoter, name, RUN)

@@ -30,7 +30,7 @@ WAIVER_DAYS = 7  # what the form suggests
 ANSWERS: dict[str, str] = {
     "accept": "Accept",
     "reject": "Reject",
-    "waive": "Waive the rule",
+    "waive": "Accept and waive the rule",
     "release": "Release its rows",
 }
 """What a decision is called at the step that waits."""

@@ -15,7 +15,7 @@ import yaml
 
 from ml.config import Settings
 from ml.contract import JsonObject
-from ml.pipeline.decision import STANDING, Decision, asking, decide, judged
+from ml.pipeline.decision import STANDING, Decision, decide, judged
 from ml.store import Bucket
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,8 @@ def run(settings: Settings, use_case: str, section: JsonObject, request: JsonObj
         settings: Those of role `promote`, with the signing key.
         use_case: Its name.
         section: The use case's section of `params.yaml`: what a run gets where it asks for nothing else.
-        request: `who`, `request` and under `target` the decision: `kind`, `run`, `verdict`, `rule`, `until`, `reason`.
+        request: `who`, `request` and under `target` the decision: `kind`, `run`, `verdict`, `rule`, `until`, `reason`;
+            `is_answer` where the run waits for it.
 
     Returns:
         `sentence`; `again`, the form of the retraining that has to follow, or none.
@@ -50,17 +51,17 @@ def run(settings: Settings, use_case: str, section: JsonObject, request: JsonObj
         rule=target.get("rule"),
         until=date.fromisoformat(target["until"]) if target.get("until") else None,
     )
-    for one in _parts(settings, use_case, asked):
+    for one in _parts(asked, is_answer=target.get("is_answer", False)):
         entry = decide(settings, use_case, one, datetime.now(UTC).date())
         log.info("decided use_case=%s kind=%s run=%s entry=%d", use_case, one.kind, one.run_id, entry.seq)
     again = _again(settings, use_case, section, asked) if _needs_run(settings, use_case, asked) else None
     return {"sentence": _sentence(asked), "again": again}
 
 
-def _parts(settings: Settings, use_case: str, asked: Decision) -> Iterator[Decision]:
-    """Yield the entries that make a decision: a waiver also accepts a run that waits for this rule alone."""
+def _parts(asked: Decision, *, is_answer: bool) -> Iterator[Decision]:
+    """Yield the entries that make a decision: a waiver that answers a run which waits accepts its data as well."""
     yield asked
-    if asked.kind == "waive" and {rule.name for rule in asking(settings, use_case, asked.run_id)} == {asked.rule}:
+    if asked.kind == "waive" and is_answer:
         yield replace(asked, kind="accept", rule=None, until=None, request=f"{asked.request} accept")
 
 
