@@ -108,10 +108,10 @@ def test_a_promotion_and_a_rollback_are_told_by_who_and_why(object_store, promot
     assert "- complaints (ledger entry 3)" in chat[1][1]
 
 
-def test_drift_is_told_and_a_quiet_hour_is_not(object_store, promoter, name, chat):
+def test_drift_of_a_version_is_told_once_and_a_quiet_hour_is_not(object_store, promoter, name, chat):
     settings, reports = teller(object_store, notify_webhook=chat[0]), Bucket.open(promoter, "reports")
-    for decision, is_told in (("wait", False), ("retrain", True)):
-        report = {"finding": {"decision": decision, "sentences": ["recency moved by 0.4."]}}
+    for decision, effect, is_told in (("wait", 0.1, False), ("retrain", 0.4, True), ("retrain", 0.5, False)):
+        report = {"finding": {"decision": decision, "sentences": [f"recency moved by {effect}."]}}
         reports.put(f"{name}/monitor/2026-11-25/report.json", json.dumps(report).encode())
         assert notify.run(settings, name, "drift", REQUEST, NOW) is is_told
     assert chat[1][0].startswith(f"{name}: drift\n")

@@ -32,6 +32,8 @@ class Message:
     """What it means for what is live."""
     link: str
     action: str
+    matter: str = ""
+    """What it is about, where `why` tells it in figures that change while the matter does not."""
 
     def text(self) -> str:
         """Return it as plain text; a fact is cut where it grows beyond a telephone's page."""

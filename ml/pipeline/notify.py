@@ -47,7 +47,7 @@ def run(settings: Settings, use_case: str, event: str, request: JsonObject, now:
     message = EVENTS[event](settings, use_case, request) if ways(settings) else None
     if message is None:
         return False
-    told = sha256(canonical([event, use_case, message.happened, message.why]))
+    told = sha256(canonical([event, use_case, message.happened, message.matter or message.why]))
     reports, key = Bucket.open(settings, "reports"), f"{use_case}/notified/{told.removeprefix('sha256:')}.json"
     if not _claimed(reports, key, now, timedelta(hours=settings.notify_hours)):
         log.info("told already event=%s use_case=%s", event, use_case)
@@ -156,6 +156,7 @@ def _drifted(settings: Settings, use_case: str, request: JsonObject) -> Message 
         live=_live(settings, use_case),
         link=_link(settings, f"report/{place}.html"),
         action="a retraining has started; watch its gate." if is_drift else "mend what sends the requests.",
+        matter=_live(settings, use_case),
     )
 
 
