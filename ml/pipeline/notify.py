@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import uuid
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TypeAlias
@@ -62,7 +63,7 @@ def run(settings: Settings, use_case: str, event: str, request: JsonObject, now:
 
 def _claimed(reports: Bucket, key: str, now: datetime, pause: timedelta) -> bool:
     """Mark a message as told; false where it was within the pause, by this process or another."""
-    mark = canonical({"at": now.isoformat()})
+    mark = canonical({"at": now.isoformat(), "id": uuid.uuid4().hex})  # equal bytes would count as written by us
     try:
         reports.create(key, mark)
     except PromotionConflict:
