@@ -132,7 +132,8 @@ def publish(home, promoter):
     took = {"variants": {"int8": {"latency_ms": 12.3, "memory_bytes": 50_000_000}}}
     reports.put(f"{NAME}/{run}/evaluate/footprint.json", json.dumps(took).encode())
     runs = Bucket.open(promoter, "runs")
-    runs.put(f"{NAME}/{run}/inputs.json", (root / "inputs.json").read_bytes())
+    for frozen in ("inputs.json", "params.yaml"):
+        runs.put(f"{NAME}/{run}/{frozen}", (root / frozen).read_bytes())
     list_orders(folder, promoter, digest)
     return digest
 
