@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -44,5 +46,10 @@ def _rules(table: Table, aside: pa.Table) -> Iterator[JsonObject]:
             "count": len(rows),
             "shown": shown,
             "hidden": sorted(own - set(shown)),
-            "rows": [list(row.values()) for row in kept.to_pylist()],
+            "rows": [[_written(value) for value in row.values()] for row in kept.to_pylist()],
         }
+
+
+def _written(value: Any) -> Any:
+    """Return a value as JSON can hold it; a number that is not finite in words."""
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -38,3 +38,10 @@ def test_counts_are_whole_rows_are_some_and_only_plain_numbers_are_shown(tmp_pat
     assert (whole["shown"], whole["hidden"]) == (["quantity"], ["customer", "note", "order_id"])
     told = str(found)
     assert not any(secret in told for secret in ("ada@", "0170", "9000001"))
+
+
+def test_a_number_that_is_not_finite_is_told_in_words(tmp_path):
+    table = Table(name="sales", columns=(Column(name="price", type="float64"),))
+    rows = pd.DataFrame({"price": [float("inf"), 2.5], "_rule": "sales.price_finite", "_reason": "no number"})
+    write_parquet(tmp_path / "sales.parquet", rows)
+    assert extract(tmp_path, [table])["rules"][0]["rows"] == [["inf"], [2.5]]
