@@ -543,7 +543,7 @@ def test_in_a_browser_an_owner_rejects_and_an_operator_rolls_back(desk, tmp_path
     assert asked(desk, "decide")[-1][0] == "olga"
     assert asked(desk, "decide")[-1][1]["kind"] == "reject"
     who, form = asked(desk, "release")[-1]
-    order = promote.Order(digest=form["digest"], who=who, reason=form["reason"], request="form")
+    order = promote.Order(digest=form["digest"], who=who, reason=form["reason"], request="move")
     done = {"rollback": promote.rollback}[form["action"]](promoter, use_case(NAME), order)
     assert (done.digest, ledger.live(promoter, NAME, "production").who) == (desk.digest, "omar")
     walk_back = promote.rollback(promoter, use_case(NAME), replace(order, digest=newer, request="another"))
