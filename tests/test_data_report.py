@@ -16,6 +16,7 @@ from ml.desk.data_report import page_of_report
 from ml.desk.language import LANGUAGES, choose
 from ml.desk.view import environment
 from ml.errors import ModelNotFound
+from ml.use_cases import NAMES
 
 TEMPLATE = (Path(data_report.__file__).parent / "templates" / "data_report.html.j2").read_text()
 SCRIPT = "<script>alert(1)</script>"
@@ -128,7 +129,7 @@ def test_a_page_speaks_the_language_that_is_asked_for_else_the_readers():
 def test_every_sentence_of_the_page_and_every_rule_is_told_in_chinese():
     words = choose("zh", "").words
     asked = {text for pair in re.findall(r"say\((?:\"([^\"]+)\"|'([^']+)')", TEMPLATE) for text in pair if text}
-    checks = [check for name in ("recommend", "inventory", "fraud", "rating") for check in checks_of(name)]
+    checks = [check for name in NAMES for check in checks_of(name)]
     reasons = {told(check.reason).template for check in checks} | {rule.reason for rule in STANDING}
     owners = {check.owner for check in checks} | {rule.owner for rule in STANDING}
     assert {text for text in asked | reasons | owners if text not in words} == set()
