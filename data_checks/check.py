@@ -42,7 +42,8 @@ class Check:
     expectation: Any = None
     """A Great Expectations expectation, judged partition by partition."""
     rows: Callable[[pd.DataFrame], Mask] | None = None
-    """Instead of it: failing rows of a partition, for rules that look beyond the partition."""
+    """Instead of it: failing rows of a partition, for rules that look beyond the partition. Columns that are encrypted where
+    they are stored hold opaque words here and below, equal where the values are; only expectations see the values."""
     whole: Callable[[Path], Callable[[pd.DataFrame], Mask]] | None = None
     """Instead of both: looks at all rows (a folder with a folder of files a table) and returns `rows`."""
 

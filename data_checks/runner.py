@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from graphlib import TopologicalSorter
@@ -33,6 +33,18 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
+class Sealed:
+    """How to look at rows some of whose columns are encrypted."""
+
+    words: Path
+    """Folder with a folder of packed files a table, opaque words in the place of encrypted values, equal where these are."""
+    open: Callable[[Table, pa.Table], pa.Table]
+    """Returns rows with their values, in memory."""
+    passed: Path
+    """Receives the rows that pass as `words` has them."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Job:
     """What is judged, where it lies, and where it goes."""
 
@@ -46,6 +58,18 @@ class Job:
     as_of: date
     released: frozenset[str] = frozenset()
     """Rules whose rows a data owner let pass."""
+    sealed: Sealed | None = None
+    """None where nothing is encrypted."""
+
+    @property
+    def whole(self) -> Path:
+        """Folder with all rows as rules on whole tables look at them."""
+        return self.sealed.words if self.sealed else self.source
+
+    @property
+    def passed(self) -> Path:
+        """Folder with the rows that passed, looked at likewise."""
+        return self.sealed.passed if self.sealed else self.out / "tables"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,14 +130,19 @@ def _table(job: Job, table: Table, documents: Documents) -> Outcome:
     newest: date | None = None
     aside: list[pa.Table] = []
     for partition, files in packed(table_files(job.source / table.name)):
-        rows = read(files)
-        judged, documents.results[table.name, partition] = _judge(suite, checks, rows)
+        kept, place = read(files), f"{table.name}/{partition}.parquet"
+        rows = read([job.sealed.words / place]) if job.sealed else kept
+        shown = _shown(job, table, kept, rows)
+        judged, documents.results[table.name, partition] = _judge(suite, checks, rows, shown)
         findings = {
             name: finding.add(partition, judged[name], _examples(suite, rows, judged[name], partition))
             for name, finding in findings.items()
         }
-        good, bad = _split(rows, checks, judged)
-        _write(job.out / "tables" / table.name / f"{partition}.parquet", good, whole=partition == "all")
+        passes, bad = _split(kept, checks, judged)
+        good = kept.filter(passes)
+        _write(job.out / "tables" / place, good, whole=partition == "all")
+        if job.sealed:
+            _write(job.passed / place, rows.filter(passes), whole=partition == "all")
         aside.append(bad)
         received, passed = received + len(rows), passed + len(good)
         newest = _newest(rows, table, job.as_of, newest)
@@ -133,17 +162,29 @@ def _table(job: Job, table: Table, documents: Documents) -> Outcome:
 def _checks(job: Job, table: Table) -> tuple[Check, ...]:
     own = tuple(_with_rows(job, check) for check in job.checks if check.table == table.name)
     optional = {other.name for other in job.tables if other.optional}
-    done = {folder.name: table_files(folder) for folder in (job.out / "tables").glob("*")}
+    done = {folder.name: table_files(folder) for folder in job.passed.glob("*")}
     filled = {name for name, files in done.items() if any(pq.read_metadata(file).num_rows for file in files)}
-    parents = {name: job.out / "tables" / name for name in done if name in filled or name not in optional}
-    return (*derived_checks(table, job.as_of), *across_checks(table, job.source, parents), *own)
+    parents = {name: job.passed / name for name in done if name in filled or name not in optional}
+    return (*derived_checks(table, job.as_of), *across_checks(table, job.whole, parents), *own)
 
 
 def _with_rows(job: Job, check: Check) -> Check:
     """Let a rule that looks at the whole table do so, once, where there are rows."""
     if check.whole is None or not table_files(job.source / check.table):
         return check
-    return replace(check, rows=check.whole(job.source), whole=None)
+    return replace(check, rows=check.whole(job.whole), whole=None)
+
+
+def _shown(job: Job, table: Table, kept: pa.Table, rows: pa.Table) -> pa.Table:
+    """Return rows with the values that the use case's own expectations ask for; for presence and type words will do."""
+    own = [str(check.expectation.dict()) for check in job.checks if check.table == table.name and check.expectation]
+    asked = [name for name in table.sealed if table.column(name).order or any(name in text for text in own)]
+    if job.sealed is None or not asked:
+        return rows
+    opened = job.sealed.open(table, kept.select(asked))
+    for name in asked:
+        rows = rows.set_column(rows.column_names.index(name), name, opened[name])
+    return rows
 
 
 def _severities(checks: Sequence[Check], released: frozenset[str]) -> tuple[Check, ...]:
@@ -151,9 +192,9 @@ def _severities(checks: Sequence[Check], released: frozenset[str]) -> tuple[Chec
     return tuple(replace(check, severity="warn") if check.name in released else check for check in checks)
 
 
-def _judge(suite: Suite, checks: Sequence[Check], rows: pa.Table) -> tuple[dict[str, Judged], Any]:
+def _judge(suite: Suite, checks: Sequence[Check], rows: pa.Table, shown: pa.Table) -> tuple[dict[str, Judged], Any]:
+    judged, result = suite.judge(_frame(shown))
     frame = _frame(rows)
-    judged, result = suite.judge(frame)
     for check in checks:
         if check.rows is not None:
             failing = check.rows(frame)
@@ -169,8 +210,8 @@ def _frame(rows: pa.Table) -> pd.DataFrame:
     return frame.astype({**dict.fromkeys(whole, "int64"), **dict.fromkeys(times, "datetime64[ns]")})
 
 
-def _split(rows: pa.Table, checks: Sequence[Check], judged: Mapping[str, Judged]) -> tuple[pa.Table, pa.Table]:
-    """Return the rows that pass, and those set aside with the rules and reasons that say why."""
+def _split(rows: pa.Table, checks: Sequence[Check], judged: Mapping[str, Judged]) -> tuple[pa.Array, pa.Table]:
+    """Return which rows pass, and those set aside with the rules and reasons that say why."""
     failed = [check for check in checks if not judged[check.name].passed]
     setting_aside = [check for check in failed if check.severity == "quarantine"]
     masks = {check.name: judged[check.name].failing for check in setting_aside}
@@ -178,7 +219,7 @@ def _split(rows: pa.Table, checks: Sequence[Check], judged: Mapping[str, Judged]
     bad = rows.filter(pa.array(fails))
     names, reasons = _why(setting_aside, masks, np.flatnonzero(fails))
     bad = bad.append_column("_rule", names).append_column("_reason", reasons)
-    return rows.filter(pa.array(~fails)), bad
+    return pa.array(~fails), bad
 
 
 def _why(checks: Sequence[Check], masks: Mapping[str, Mask], rows: Any) -> tuple[pa.Array, pa.Array]:
@@ -219,9 +260,9 @@ def _days(job: Job, table: Table) -> dict[date, int]:
 
 
 def _columns(job: Job, table: Table) -> dict[str, DayCounts]:
-    if not table_files(job.source / table.name):
+    if not table_files(job.whole / table.name):
         return {}
-    return dict(count_days(table, open_tables(job.source, only=(table.name,))[table.name], job.as_of))
+    return dict(count_days(table, open_tables(job.whole, only=(table.name,))[table.name], job.as_of))
 
 
 def _newest(rows: pa.Table, table: Table, as_of: date, newest: date | None) -> date | None:

@@ -10,19 +10,23 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ml.errors import ConfigInvalid
 
-Role: TypeAlias = Literal["ingest", "train", "promote", "serve", "read"]
-ROLES: tuple[Role, ...] = ("ingest", "train", "promote", "serve", "read")
+Role: TypeAlias = Literal["ingest", "train", "promote", "serve", "read", "custodian"]
+ROLES: tuple[Role, ...] = ("ingest", "train", "promote", "serve", "read", "custodian")
 
-BucketName: TypeAlias = Literal["raw", "work", "runs", "models", "ledger", "reports", "state", "requests"]
+BucketName: TypeAlias = Literal["raw", "work", "runs", "models", "ledger", "reports", "state", "requests", "keys"]
 # What each role may do, bucket by bucket: r read, w write. The embedded stack and compose build their S3 users from it.
 GRANTS: dict[Role, dict[BucketName, str]] = {
-    "ingest": {"raw": "rw", "work": "rw", "runs": "rw", "reports": "rw", "ledger": "r", "models": "r"},
+    "ingest": {"raw": "rw", "work": "rw", "runs": "rw", "reports": "rw", "ledger": "r", "models": "r", "keys": "rw"},
     "train": {"work": "rw", "runs": "rw", "reports": "rw", "ledger": "r", "models": "r", "requests": "r", "state": "r"},
     "promote": {"work": "r", "runs": "rw", "reports": "rw", "ledger": "rw", "models": "rw", "state": "rw"},
     "serve": {"ledger": "r", "models": "r", "state": "rw", "requests": "w"},
     "read": {"runs": "r", "reports": "r", "ledger": "r", "models": "r", "requests": "r", "state": "r"},
+    "custodian": {
+        **{"raw": "r", "work": "r", "models": "r"},
+        **{"runs": "rw", "ledger": "rw", "state": "rw", "requests": "rw", "keys": "rw"},
+    },
 }
-BUCKETS: tuple[BucketName, ...] = ("raw", "work", "runs", "models", "ledger", "reports", "state", "requests")
+BUCKETS: tuple[BucketName, ...] = ("raw", "work", "runs", "models", "ledger", "reports", "state", "requests", "keys")
 
 
 class Settings(BaseSettings):
@@ -56,6 +60,8 @@ class Settings(BaseSettings):
     """Password of the shop's database for the source `sql`; only `ingest` uses it."""
     pseudonym_key: SecretStr | None = None
     """Key for household pseudonyms [64 hexadecimal digits]; only `anonymise` and the server's door hold it."""
+    master_key: SecretStr | None = None
+    """Wraps the keys of customers [128 hexadecimal digits]; only `ingest`, `validate`, `anonymise` and who erases hold it."""
     signing_key: SecretStr | None = None
     """Ed25519 private key that signs versions and ledger entries [PEM]; only `promote` holds it."""
     verify_key: str | None = None

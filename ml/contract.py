@@ -33,8 +33,13 @@ Statistic: TypeAlias = "Callable[[Mapping[str, np.ndarray], np.ndarray], np.ndar
 `(n_draws, n_rows)`; the figures are `(n_draws,)`, not-a-number where a draw gives no evidence."""
 
 ColumnType: TypeAlias = Literal["string", "int64", "float64", "timestamp", "boolean"]
-Treatment: TypeAlias = Literal["keep", "pseudonym", "generalise", "redact", "drop"]
+Treatment: TypeAlias = Literal["keep", "pseudonym", "generalise", "redact", "encrypt", "drop"]
 Severity: TypeAlias = Literal["block", "quarantine", "warn"]
+
+SUBJECT = "customer_id"
+"""The column that names the customer a row belongs to, in every table that has it as a pseudonym."""
+SEALED: frozenset[Treatment] = frozenset({"pseudonym", "redact", "encrypt", "drop"})
+"""Treatments of what is encrypted before it is stored: direct identifiers, free text, and what nobody needs."""
 
 
 # --- Data -------------------------------------------------------------------------------------
@@ -49,10 +54,22 @@ class Column:
     nullable: bool = False
     treatment: Treatment = "keep"
     """What anonymise does with it: keep, pseudonym (a direct identifier), generalise (a quasi-identifier), redact (free text
-    that people write, of which placeholders and the rest are left), drop."""
+    that people write, of which placeholders and the rest are left), encrypt (what operations need back, and no model), drop."""
     order: tuple[str, ...] = ()
     """For `generalise`: the values from low to high, so that neighbours can be merged."""
+    is_sensitive: bool = False
+    """Nobody should learn it of a person by knowing the generalised columns: the privacy report tells its l-diversity."""
     description: str = ""
+
+    @property
+    def is_sealed(self) -> bool:
+        """Its values are encrypted from ingest on."""
+        return self.treatment in SEALED and self.type == "string"
+
+    def __post_init__(self) -> None:
+        """Refuse what could not be encrypted."""
+        if self.treatment in SEALED - {"drop"} and self.type != "string":
+            raise ValueError(f"Expected {self.name}, {self.treatment}, of type string. Received {self.type}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +90,17 @@ class Table:
     def column(self, name: str) -> Column:
         """Return the column of that name; raise `KeyError` if there is none."""
         return next(column for column in self.columns if column.name == name)
+
+    @property
+    def subject(self) -> str | None:
+        """The column whose value's key encrypts the row; none where rows belong to no customer."""
+        found = (column.name for column in self.columns if column.name == SUBJECT and column.treatment == "pseudonym")
+        return next(found, None)
+
+    @property
+    def sealed(self) -> tuple[str, ...]:
+        """The columns that are encrypted from ingest on."""
+        return tuple(column.name for column in self.columns if column.is_sealed)
 
 
 @dataclass(frozen=True, kw_only=True)

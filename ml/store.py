@@ -88,6 +88,32 @@ class Bucket:
             if self.get(key) != data:
                 raise
 
+    def tagged(self, key: str) -> tuple[bytes, str] | None:
+        """Return the object's bytes with their entity tag, or none if there is no such object."""
+        try:
+            with _translated(self.name, key):
+                found = self._client.get_object(Bucket=self.name, Key=key)
+                return found["Body"].read(), found["ETag"]
+        except ModelNotFound:
+            return None
+
+    def replace(self, key: str, data: bytes, etag: str) -> None:
+        """Write the object only if it still bears the entity tag (`If-Match`).
+
+        Raises:
+            PromotionConflict: It is another by now; after a lost answer that may be this very write.
+        """
+        with _translated(self.name, key):
+            self._client.put_object(Bucket=self.name, Key=key, Body=data, IfMatch=etag)
+
+    def forget_older(self, key: str) -> None:
+        """Remove every version of the object but the newest, where the bucket keeps versions."""
+        with _translated(self.name, key):
+            for page in self._client.get_paginator("list_object_versions").paginate(Bucket=self.name, Prefix=key):
+                for old in page.get("Versions", ()):
+                    if old["Key"] == key and not old["IsLatest"]:
+                        self._client.delete_object(Bucket=self.name, Key=key, VersionId=old["VersionId"])
+
     def exists(self, key: str) -> bool:
         """Tell whether there is such an object."""
         try:

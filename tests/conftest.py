@@ -39,8 +39,9 @@ class ObjectStore:
             "s3_role": role,
             "s3_access_key": user["TRADEWIND_S3_ACCESS_KEY"],
             "s3_secret_key": user["TRADEWIND_S3_SECRET_KEY"],
-            "pseudonym_key": self.secrets["pseudonym_key"] if role in ("ingest", "serve") else None,
-            "signing_key": self.secrets["signing_key"] if role == "promote" else None,
+            "pseudonym_key": self.secrets["pseudonym_key"] if role in ("ingest", "serve", "custodian") else None,
+            "master_key": self.secrets["master_key"] if role in ("ingest", "custodian") else None,
+            "signing_key": self.secrets["signing_key"] if role in ("promote", "custodian") else None,
             "verify_key": self.secrets["verify_key"],
             "server_token": self.secrets["server_token"],
         }
@@ -58,6 +59,12 @@ def object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectSto
         yield ObjectStore(f"http://127.0.0.1:{port}", known, folder)
     finally:
         children.stop(objectstore.CHILD)
+
+
+@pytest.fixture
+def keeper(object_store: ObjectStore) -> Settings:
+    """The settings of who ingests: holds the keys of customers."""
+    return object_store.settings("ingest")
 
 
 @pytest.fixture

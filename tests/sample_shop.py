@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,13 +10,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 
 from ml.config import Settings
 from ml.contract import Table
+from ml.files import table_files, write_arrow
 from ml.parameter import Section, UseCaseParams
 from ml.pipeline.context import StageContext
+from ml.privacy.key_ring import KeyRing
+from ml.privacy.seal import Opener
 from ml.shop import AGE_GROUPS, CUSTOMERS, PRODUCTS, PURCHASES
 from ml.sources import open_source
+from tests.toy_use_case import TOY
 
 TABLES = (PURCHASES, PRODUCTS, CUSTOMERS)
 FIRST, LAST = date(2026, 10, 20), date(2026, 11, 20)
@@ -69,14 +75,14 @@ def _land_days(folder: Path, frame: pd.DataFrame, time_column: str) -> None:
 
 
 def frozen_context(
-    root: Path, spec: dict[str, Any], as_of: date = LAST, settings: Settings | None = None, **inputs: Any
+    root: Path, spec: dict[str, Any], settings: Settings, as_of: date = LAST, **inputs: Any
 ) -> StageContext:
     """Freeze a source and return the context that the run's stages get."""
-    settings = settings or Settings()
     state = open_source(spec, settings).freeze(TABLES, as_of)
     source = {"spec": spec, "digest": state.digest, "last_day": state.last_day.isoformat()}
     frozen = {"as_of": {"data": state.as_of_data.isoformat()}, "source": source, "accepted": []}
-    use_case = SimpleNamespace(name="recommend", data=SimpleNamespace(tables=TABLES))
+    frozen |= {"key_ring": KeyRing.open(settings, "recommend").id, "erasures": []}
+    use_case = SimpleNamespace(name="recommend", data=replace(TOY.data, tables=TABLES))
     return StageContext(
         use_case=use_case,
         params=UseCaseParams(features=Section(), train=Section()),
@@ -84,6 +90,15 @@ def frozen_context(
         settings=settings,
         root=root,
     )
+
+
+def opened(context: StageContext, folder: Path) -> Path:
+    """Write what ingest stored as plain values, in the same partitions; return the folder."""
+    opener = Opener(lambda: KeyRing.open(context.settings, context.use_case.name))
+    for table in context.use_case.data.tables:
+        for file in table_files(context.data("ingest") / "tables" / table.name):
+            write_arrow(folder / table.name / file.name, opener.open(table, pq.read_table(file, partitioning=None)))
+    return folder
 
 
 def digests(folder: Path) -> dict[str, bytes]:

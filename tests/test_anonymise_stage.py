@@ -58,7 +58,7 @@ def context(tmp_path) -> StageContext:
     made = StageContext(
         use_case=replace(TOY, data=replace(TOY.data, tables=(PURCHASES, PRODUCTS, CUSTOMERS))),
         params=ToyParams(anonymise=AnonymiseParams(k=5)),
-        inputs={"pseudonym_key": fingerprint(KEY), "erasures": []},
+        inputs={"pseudonym_key": fingerprint(KEY)},
         settings=Settings(pseudonym_key=KEY.hex()),
         root=tmp_path,
     )
@@ -134,17 +134,6 @@ def test_row_order_of_the_input_does_not_show(context):
     anonymise.run(context)
     assert outputs(context) == first
     assert tables(context)["customers"]["customer_id"].is_monotonic_increasing
-
-
-def test_an_erased_customer_has_no_row(context):
-    gone = pseudonym(KEY, "customer_id", CUSTOMER_IDS[3])
-    anonymise.run(replace(context, inputs={**context.inputs, "erasures": [gone]}))
-    done = tables(context)
-    facts = read_json(context.data("anonymise") / "privacy.json")["tables"]
-    raw = pd.concat(raw_tables()["purchases"].values())
-    assert gone not in set(done["customers"]["customer_id"]) | set(done["purchases"]["customer_id"])
-    assert facts["customers"]["erased"] == 1
-    assert facts["purchases"]["erased"] == (raw["customer_id"] == CUSTOMER_IDS[3]).sum() > 0
 
 
 def test_an_optional_table_without_rows_stays_empty_with_its_columns(context):

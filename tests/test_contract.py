@@ -9,16 +9,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml.config import Settings
 from ml.contract import UseCase
 from ml.files import read_json, read_verdict
 from ml.pipeline import anonymise, compress, evaluate, explain, features, ingest, package, train, validate
 from ml.pipeline.context import StageContext
 from ml.pipeline.freeze import RunRequest, run_params, typed_params
+from ml.privacy.key_ring import KeyRing
 from ml.privacy.pseudonym import fingerprint
 from ml.sources import open_source
 from ml.use_cases import NAMES, load
-from tests.sample_shop import land
+from tests.sample_shop import land, opened
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -50,12 +50,12 @@ class Trained:
 
 
 @pytest.fixture(scope="module", params=NAMES)
-def trained(request, tmp_path_factory) -> Trained:
+def trained(request, tmp_path_factory, object_store) -> Trained:
     use_case = load(request.param)
     zone, root = tmp_path_factory.mktemp("zone"), tmp_path_factory.mktemp("run")
     land(zone, use_case.data.sample(np.random.default_rng(11), CUSTOMERS), use_case.data.tables)
     section = run_params(use_case, RunRequest(run_id="contract", as_of=LAST, train={"epochs": 2}))
-    spec, settings = {"kind": "files", "location": str(zone)}, Settings(pseudonym_key=KEY)
+    spec, settings = {"kind": "files", "location": str(zone)}, object_store.settings("ingest", pseudonym_key=KEY)
     frozen = open_source(spec, settings).freeze(use_case.data.tables, LAST)
     inputs = {
         "use_case": use_case.name,
@@ -66,6 +66,7 @@ def trained(request, tmp_path_factory) -> Trained:
         "accepted": [],
         "decisions": [],
         "erasures": [],
+        "key_ring": KeyRing.open(settings, use_case.name).id,
         "pseudonym_key": fingerprint(bytes.fromhex(KEY)),
     }
     context = StageContext(
@@ -156,9 +157,9 @@ def test_the_drift_features_of_an_answer_are_those_of_the_profile(trained):
     assert set(told) == {*profile.columns, "score"}
 
 
-def raw_identifiers(trained) -> set[str]:
+def raw_identifiers(trained, tmp_path) -> set[str]:
     """Return every value of the columns that anonymise replaces."""
-    tables = trained.context.data("ingest") / "tables"
+    plain = opened(trained.context, tmp_path)
     named = {
         table.name: [column.name for column in table.columns if column.treatment == "pseudonym"]
         for table in trained.use_case.data.tables
@@ -166,14 +167,14 @@ def raw_identifiers(trained) -> set[str]:
     frames = [
         pd.read_parquet(path, columns=columns)
         for name, columns in named.items()
-        for path in (tables / name).glob("*.parquet")
+        for path in (plain / name).glob("*.parquet")
         if columns
     ]
     return {str(value) for frame in frames for column in frame for value in frame[column].dropna()}
 
 
-def test_raw_identifiers_end_at_anonymise(trained):
-    known = raw_identifiers(trained)
+def test_raw_identifiers_end_at_anonymise(trained, tmp_path):
+    known = raw_identifiers(trained, tmp_path)
     for name in ("features", "evaluate", "explain"):
         for path in trained.context.data(name).rglob("*.json"):
             text = path.read_text()

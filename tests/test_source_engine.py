@@ -17,9 +17,9 @@ from tests.sample_shop import frozen_context, land, sample_tables
 
 
 @pytest.fixture
-def folder(tmp_path, rng):
+def folder(tmp_path, rng, keeper):
     land(tmp_path / "zone", sample_tables(rng))
-    context = frozen_context(tmp_path / "run", {"kind": "files", "location": str(tmp_path / "zone")})
+    context = frozen_context(tmp_path / "run", {"kind": "files", "location": str(tmp_path / "zone")}, keeper)
     ingest.run(context)
     return context.data("ingest") / "tables"
 

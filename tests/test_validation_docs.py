@@ -16,7 +16,7 @@ SECRET_BASKET = "basket-4711"
 
 
 @pytest.fixture(scope="module")
-def judged(tmp_path_factory):
+def judged(tmp_path_factory, object_store):
     import numpy as np
 
     root = tmp_path_factory.mktemp("shop")
@@ -27,7 +27,9 @@ def judged(tmp_path_factory):
     tables["purchases"].loc[[2, 3], "quantity"] = 54321
     tables["customers"].loc[0, "age_group"] = "ninety-nine"
     land(root / "zone", tables)
-    context = frozen_context(root / "run", {"kind": "files", "location": str(root / "zone")})
+    context = frozen_context(
+        root / "run", {"kind": "files", "location": str(root / "zone")}, object_store.settings("ingest")
+    )
     ingest.run(context)
     validate.run(context)
     return context

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from data_checks.judgement import rulings, verdict_of
@@ -17,7 +18,9 @@ from data_checks.standard import Standard
 from ml.files import read_json, read_verdict
 from ml.parameter import ChecksParams
 from ml.pipeline import ingest, validate
-from tests.sample_shop import LAST, TABLES, digests, frozen_context, land, sample_tables
+from ml.privacy.key_ring import KeyRing
+from ml.privacy.seal import Opener
+from tests.sample_shop import LAST, TABLES, digests, frozen_context, land, opened, sample_tables
 
 
 @pytest.fixture
@@ -26,7 +29,7 @@ def tables(rng):
 
 
 @pytest.fixture
-def ingested(tmp_path):
+def ingested(tmp_path, keeper):
     """Land tables and ingest them; return the context."""
 
     def run(tables, **inputs):
@@ -34,7 +37,7 @@ def ingested(tmp_path):
         zone.mkdir()
         for name, rows in tables.items():
             rows.to_parquet(zone / f"{name}.parquet", index=False)
-        context = frozen_context(tmp_path / "run", {"kind": "files", "location": str(zone)}, **inputs)
+        context = frozen_context(tmp_path / "run", {"kind": "files", "location": str(zone)}, keeper, **inputs)
         ingest.run(context)
         return context
 
@@ -59,7 +62,9 @@ def failed(verdict):
 
 
 def aside(context, table="purchases"):
-    return pd.read_parquet(context.data("validate") / "quarantine" / f"{table}.parquet")
+    rows = pq.read_table(context.data("validate") / "quarantine" / f"{table}.parquet")
+    opener = Opener(lambda: KeyRing.open(context.settings, context.use_case.name))
+    return opener.open(context.use_case.data.table(table), rows).to_pandas()
 
 
 def passed(context, table="purchases"):
@@ -114,7 +119,7 @@ def test_a_row_that_breaks_two_rules_tells_both(judge, tables):
     assert aside(context)["_rule"].item() == "purchases.quantity_positive; purchases.amount_not_negative"
 
 
-def test_a_row_later_than_the_date_is_set_aside(tmp_path, tables):
+def test_a_row_later_than_the_date_is_set_aside(tmp_path, tables, keeper):
     """A day's folder may hold a till with a wrong clock."""
     tables["purchases"].loc[0, "purchased_at"] = pd.Timestamp("2027-03-01 12:00")
     land(tmp_path / "zone", tables)
@@ -123,7 +128,7 @@ def test_a_row_later_than_the_date_is_set_aside(tmp_path, tables):
         tmp_path / "zone" / "purchases" / "2026-11-19" / "wrong-clock.csv"
     )
     (tmp_path / "zone" / "purchases" / "2026-11-19x").rmdir()
-    context = frozen_context(tmp_path / "run", {"kind": "files", "location": str(tmp_path / "zone")})
+    context = frozen_context(tmp_path / "run", {"kind": "files", "location": str(tmp_path / "zone")}, keeper)
     ingest.run(context)
     validate.run(context)
     assert list(aside(context)["_rule"]) == ["purchases.purchased_at_not_in_future"]
@@ -176,15 +181,15 @@ def test_too_many_rows_set_aside_refuse_the_run(judge, tables):
 
 
 @pytest.fixture(scope="module")
-def good(tmp_path_factory):
+def good(tmp_path_factory, object_store):
     """What the runner found in good data."""
     root = tmp_path_factory.mktemp("good")
     land(root / "zone", sample_tables(np.random.default_rng(5)))
-    context = frozen_context(root / "run", {"kind": "files", "location": str(root / "zone")})
+    spec = {"kind": "files", "location": str(root / "zone")}
+    context = frozen_context(root / "run", spec, object_store.settings("ingest"))
     ingest.run(context)
-    job = Job(
-        tables=TABLES, checks=(), source=context.data("ingest") / "tables", out=context.data("validate"), as_of=LAST
-    )
+    source = opened(context, root / "opened")
+    job = Job(tables=TABLES, checks=(), source=source, out=context.data("validate"), as_of=LAST)
     return run_checks(job)[0]
 
 

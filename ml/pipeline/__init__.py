@@ -33,8 +33,9 @@ ROLES: dict[str, Role] = {
 """The S3 user each stage acts as: what trains cannot read raw data, what promotes cannot train."""
 
 SECRETS: dict[str, tuple[str, ...]] = {
-    "ingest": ("pseudonym_key", "source_password"),
-    "anonymise": ("pseudonym_key",),
+    "ingest": ("pseudonym_key", "master_key", "source_password"),
+    "validate": ("master_key",),
+    "anonymise": ("pseudonym_key", "master_key"),
     "promote": ("signing_key",),
     "release": ("signing_key",),
     "decide": ("signing_key",),

@@ -1,7 +1,8 @@
 """Takes the personal values out: pseudonyms for identifiers, generalised attributes, redacted texts, dropped columns.
 
-Reads `validate/tables` and the pseudonym key; writes the same tables without personal values, `privacy.json`, and a
-report. From here on no stage can reach a raw identifier.
+Reads `validate/tables`, which it opens in memory, and the pseudonym key; writes the same tables without personal values,
+`privacy.json`, and a report; beside them, in `sealed/`, the encrypted columns that operations need back, which no stage
+reads. From here on no stage can reach a raw identifier.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ import pandas as pd
 
 from ml.contract import JsonObject, Table
 from ml.errors import ConfigInvalid
-from ml.files import read_table, table_files, write_bytes, write_json, write_parquet
+from ml.files import table_files, write_bytes, write_json, write_parquet
 from ml.pipeline.context import StageContext
 from ml.privacy.k_anonymity import Generalised
+from ml.privacy.key_ring import KeyRing
 from ml.privacy.pseudonym import fingerprint, read_key
 from ml.privacy.report import render
-from ml.privacy.treatment import Policy, Treated, treat
+from ml.privacy.seal import Opener
+from ml.privacy.treatment import Policy, Treated, names_of, treat
 
 PRIVACY_SCHEMA = "tradewind/privacy/1"
 LOSS_DIGITS = 6  # so that the last bit of a sum cannot change the file
@@ -35,12 +38,12 @@ def run(context: StageContext) -> None:
     Raises:
         ConfigInvalid: The key is missing, or is not the one the run was frozen with.
     """
-    policy = Policy(
-        key=_key(context), k=context.params.anonymise.k, erased=frozenset(map(str, context.inputs["erasures"]))
-    )
+    policy = Policy(key=_key(context), k=context.params.anonymise.k)
+    opener = Opener(lambda: KeyRing.open(context.settings, context.use_case.name))
     out = context.data("anonymise")
-    shutil.rmtree(out / "tables", ignore_errors=True)
-    facts = {table.name: _anonymise(context, table, policy) for table in context.use_case.data.tables}
+    for folder in (out / "tables", out / "sealed"):
+        shutil.rmtree(folder, ignore_errors=True)
+    facts = {table.name: _anonymise(context, table, policy, opener) for table in context.use_case.data.tables}
     report = {
         "schema": PRIVACY_SCHEMA,
         "use_case": context.use_case.name,
@@ -65,29 +68,38 @@ def _key(context: StageContext) -> bytes:
     return key
 
 
-def _anonymise(context: StageContext, table: Table, policy: Policy) -> JsonObject:
-    source = context.data("validate") / "tables" / table.name
-    target = context.data("anonymise") / "tables" / table.name
+def _anonymise(context: StageContext, table: Table, policy: Policy, opener: Opener) -> JsonObject:
+    files = table_files(context.data("validate") / "tables" / table.name)
     if any(column.treatment == "generalise" for column in table.columns):
-        done = [_write(read_table(source), target / "all.parquet", table, policy)]  # groups are counted over all rows
+        parts = {"all.parquet": files}  # groups are counted over all rows
     else:
-        done = [_write(pd.read_parquet(file), target / file.name, table, policy) for file in table_files(source)]
+        parts = {file.name: [file] for file in files}
+    done = []
+    for name, part in parts.items():
+        treated = treat(_opened(part, table, opener), table, policy)
+        write_parquet(context.data("anonymise") / "tables" / table.name / name, treated.rows)
+        if treated.sealed is not None:
+            write_parquet(context.data("anonymise") / "sealed" / table.name / name, treated.sealed)
+        done.append(treated)
     facts = _facts(table, done)
-    log.info("table anonymised table=%s rows=%d erased=%d", table.name, facts["rows"], facts["erased"])
+    log.info("table anonymised table=%s rows=%d", table.name, facts["rows"])
     _warn(table, facts["found"])
     return facts
 
 
-def _write(rows: pd.DataFrame, path: Path, table: Table, policy: Policy) -> Treated:
-    treated = treat(rows, table, policy)
-    write_parquet(path, treated.rows)
-    return treated
+def _opened(files: Sequence[Path], table: Table, opener: Opener) -> pd.DataFrame:
+    """Return the rows with their values; what stays encrypted stays so."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = pa.concat_tables([pq.read_table(file, partitioning=None) for file in files])
+    frame: pd.DataFrame = opener.open(table, rows, but=names_of(table, "encrypt")).to_pandas()
+    return frame
 
 
 def _facts(table: Table, done: Sequence[Treated]) -> JsonObject:
     return {
         "rows": sum(len(treated.rows) for treated in done),
-        "erased": sum(treated.erased for treated in done),
         "columns": {column.name: column.treatment for column in table.columns},
         "generalised": _groups(done[0].generalised) if done and done[0].generalised else None,
         "found": _summed([treated.found for treated in done]),

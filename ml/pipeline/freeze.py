@@ -27,6 +27,7 @@ from ml.pipeline.accepted import accepted_runs
 from ml.pipeline.decision import in_force
 from ml.pipeline.workspace import CODE, PROJECT, run_key
 from ml.pipeline.yardstick import DAYS, best_version
+from ml.privacy.key_ring import KeyRing
 from ml.privacy.pseudonym import fingerprint
 from ml.registry import ledger
 from ml.sources import open_source
@@ -120,15 +121,21 @@ def _gather(settings: Settings, use_case: UseCase, request: RunRequest, spec: Js
         "accepted": accepted_runs(Bucket.open(settings, "runs"), use_case.name),
         "decisions": in_force(ledger.history(settings, use_case.name), now.date()),
         "erasures": erasures(settings, use_case.name),
+        "key_ring": KeyRing.open(settings, use_case.name).id,
         "pseudonym_key": fingerprint(key),
         "code": {"revision": _revision(), "digest": code_digest()},
     }
 
 
 def erasures(settings: Settings, use_case: str) -> list[str]:
-    """Return the pseudonyms of those who asked to be forgotten, from `<use case>/erasures.json` in the `runs` bucket."""
-    found = Bucket.open(settings, "runs").find(f"{use_case}/erasures.json")
+    """Return the names of the keys of those who asked to be forgotten: keyed hashes that lead to no pseudonym."""
+    found = Bucket.open(settings, "runs").find(erasures_key(use_case))
     return sorted(map(str, json.loads(found))) if found else []
+
+
+def erasures_key(use_case: str) -> str:
+    """Return the key in the `runs` bucket of the list of erasures."""
+    return f"{use_case}/erasures.json"
 
 
 def single(use_case: str, project: Path = PROJECT) -> bytes:

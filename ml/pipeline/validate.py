@@ -1,24 +1,29 @@
 """Judges the ingested rows: passes the good ones, sets the failing ones aside with reasons, says whether to go on.
 
-Reads ingest's tables, `as_of.data`, `decisions`, and the profiles of the runs that `accepted` names by their digests. Writes
-`tables/` packed by month, `quarantine/`, `verdict.json`, `profile.json`; for people, Data Docs, `report.json`, `quarantine.json`.
+Reads ingest's tables, which it opens in memory, `as_of.data`, `decisions`, and the profiles of the runs that `accepted` names by
+their digests. Writes `tables/` packed by month, `quarantine/`, `verdict.json`, `profile.json`; for people, Data Docs,
+`report.json`, `quarantine.json`.
 """
 
 from __future__ import annotations
 
 import logging
 import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ml.errors import IntegrityBroken
-from ml.files import read_json, sha256_file, write_json, write_verdict
+from ml.files import read_json, sha256_file, table_files, write_arrow, write_json, write_verdict
 from ml.pipeline.context import StageContext
+from ml.privacy.key_ring import KeyRing
+from ml.privacy.seal import Opener, Words
 
 if TYPE_CHECKING:
     from data_checks.profile import History
-    from data_checks.runner import Job
+    from data_checks.runner import Job, Sealed
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +34,11 @@ def run(context: StageContext) -> None:
     Raises:
         IntegrityBroken: A profile is not the one the run was frozen with.
     """
+    with tempfile.TemporaryDirectory(dir=context.root) as scratch:
+        _judge(context, Path(scratch))
+
+
+def _judge(context: StageContext, scratch: Path) -> None:
     from data_checks.docs import write_docs
     from data_checks.extract import extract
     from data_checks.judgement import rulings, verdict_of
@@ -42,7 +52,7 @@ def run(context: StageContext) -> None:
     for folder in (out / "tables", out / "quarantine", reports / "docs"):
         shutil.rmtree(folder, ignore_errors=True)
     decisions = [item for item in context.inputs["decisions"] if item.get("stage") == "validate"]
-    job, history = _job(context, _decided(decisions, "release")), _history(context)
+    job, history = _job(context, scratch, _decided(decisions, "release")), _history(context)
     outcomes, documents = run_checks(job)
     shifts = compare({outcome.table.name: (outcome.table, outcome.columns) for outcome in outcomes}, history.last)
     standard = Standard(
@@ -55,20 +65,21 @@ def run(context: StageContext) -> None:
     found = rulings(outcomes, standard)
     verdict = verdict_of(found, outcomes)
     write_verdict(out / "verdict.json", verdict, as_of=job.as_of.isoformat(), decisions=decisions)
-    write_json(out / "profile.json", profile(outcomes, out / "tables", job.as_of))
+    write_json(out / "profile.json", profile(outcomes, job.passed, job.as_of))
     write_json(reports / "report.json", report(outcomes, found, verdict, standard))
     write_json(reports / "quarantine.json", extract(out / "quarantine", job.tables))
     write_docs(reports / "docs", documents, verdict, datetime.combine(job.as_of, time()))
     log.info("data judged accepted=%s rules=%d", verdict.accepted, len(verdict.rules))
 
 
-def _job(context: StageContext, released: Mapping[str, str]) -> Job:
+def _job(context: StageContext, scratch: Path, released: Mapping[str, str]) -> Job:
     from data_checks.runner import Job, checks_of
 
     return Job(
         tables=context.use_case.data.tables,
         checks=checks_of(context.use_case.name),
         source=context.data("ingest") / "tables",
+        sealed=_sealed(context, scratch),
         out=context.data("validate"),
         as_of=date.fromisoformat(context.inputs["as_of"]["data"]),
         released=frozenset(released),
@@ -86,6 +97,19 @@ def _history(context: StageContext) -> History:
             raise IntegrityBroken(f"the profile {accepted['digest']}", "another or none", "Start a new run.")
         runs.append((accepted["run_id"], read_json(path)))
     return History(runs=tuple(runs))
+
+
+def _sealed(context: StageContext, scratch: Path) -> Sealed:
+    """Lay out the ingested tables with words for what is encrypted: no value touches the disk."""
+    from data_checks.partition import packed, read
+    from data_checks.runner import Sealed
+
+    opener, words = Opener(lambda: KeyRing.open(context.settings, context.use_case.name)), Words()
+    for table in context.use_case.data.tables:
+        for partition, files in packed(table_files(context.data("ingest") / "tables" / table.name)):
+            rows = words.of(table, opener.open(table, read(files)))
+            write_arrow(scratch / "words" / table.name / f"{partition}.parquet", rows)
+    return Sealed(words=scratch / "words", open=opener.open, passed=scratch / "passed")
 
 
 def _decided(decisions: Sequence[Mapping[str, str]], kind: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Applies what a table declares for each column: keep, pseudonym, generalise, redact, drop."""
+"""Applies what a table declares for each column: keep, pseudonym, generalise, redact, encrypt, drop."""
 
 from __future__ import annotations
 
@@ -21,8 +21,6 @@ class Policy:
     """Pseudonym key."""
     k: int
     """Smallest group that may share its generalised attributes."""
-    erased: frozenset[str] = frozenset()
-    """Pseudonyms of those who asked to be forgotten: their rows are left out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +30,8 @@ class Treated:
     rows: pd.DataFrame
     generalised: Generalised | None
     """None where the table has no column to generalise."""
-    erased: int
-    """Rows that were left out."""
+    sealed: pd.DataFrame | None
+    """Pseudonyms with the encrypted columns, which `rows` does not have; none where the table has no such column."""
     found: dict[str, dict[str, int]]
     """Column to kind of direct identifier to distinct values that look like one, in columns kept as they are."""
     redacted: dict[str, dict[str, int]]
@@ -46,22 +44,21 @@ def treat(rows: pd.DataFrame, table: Table, policy: Policy) -> Treated:
     Args:
         rows: Its rows, at least the declared columns.
         table: Declares the treatments.
-        policy: Key, k and erasures.
+        policy: Key and k.
     """
-    by_treatment = {kind: _names(table, kind) for kind in ("keep", "pseudonym", "generalise", "redact")}
+    by_treatment = {kind: names_of(table, kind) for kind in ("keep", "pseudonym", "generalise", "redact", "encrypt")}
     kept = rows[[name for names in by_treatment.values() for name in names]]
-    identifiers = by_treatment["pseudonym"]
+    identifiers, sealed = by_treatment["pseudonym"], by_treatment["encrypt"]
     renamed = kept.assign(**{name: pseudonymise(kept[name], policy.key, name) for name in identifiers})
-    remaining = renamed[~renamed[identifiers].isin(policy.erased).any(axis=1)] if policy.erased else renamed
     orders = {name: table.column(name).order for name in by_treatment["generalise"]}
-    generalised = generalise(remaining, orders, policy.k) if orders else None
-    texts = {name: redact_column(remaining[name]) for name in by_treatment["redact"]}
-    rest = generalised.rows if generalised else remaining
+    generalised = generalise(renamed, orders, policy.k) if orders else None
+    texts = {name: redact_column(renamed[name]) for name in by_treatment["redact"]}
+    rest = (generalised.rows if generalised else renamed).drop(columns=sealed)
     done = in_total_order(rest.assign(**{name: text for name, (text, _) in texts.items()}), table)
     return Treated(
         rows=done,
         generalised=generalised,
-        erased=len(rows) - len(remaining),
+        sealed=in_total_order(renamed[[*identifiers, *sealed]], table) if sealed else None,
         found={name: hits for name in by_treatment["keep"] if (hits := count_identifiers(done[name]))},
         redacted={name: dict(sorted(counts.items())) for name, (_, counts) in texts.items()},
     )
@@ -75,5 +72,6 @@ def in_total_order(rows: pd.DataFrame, table: Table) -> pd.DataFrame:
     return rows[names].sort_values(order, kind="stable", ignore_index=True)
 
 
-def _names(table: Table, treatment: str) -> list[str]:
+def names_of(table: Table, treatment: str) -> list[str]:
+    """Return the columns with a treatment."""
     return [column.name for column in table.columns if column.treatment == treatment]

@@ -73,7 +73,7 @@ def _generate() -> dict[str, str]:
     values |= {f"weed_jwt_{i}": secrets.token_urlsafe(32) for i in range(4)}
     values["airflow_password"] = secrets.token_urlsafe(12)
     values["airflow_fernet"] = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
-    values["pseudonym_key"] = secrets.token_hex(32)
+    values["pseudonym_key"], values["master_key"] = secrets.token_hex(32), secrets.token_hex(64)
     pair = generate_key()
     values["signing_key"], values["verify_key"] = pair.private, pair.public
     customers = generate_key()
