@@ -17,6 +17,7 @@ from ml.acting import DEFAULT_HOME, Home, UseCaseName, acting, reader
 from ml.config import load_settings
 from ml.errors import TradewindError
 from ml.intents_command import intents
+from ml.privacy_command import privacy
 from ml.release_command import release
 
 app = typer.Typer(
@@ -28,6 +29,7 @@ app = typer.Typer(
     "8 conflict, 9 object store, 10 service, 11 stage.",
 )
 app.add_typer(release)
+app.add_typer(privacy)
 app.command()(intents)
 
 

@@ -22,8 +22,10 @@ from ml.packaging.record import Run
 from ml.packaging.seal import check_evidence, seal
 from ml.packaging.signing import Signer
 from ml.pipeline.approval import heard
+from ml.pipeline.freeze import erasures
 from ml.registry.collect import ensure_at_rest
 from ml.registry.entry import MOVES, Action, Entry, Move
+from ml.registry.erasure import of_version
 from ml.registry.evidence import ensure_accepted
 from ml.registry.fetch import SignedRecord, fetch_record, fetch_version
 from ml.registry.ledger import Ledger
@@ -93,6 +95,7 @@ def run(settings: Settings, use_case: UseCase, root: Path, request: JsonObject) 
         layout = _copied(root / "data" / use_case.name / "package" / "oci", Path(scratch) / "oci")
         evidence, packaged = check_evidence(layout), version.read(layout)
         view = _opened(settings, use_case.name)
+        _ensure_none_erased(settings, frozen)
         if approval is None:
             _ensure_not_undone(view, channel, packaged.digest)
         if channel == PRODUCTION and (approval is None or approval.is_approved):
@@ -161,6 +164,7 @@ def _opened(settings: Settings, use_case: str) -> Ledger:
 def _move(
     settings: Settings, use_case: UseCase, view: Ledger, action: Action, order: Order, record: SignedRecord
 ) -> Promotion:
+    _ensure_not_withdrawn(settings, use_case.name, order.digest)
     move = Move(
         channel=order.channel,
         action=action,
@@ -173,6 +177,24 @@ def _move(
         request=order.request,
     )
     return _pass_door(settings, use_case, view, move, Image(**record.payload["image"]))
+
+
+def _ensure_none_erased(settings: Settings, frozen: Run) -> None:
+    """Refuse a version of a run that was under way while a customer was erased: no proof of the erasure lists it."""
+    if since := set(erasures(settings, frozen.use_case)) - set(frozen.facts.get("erasures", ())):
+        raise GateFailed(
+            "a run that knows of all erasures", f"{len(since)} since it was frozen", "Start a new run, without them."
+        )
+
+
+def _ensure_not_withdrawn(settings: Settings, use_case: str, digest: str) -> None:
+    for erasure in of_version(settings, use_case, digest):
+        if erasure.policy == "withdraw":
+            raise GateFailed(
+                "a version that was not withdrawn",
+                f"one trained on a customer who was erased on {erasure.when}: {erasure.why}",
+                "Promote a version that was trained since.",
+            )
 
 
 def _note_rejection(signer: Signer, view: Ledger, move: Move) -> Promotion:

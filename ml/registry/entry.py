@@ -14,7 +14,9 @@ from ml.packaging.signing import Signer, Verifier, unverified
 
 ENTRY_TYPE = "application/vnd.tradewind.ledger-entry+json"
 
-Action: TypeAlias = Literal["promote", "rollback", "reject", "decide", "collect", "collected"]
+Action: TypeAlias = Literal[
+    "promote", "rollback", "reject", "decide", "collect", "collected", "erase", "decrypt"
+]
 MOVES: tuple[Action, ...] = ("promote", "rollback")
 """What changes a channel; the other entries tell of a decision or a clean-up and move nothing."""
 
@@ -35,7 +37,7 @@ class Move:
     gate: str | None = None
     """Digest of the gate's `verdict.json`."""
     record: str | None = None
-    """Digest of the signed version record's envelope."""
+    """Digest of the signed version record's envelope; of an erasure, of its proof."""
     approval: Mapping[str, str] | None = None
     """`by`, `at` and `reason` of the person who approved; none where nobody was asked."""
     decision: Mapping[str, str | None] | None = None

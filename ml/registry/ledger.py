@@ -24,6 +24,8 @@ from ml.store import Bucket
 
 RESTORE = "The ledger was cut or altered: stop promoting and restore it from a copy."
 
+TRIES = 5  # of an entry that depends on no other
+
 log = logging.getLogger(__name__)
 
 
@@ -211,6 +213,26 @@ class Ledger:
             decision=move.decision,
             request=move.request,
         )
+
+
+def tell(settings: Settings, use_case: str, move: Move) -> Entry:
+    """Append an entry that moves no channel, whoever else appends meanwhile.
+
+    Raises:
+        PromotionConflict: Others were faster every time.
+    """
+    signer = Signer.open(settings)
+    for left in reversed(range(TRIES)):
+        view = Ledger.open(settings, use_case)
+        try:
+            entry = view.note(signer, move)
+        except PromotionConflict:
+            if not left:
+                raise
+        else:
+            view.project(signer)
+            return entry
+    raise AssertionError  # the last try returns or raises
 
 
 def live(settings: Settings, use_case: str, channel: str) -> Live | None:

@@ -18,7 +18,7 @@ class Door:
     """The door of one use case.
 
     A field that bears the name of a raw column is treated as `anonymise` treats that column: pseudonyms are the
-    same here and there, free text is redacted, dropped columns do not enter.
+    same here and there, free text is redacted, dropped and encrypted columns do not enter.
     """
 
     def __init__(self, settings: Settings, use_case: UseCase) -> None:
@@ -26,7 +26,7 @@ class Door:
         identity = use_case.service.identity
         self._hidden = {column.name for column in columns if column.treatment == "pseudonym"}
         self._hidden |= {identity} if identity else set()
-        self._dropped = {column.name for column in columns if column.treatment == "drop"} - self._hidden
+        self._dropped = {column.name for column in columns if column.treatment in ("drop", "encrypt")} - self._hidden
         self._written = {column.name for column in columns if column.treatment == "redact"} - self._hidden
         self._times = tuple(dict.fromkeys(t.time_column for t in use_case.data.tables if t.time_column))
         self._identity = identity

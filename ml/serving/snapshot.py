@@ -35,14 +35,38 @@ def publish(settings: Settings, use_case: str, histories: Path, as_of: date) -> 
         histories: Parquet with the columns `unit` and `history` (JSON).
         as_of: Last day the histories cover, on the data's own clock.
     """
-    data = histories.read_bytes()
-    snapshot = Snapshot(mark=sha256(data), as_of=f"{as_of.isoformat()}{END_OF_DAY}")
-    bucket = Bucket.open(settings, "state")
-    bucket.put(table_key(use_case), data, "application/vnd.apache.parquet")
-    record = {"schema": SNAPSHOT_SCHEMA, "digest": snapshot.mark, "as_of": snapshot.as_of}
-    bucket.put(record_key(use_case), canonical(record), "application/json")
+    data, bucket = histories.read_bytes(), Bucket.open(settings, "state")
+    before = bucket.find(record_key(use_case))
+    forgotten = _parsed(before).forgotten if before else ()
+    snapshot = Snapshot(mark=sha256(data), as_of=f"{as_of.isoformat()}{END_OF_DAY}", forgotten=forgotten)
+    _put(bucket, use_case, data, snapshot)
     log.info("histories published use_case=%s as_of=%s bytes=%d", use_case, as_of, len(data))
     return snapshot
+
+
+def forget(settings: Settings, use_case: str, unit: str) -> tuple[str, ...]:
+    """Publish the histories again without a customer, whose later events servers then drop as well.
+
+    Returns:
+        The key of the table; nothing before the first publication.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    bucket = Bucket.open(settings, "state")
+    record, data = bucket.find(record_key(use_case)), bucket.find(table_key(use_case))
+    if record is None or data is None:
+        return ()
+    before, table = _parsed(record), pq.read_table(pa.BufferReader(data))
+    forgotten = tuple(sorted({*before.forgotten, unit}))
+    # The note changes the bytes, and so the mark that servers look at, where the customer had events alone.
+    kept = table.filter(pc.not_equal(table["unit"], unit)).replace_schema_metadata({"forgotten": str(len(forgotten))})
+    sink = pa.BufferOutputStream()
+    pq.write_table(kept, sink, compression="zstd")
+    written = sink.getvalue().to_pybytes()
+    _put(bucket, use_case, written, Snapshot(mark=sha256(written), as_of=before.as_of, forgotten=forgotten))
+    return (table_key(use_case),)
 
 
 def follow(bucket: Bucket, store: StateStore, use_case: str, observe: Observe) -> Snapshot | None:
@@ -117,11 +141,19 @@ def record_key(use_case: str) -> str:
     return f"{use_case}/histories.json"
 
 
+def _put(bucket: Bucket, use_case: str, table: bytes, snapshot: Snapshot) -> None:
+    bucket.put(table_key(use_case), table, "application/vnd.apache.parquet")
+    record: JsonObject = {"schema": SNAPSHOT_SCHEMA, "digest": snapshot.mark, "as_of": snapshot.as_of}
+    record |= {"forgotten": list(snapshot.forgotten)} if snapshot.forgotten else {}
+    bucket.put(record_key(use_case), canonical(record), "application/json")
+
+
 def _parsed(data: bytes) -> Snapshot:
     try:
         record: JsonObject = json.loads(data)
         if record["schema"] == SNAPSHOT_SCHEMA:
-            return Snapshot(mark=record["digest"], as_of=record["as_of"])
+            forgotten = tuple(map(str, record.get("forgotten", ())))
+            return Snapshot(mark=record["digest"], as_of=record["as_of"], forgotten=forgotten)
     except (ValueError, LookupError, TypeError):
         pass
     raise IntegrityBroken(f"a record in {SNAPSHOT_SCHEMA}", "something else", "Publish the histories again.")

@@ -52,6 +52,8 @@ class Snapshot:
     as_of: str
     """Last moment it covers, on the data's own clock [ISO 8601]."""
     units: int = 0
+    forgotten: tuple[str, ...] = ()
+    """Units of customers who were erased: their events do not count any more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +134,7 @@ class StateStore:
             with self._lock, _transaction(connection):
                 connection.execute("INSERT OR REPLACE INTO snapshot VALUES (?, ?, ?, ?, ?)", row)
                 _forget_covered(connection, use_case, snapshot.as_of)
+                _forget_units(connection, use_case, snapshot.forgotten)
                 _reapply(connection, use_case, observe)
             _drop_other_generations(connection, use_case, generation)
         return Snapshot(mark=snapshot.mark, as_of=snapshot.as_of, units=units)
@@ -204,6 +207,11 @@ def _write_chunk(connection: sqlite3.Connection, use_case: str, generation: int,
 def _forget_covered(connection: sqlite3.Connection, use_case: str, as_of: str) -> None:
     connection.execute("DELETE FROM event WHERE use_case = ? AND time <= ?", (use_case, as_of))
     connection.execute("DELETE FROM current WHERE use_case = ?", (use_case,))
+
+
+def _forget_units(connection: sqlite3.Connection, use_case: str, units: Iterable[str]) -> None:
+    command = "DELETE FROM event WHERE use_case = ? AND unit = ?"
+    connection.executemany(command, [(use_case, unit) for unit in units])
 
 
 def _reapply(connection: sqlite3.Connection, use_case: str, observe: Observe) -> None:

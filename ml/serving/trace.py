@@ -12,6 +12,7 @@ from ml.contract import JsonObject
 from ml.errors import IntegrityBroken, ModelNotFound
 from ml.packaging.signing import Verifier
 from ml.registry.entry import Entry, opened
+from ml.registry.erasure import of_version
 from ml.registry.fetch import fetch_record
 from ml.registry.ledger import entry_key
 from ml.serving.request_id import moment, replica
@@ -41,6 +42,8 @@ class Trace:
     """Run, as-of date, source digest, and the DVC hash of each output."""
     validation: JsonObject | None
     """Verdict of the data checks of that run, and where its report is; none where it was not kept."""
+    erased: tuple[str, ...]
+    """When customers whom the version was trained on were erased since, UTC."""
     line: JsonObject
     """The logged answer itself; it knows pseudonyms only."""
 
@@ -74,6 +77,7 @@ def trace(settings: Settings, use_cases: Iterable[str], request_id: str) -> Trac
         gate=record["gate"],
         data={name: record[name] for name in ("run_id", "as_of", "source")} | {"outputs": record["data"]},
         validation=_validation(settings, use_case, record["run_id"]),
+        erased=tuple(erasure.when for erasure in of_version(settings, use_case, version)),
         line=line,
     )
 

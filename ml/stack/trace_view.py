@@ -21,5 +21,7 @@ def show(out: Console, found: Trace) -> None:
         "": "  ".join(f"{path} {md5}" for path, md5 in sorted(data["outputs"].items()) if path.startswith("data/")),
         "validation": checked,
     }
+    if found.erased:
+        lines["erased"] = f"{len(found.erased)} customers of its data since, {', '.join(found.erased)}: no rebuild"
     for word, text in lines.items():
         out.print(f"{word:<11}{text}", highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,104 @@
+"""The commands about one customer: erase them, or read back what was encrypted for operations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ml.acting import DEFAULT_HOME, Home, UseCaseName, acting, caller
+from ml.config import Settings
+from ml.errors import ConfigInvalid, ModelNotFound
+from ml.registry.erasure import Erasure, Policy
+
+if TYPE_CHECKING:
+    from ml.pipeline.erase import Order
+
+privacy = typer.Typer()
+
+Reason = Annotated[str, typer.Option(help="Kept in the ledger.")]
+NEXT: dict[Policy, str] = {
+    "retrain": "retrain; the next run leaves the customer out",
+    "withdraw": "withdraw: it does not go live again, and what is live is to be replaced",
+    "keep": "keep",
+}
+
+
+@privacy.command()
+def erase(  # noqa: PLR0913, PLR0917 - the options of a command
+    subject: Annotated[str, typer.Argument(help="The customer, as the shop's tables name them.")],
+    reason: Reason,
+    use_case: Annotated[list[str] | None, typer.Option(help="Only this use case; default all.")] = None,
+    policy: Annotated[str, typer.Option(help="For versions trained on them: retrain, withdraw or keep.")] = "retrain",
+    because: Annotated[str, typer.Option(help="Why such versions may be kept.")] = "",
+    is_trial: Annotated[bool, typer.Option("--dry-run", help="Show what would happen, and do nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    home: Home = DEFAULT_HOME,
+) -> None:
+    """Destroy a customer's keys: nobody reads their stored values again. List the models trained on them; sign a proof."""
+    from ml.pipeline.erase import Order
+    from ml.pipeline.erase import erase as destroy
+
+    if policy not in NEXT:
+        raise ConfigInvalid(f"a policy of {', '.join(NEXT)}", repr(policy), "Choose one.")
+    settings = acting(home, "custodian", "master_key", "pseudonym_key", "signing_key")
+    order = Order(customer=subject, who=caller(), why=reason, policy=policy, because=because)
+    planned = {name: _planned(settings, name, order) for name in use_case or _names()}
+    known = [erasure for erasure in planned.values() if erasure is not None]
+    if not known:
+        raise ModelNotFound("data of this customer", f"none in {', '.join(planned)}", "Check the name.")
+    for erasure in known:
+        _show(erasure)
+    if is_trial:
+        return
+    if not yes:
+        typer.confirm("Destroy the keys? Nobody can undo it.", abort=True)
+    for erasure in known:
+        done = destroy(settings, erasure.use_case, order)
+        typer.echo(f"{erasure.use_case}: {'erased' if done.is_new else 'was erased before'}, proof in the ledger")
+
+
+@privacy.command()
+def decrypt(
+    use_case: UseCaseName,
+    table: Annotated[str, typer.Argument(help="Name of the table.")],
+    column: Annotated[str, typer.Argument(help="A column that is declared `encrypt`.")],
+    unit: Annotated[str, typer.Option(help="Pseudonym of the customer or the event.")],
+    reason: Reason,
+    home: Home = DEFAULT_HOME,
+) -> None:
+    """Read back encrypted values of one customer; the ledger keeps who did it and why."""
+    from ml.pipeline.decrypt import Question
+    from ml.pipeline.decrypt import decrypt as read
+    from ml.use_cases import load
+
+    settings = acting(home, "custodian", "master_key", "signing_key")
+    question = Question(table=table, column=column, unit=unit, who=caller(), why=reason)
+    for value in read(settings, load(use_case), question):
+        typer.echo(value)
+
+
+def _planned(settings: Settings, use_case: str, order: Order) -> Erasure | None:
+    from ml.pipeline.erase import plan
+
+    try:
+        return plan(settings, use_case, order)
+    except ModelNotFound:
+        return None
+
+
+def _show(erasure: Erasure) -> None:
+    typer.echo(
+        f"{erasure.use_case}: key {erasure.customer}, {len(erasure.versions)} versions were trained on this customer"
+    )
+    because = f" because {erasure.because}" if erasure.because else ""
+    for one in erasure.versions:
+        live = f"live on {', '.join(one.channels)}" if one.channels else "not live"
+        doubt = "" if one.is_certain else ", its data are gone: taken as trained on them"
+        typer.echo(f"  {one.digest}  {live}{doubt}: {NEXT[erasure.policy]}{because}")
+
+
+def _names() -> list[str]:
+    from ml.use_cases import NAMES
+
+    return list(NAMES)
