@@ -16,6 +16,7 @@ import boto3
 from ml.config import load_settings
 from ml.pipeline import package
 from ml.pipeline.context import StageContext
+from ml.pipeline.erase import Order, erase
 from ml.registry.collect import Kept, collect
 from ml.store import connect
 from tests.promotable_run import roll_back, use_case, walk_in
@@ -53,6 +54,8 @@ def act(job, held):
         STEPS.watches_files = False
     elif job["act"] == "collect":
         collect(held, name, Kept(newest=1, horizon_days=0), "ada")
+    elif job["act"] == "erase":
+        erase(held, name, Order(customer=job["customer"], who="ada", why="asked to"))
     elif job["act"] == "promote":
         walk_in(held, name, root)
     else:

@@ -98,7 +98,7 @@ def verdict(accepted=True):
     )
 
 
-def lay_out_run(root, held, seed=1, name=NAME, *, accepted=True, production=None, metrics=METRICS):
+def lay_out_run(root, held, seed=1, name=NAME, *, accepted=True, production=None, metrics=METRICS, ingested=None):
     """Write what the stages before packaging leave in a run's workspace; return the package stage's context."""
     rng = np.random.default_rng(seed)
     context = StageContext(
@@ -121,7 +121,11 @@ def lay_out_run(root, held, seed=1, name=NAME, *, accepted=True, production=None
     (root / "params.yaml").write_text(
         yaml.safe_dump({name: {"train": {"epochs": 3}, "source": {"location": "sql://secret@db"}}})
     )
-    lock = {"schema": "2.0", "stages": {f"train@{name}": {"outs": [{"path": f"data/{name}/train", "md5": "abc.dir"}]}}}
+    outputs = {"train": "abc.dir"} | ({"ingest": ingested} if ingested else {})
+    stages = {
+        f"{stage}@{name}": {"outs": [{"path": f"data/{name}/{stage}", "md5": md5}]} for stage, md5 in outputs.items()
+    }
+    lock = {"schema": "2.0", "stages": stages}
     (root / "dvc.lock").write_text(yaml.safe_dump(lock))
     shutil.copy(PROJECT / "uv.lock", root / "uv.lock")
     return context
@@ -176,4 +180,7 @@ def environment_of(held):
         "SIGNING_KEY": held.signing_key.get_secret_value(),
         "VERIFY_KEY": held.verify_key,
     }
+    for secret in ("master_key", "pseudonym_key"):
+        if (value := getattr(held, secret)) is not None:
+            known[secret.upper()] = value.get_secret_value()
     return {**os.environ, **{f"TRADEWIND_{key}": value for key, value in known.items()}}

@@ -113,6 +113,7 @@ def _groups(found: Generalised) -> JsonObject:
         "groups": found.groups,
         "suppressed": found.suppressed,
         "loss": round(found.loss, LOSS_DIGITS),
+        "diversity": {name: worst.to_json() for name, worst in found.diversity.items()},
         "labels": {name: dict(labels) for name, labels in found.labels.items()},
     }
 

@@ -51,7 +51,7 @@ def treat(rows: pd.DataFrame, table: Table, policy: Policy) -> Treated:
     identifiers, sealed = by_treatment["pseudonym"], by_treatment["encrypt"]
     renamed = kept.assign(**{name: pseudonymise(kept[name], policy.key, name) for name in identifiers})
     orders = {name: table.column(name).order for name in by_treatment["generalise"]}
-    generalised = generalise(renamed, orders, policy.k) if orders else None
+    generalised = generalise(renamed, orders, policy.k, _sensitive(table)) if orders else None
     texts = {name: redact_column(renamed[name]) for name in by_treatment["redact"]}
     rest = (generalised.rows if generalised else renamed).drop(columns=sealed)
     done = in_total_order(rest.assign(**{name: text for name, (text, _) in texts.items()}), table)
@@ -70,6 +70,13 @@ def in_total_order(rows: pd.DataFrame, table: Table) -> pd.DataFrame:
     first = [table.time_column] if table.time_column in names else []
     order = [*first, *(name for name in names if name not in first)]
     return rows[names].sort_values(order, kind="stable", ignore_index=True)
+
+
+def _sensitive(table: Table) -> list[str]:
+    """Return the columns whose diversity the report tells; what is dropped or encrypted tells nobody anything."""
+    return [
+        column.name for column in table.columns if column.is_sensitive and column.treatment not in ("drop", "encrypt")
+    ]
 
 
 def names_of(table: Table, treatment: str) -> list[str]:

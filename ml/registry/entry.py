@@ -14,9 +14,7 @@ from ml.packaging.signing import Signer, Verifier, unverified
 
 ENTRY_TYPE = "application/vnd.tradewind.ledger-entry+json"
 
-Action: TypeAlias = Literal[
-    "promote", "rollback", "reject", "decide", "collect", "collected", "erase", "decrypt"
-]
+Action: TypeAlias = Literal["promote", "rollback", "reject", "decide", "collect", "collected", "erase", "decrypt"]
 MOVES: tuple[Action, ...] = ("promote", "rollback")
 """What changes a channel; the other entries tell of a decision or a clean-up and move nothing."""
 
