@@ -84,7 +84,7 @@ def test_no_identifier_survives_in_any_output_or_log_line(context, caplog):
     anonymise.run(context)
     decoded = {name: rows.to_csv() for name, rows in tables(context).items()}
     texts = {**decoded, **{name: data.decode("latin-1") for name, data in outputs(context).items()}, "log": caplog.text}
-    assert len(texts) == 3 + 6 + 1
+    assert len(texts) == 3 + 7 + 1
     assert not [(name, sign) for name, text in texts.items() for sign in ("household-", "till-") if sign in text]
     assert KEY.hex() not in "".join(texts.values())
 

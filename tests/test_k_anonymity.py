@@ -96,7 +96,8 @@ def test_too_many_divisions_to_try_all_still_lose_no_more_than_regular_ranges(rn
     ladders = [ordered_ladder(values)] * 3
     regular = []
     for rungs in itertools.product(*ladders):
-        key = sum((rows[name].map(rung.labels) + "|" for name, rung in zip("abc", rungs, strict=True)), start="")
+        labels = pd.DataFrame({name: rows[name].map(rung.labels) for name, rung in zip("abc", rungs, strict=True)})
+        key = labels.agg("|".join, axis=1)
         lonely = key.map(key.value_counts()) < 5
         mean = np.mean([rows[name].map(rung.loss) for name, rung in zip("abc", rungs, strict=True)], axis=0)
         regular.append((bool(lonely.mean() > 0.05), float(np.where(lonely, 1.0, mean).mean())))

@@ -79,11 +79,11 @@ def test_secrets_are_generated_once_and_for_the_owner_alone(tmp_path):
         secret.load_or_generate(path)
 
 
-def test_only_promote_may_write_the_ledger(tmp_path):
+def test_only_promote_may_write_models_and_it_and_the_custodian_the_ledger(tmp_path):
     known = secret.load_or_generate(tmp_path / "secrets.json")
+    users = identities(known, "shop")["identities"]
     writers = {
-        user["name"]
-        for user in identities(known, "shop")["identities"]
-        if {"Write:shop-ledger", "Write:shop-models"} & set(user["actions"])
+        bucket: {user["name"] for user in users if f"Write:shop-{bucket}" in user["actions"]}
+        for bucket in ("ledger", "models")
     }
-    assert writers == {"promote"}
+    assert writers == {"ledger": {"promote", "custodian"}, "models": {"promote"}}
