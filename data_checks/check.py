@@ -43,7 +43,9 @@ class Check:
     """A Great Expectations expectation, judged partition by partition."""
     rows: Callable[[pd.DataFrame], Mask] | None = None
     """Instead of it: failing rows of a partition, for rules that look beyond the partition. Columns that are encrypted where
-    they are stored hold opaque words here and below, equal where the values are; only expectations see the values."""
+    they are stored hold opaque words here and below, equal where the values are, but for those in `opens`."""
+    opens: tuple[str, ...] = ()
+    """Encrypted columns whose values `rows` must see; expectations see those that they name."""
     whole: Callable[[Path], Callable[[pd.DataFrame], Mask]] | None = None
     """Instead of both: looks at all rows (a folder with a folder of files a table) and returns `rows`."""
 

@@ -176,9 +176,15 @@ def _with_rows(job: Job, check: Check) -> Check:
 
 
 def _shown(job: Job, table: Table, kept: pa.Table, rows: pa.Table) -> pa.Table:
-    """Return rows with the values that the use case's own expectations ask for; for presence and type words will do."""
-    own = [str(check.expectation.dict()) for check in job.checks if check.table == table.name and check.expectation]
-    asked = [name for name in table.sealed if table.column(name).order or any(name in text for text in own)]
+    """Return rows with the values that the use case's own rules ask for; for presence and type words will do."""
+    own = [check for check in job.checks if check.table == table.name]
+    named = [str(check.expectation.dict()) for check in own if check.expectation]
+    opens = {name for check in own for name in check.opens}
+    asked = [
+        name
+        for name in table.sealed
+        if name in opens or table.column(name).order or any(name in text for text in named)
+    ]
     if job.sealed is None or not asked:
         return rows
     opened = job.sealed.open(table, kept.select(asked))
@@ -193,11 +199,11 @@ def _severities(checks: Sequence[Check], released: frozenset[str]) -> tuple[Chec
 
 
 def _judge(suite: Suite, checks: Sequence[Check], rows: pa.Table, shown: pa.Table) -> tuple[dict[str, Judged], Any]:
-    judged, result = suite.judge(_frame(shown))
-    frame = _frame(rows)
+    frame, opened = _frame(rows), _frame(shown)
+    judged, result = suite.judge(opened)
     for check in checks:
         if check.rows is not None:
-            failing = check.rows(frame)
+            failing = check.rows(opened if check.opens else frame)
             judged[check.name] = Judged(passed=not failing.any(), evaluated=len(frame), failing=failing)
     return judged, result
 

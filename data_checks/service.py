@@ -45,21 +45,17 @@ def _too_few(folder: Path) -> Judging:
     return judge
 
 
-def _leaking(folder: Path) -> Judging:
-    """Return what finds the held-out utterances that a near-duplicate in another split betrays."""
-    rows = read_table(folder / "utterances").dropna(subset=["split"]).drop_duplicates(["language", "text"])
+def _leaking(utterances: pd.DataFrame) -> Mask:
+    """Find the held-out utterances that a near-duplicate in another split betrays; the table is one partition."""
+    rows = utterances.dropna(subset=["split"]).drop_duplicates(["language", "text"])
     leaks: set[tuple[str, str]] = set()
     for language, own in rows.groupby("language"):
         texts, splits = own["text"].tolist(), own["split"].tolist()
         for low, high in near_pairs(texts, NEAR):
             if splits[low] != splits[high]:
                 leaks |= {(str(language), texts[at]) for at in (low, high) if splits[at] != "train"}
-
-    def judge(utterances: pd.DataFrame) -> Mask:
-        pairs = zip(utterances["language"], utterances["text"], strict=True)
-        return np.array([pair in leaks for pair in pairs], dtype=bool)
-
-    return judge
+    pairs = zip(utterances["language"], utterances["text"], strict=True)
+    return np.array([pair in leaks for pair in pairs], dtype=bool)
 
 
 def _partly_split(folder: Path) -> Judging:
@@ -114,6 +110,7 @@ CHECKS: tuple[Check, ...] = (
         reason="the text is not in the script of its language",
         since=date(2026, 11, 25),
         rows=_in_another_script,
+        opens=("text",),
     ),
     Check(
         name="utterances.intent_listed",
@@ -140,7 +137,8 @@ CHECKS: tuple[Check, ...] = (
         owner=OWNER,
         reason="a near-duplicate of the utterance lies in another split",
         since=date(2026, 11, 25),
-        whole=_leaking,
+        rows=_leaking,
+        opens=("text",),
     ),
     Check(
         name="utterances.split_in_all_rows_or_none",
