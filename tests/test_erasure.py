@@ -81,8 +81,8 @@ def test_the_versions_that_saw_the_customer_are_named_and_it_is_proven(custodian
     assert (entry.action, entry.who, entry.why) == ("erase", "dora", "asked on Monday")
     proof = Bucket.open(custodian, "ledger").get(erasure.proof_key(name, entry.record))
     assert erasure.opened(proof, Verifier.open(custodian)) == done
-    assert list(erasure.of_version(custodian, name, versions[0])) == [done]
-    assert list(erasure.of_version(custodian, name, versions[1])) == []
+    assert list(erasure.of_version(custodian, ledger.Ledger.open(custodian, name), versions[0])) == [done]
+    assert list(erasure.of_version(custodian, ledger.Ledger.open(custodian, name), versions[1])) == []
     assert ledger.repair(custodian, name) == ()
     with pytest.raises(IntegrityBroken, match="erased since"):
         Opener(lambda: KeyRing.open(keeper, name)).open(MAILS, kept)
@@ -189,7 +189,7 @@ def test_killed_at_any_step_asking_again_completes_it(custodian, keeper, promote
     names = sorted(map(ring.name, customers))
     assert erasures(keeper, name) == names
     assert {ring.holds(one) for one in names} == {False}
-    found = list(erasure.of_version(custodian, name, digest))
+    found = list(erasure.of_version(custodian, ledger.Ledger.open(custodian, name), digest))
     assert sorted(one.customer for one in found) == names
 
 

@@ -164,7 +164,7 @@ def _opened(settings: Settings, use_case: str) -> Ledger:
 def _move(
     settings: Settings, use_case: UseCase, view: Ledger, action: Action, order: Order, record: SignedRecord
 ) -> Promotion:
-    _ensure_not_withdrawn(settings, use_case.name, order.digest)
+    _ensure_not_withdrawn(settings, view, order.digest)
     move = Move(
         channel=order.channel,
         action=action,
@@ -187,8 +187,8 @@ def _ensure_none_erased(settings: Settings, frozen: Run) -> None:
         )
 
 
-def _ensure_not_withdrawn(settings: Settings, use_case: str, digest: str) -> None:
-    for erasure in of_version(settings, use_case, digest):
+def _ensure_not_withdrawn(settings: Settings, view: Ledger, digest: str) -> None:
+    for erasure in of_version(settings, view, digest):
         if erasure.policy == "withdraw":
             raise GateFailed(
                 "a version that was not withdrawn",

@@ -89,16 +89,16 @@ def keep(bucket: Bucket, use_case: str, proof: bytes) -> str:
     return digest
 
 
-def of_version(settings: Settings, use_case: str, digest: str) -> Iterator[Erasure]:
-    """Yield the proven erasures of customers whom a version was trained on, oldest first.
+def of_version(settings: Settings, view: Ledger, digest: str) -> Iterator[Erasure]:
+    """Yield the proven erasures in a ledger of customers whom a version was trained on, oldest first.
 
     Raises:
-        IntegrityBroken: The ledger or a proof does not hold.
+        IntegrityBroken: A proof does not hold.
     """
     bucket, verifier = Bucket.open(settings, "ledger"), Verifier.open(settings)
-    for entry in Ledger.open(settings, use_case).entries:
+    for entry in view.entries:
         if entry.action == "erase" and entry.record:
-            found = opened(bucket.get(proof_key(use_case, entry.record)), verifier)
+            found = opened(bucket.get(proof_key(view.use_case, entry.record)), verifier)
             if digest in {one.digest for one in found.versions}:
                 yield found
 

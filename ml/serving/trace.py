@@ -14,7 +14,7 @@ from ml.packaging.signing import Verifier
 from ml.registry.entry import Entry, opened
 from ml.registry.erasure import of_version
 from ml.registry.fetch import fetch_record
-from ml.registry.ledger import entry_key
+from ml.registry.ledger import Ledger, entry_key
 from ml.serving.request_id import moment, replica
 from ml.serving.request_log import file_time
 from ml.store import Bucket
@@ -77,7 +77,7 @@ def trace(settings: Settings, use_cases: Iterable[str], request_id: str) -> Trac
         gate=record["gate"],
         data={name: record[name] for name in ("run_id", "as_of", "source")} | {"outputs": record["data"]},
         validation=_validation(settings, use_case, record["run_id"]),
-        erased=tuple(erasure.when for erasure in of_version(settings, use_case, version)),
+        erased=tuple(erasure.when for erasure in of_version(settings, Ledger.open(settings, use_case), version)),
         line=line,
     )
 
