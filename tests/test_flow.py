@@ -268,7 +268,7 @@ def test_an_erased_customer_is_gone_from_the_stored_data_and_the_version_cannot_
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     live = ledger.live(running.settings("read"), "recommend", "production").digest
-    assert f"{live}  live on production: retrain" in done.stdout
+    assert f"{live}  live on candidate, production: retrain" in done.stdout
     again = verify_rebuilt(running)
     assert again.returncode == 7
     assert "not rebuildable: 1 customers" in again.stdout
