@@ -10,7 +10,7 @@ from ml.contract import Rule, Verdict
 from ml.errors import ConfigInvalid, DataRejected, GateFailed, IntegrityBroken, PromotionConflict
 from ml.files import sha256, write_verdict
 from ml.pipeline import decide as act
-from ml.pipeline.decision import Decision, asking, decide, ensure_fit, in_force
+from ml.pipeline.decision import Decision, asking, decide, ensure_fit, in_force, rejected
 from ml.registry import ledger
 from ml.store import Bucket
 
@@ -121,6 +121,8 @@ def test_nothing_goes_live_from_data_that_were_rejected_or_await_a_word(promoter
     decide(promoter.model_copy(update={"data_owners": "olga"}), name, silence, TODAY)
     with pytest.raises(DataRejected, match="nobody in time rejected"):
         ensure_fit(promoter, name, RUN)
+    assert rejected(ledger.history(promoter, name)) == {RUN}
+    assert rejected(ledger.history(promoter, name)[:1]) == set()
 
 
 def carried_out(settings, name, verdict, kind, request="form 1", **more):

@@ -29,6 +29,8 @@ Kind: TypeAlias = Literal["accept", "reject", "waive", "release", "end"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 STANDING: tuple[Kind, ...] = ("waive", "release")
 """What counts for later runs too, until a day; `end` ends it before."""
+WORDS: tuple[Kind, ...] = ("accept", "reject")
+"""What is said of a run's data as a whole; the newest counts."""
 CHANNEL = "data"
 LONGEST_DAYS = 90
 REASON_LENGTH = 8  # characters; fewer tell a later reader nothing
@@ -157,8 +159,13 @@ def ensure_fit(settings: Settings, use_case: str, run_id: str) -> None:
 
 def verdicts(entries: Iterable[Entry], run_id: str) -> list[Entry]:
     """Return the entries that accept or reject a run's data, oldest first."""
-    words = ("accept", "reject")
-    return [one for one in entries if one.run_id == run_id and (one.decision or {}).get("kind") in words]
+    return [one for one in entries if one.run_id == run_id and (one.decision or {}).get("kind") in WORDS]
+
+
+def rejected(entries: Iterable[Entry]) -> frozenset[str]:
+    """Return the runs whose data a person rejected: no threshold is learned from them."""
+    newest = {one.run_id: one.decision["kind"] for one in entries if (one.decision or {}).get("kind") in WORDS}
+    return frozenset(run for run, kind in newest.items() if kind == "reject" and run is not None)
 
 
 def _ensure_may_decide(settings: Settings, decision: Decision) -> None:

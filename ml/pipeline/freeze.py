@@ -23,8 +23,8 @@ from ml.contract import INPUTS_SCHEMA, JsonObject, UseCase
 from ml.errors import ConfigInvalid, PromotionConflict
 from ml.files import canonical, sha256
 from ml.parameter import UseCaseParams, parse
-from ml.pipeline.accepted import accepted_runs
-from ml.pipeline.decision import in_force
+from ml.pipeline.accepted import Accepted, accepted_runs
+from ml.pipeline.decision import in_force, rejected
 from ml.pipeline.workspace import CODE, PROJECT, run_key
 from ml.pipeline.yardstick import DAYS, best_version
 from ml.privacy.key_ring import KeyRing
@@ -106,6 +106,7 @@ def _gather(settings: Settings, use_case: UseCase, request: RunRequest, spec: Js
     state = open_source(spec, settings).freeze(use_case.data.tables, request.as_of)
     live, now = ledger.live(settings, use_case.name, PRODUCTION), datetime.now(UTC)
     key = bytes.fromhex(require_secret(settings.pseudonym_key, "pseudonym_key"))
+    told = ledger.history(settings, use_case.name)
     return {
         "schema": INPUTS_SCHEMA,
         "use_case": use_case.name,
@@ -118,13 +119,19 @@ def _gather(settings: Settings, use_case: UseCase, request: RunRequest, spec: Js
         "source": {"spec": spec, "digest": state.digest, "last_day": state.last_day.isoformat()},
         "production": {"digest": live.digest if live else None, "seq": live.seq if live else 0},
         "best": {"digest": best_version(settings, use_case, PRODUCTION, now), "days": DAYS},
-        "accepted": accepted_runs(Bucket.open(settings, "runs"), use_case.name),
-        "decisions": in_force(ledger.history(settings, use_case.name), now.date()),
+        "accepted": _accepted(settings, use_case.name, rejected(told)),
+        "decisions": in_force(told, now.date()),
         "erasures": erasures(settings, use_case.name),
         "key_ring": KeyRing.open(settings, use_case.name).id,
         "pseudonym_key": fingerprint(key),
         "code": {"revision": _revision(), "digest": code_digest()},
     }
+
+
+def _accepted(settings: Settings, use_case: str, without: frozenset[str]) -> list[Accepted]:
+    """Return the accepted runs that thresholds are learned from: without those whose data a person rejected later."""
+    runs = accepted_runs(Bucket.open(settings, "runs"), use_case)
+    return [one for one in runs if one["run_id"] not in without]
 
 
 def erasures(settings: Settings, use_case: str) -> list[str]:
