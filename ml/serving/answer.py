@@ -143,7 +143,7 @@ class Answerer:
             "golden_requests": served.golden,
             "origin": served.origin,
             "loaded": served.loaded,
-            "histories": None if snapshot is None else asdict(snapshot),
+            "histories": snapshot and {"mark": snapshot.mark, "as_of": snapshot.as_of, "units": snapshot.units},
         }
 
     def _moment(self, event: JsonObject) -> str:
