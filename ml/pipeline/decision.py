@@ -164,7 +164,7 @@ def verdicts(entries: Iterable[Entry], run_id: str) -> list[Entry]:
 
 def rejected(entries: Iterable[Entry]) -> frozenset[str]:
     """Return the runs whose data a person rejected: no threshold is learned from them."""
-    newest = {one.run_id: one.decision["kind"] for one in entries if (one.decision or {}).get("kind") in WORDS}
+    newest = {one.run_id: kind for one in entries if (kind := (one.decision or {}).get("kind")) in WORDS}
     return frozenset(run for run, kind in newest.items() if kind == "reject" and run is not None)
 
 
