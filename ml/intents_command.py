@@ -19,7 +19,7 @@ FIGURES = {
     "calibration_error": "calibration error",
     "threshold": "threshold, chosen on validation rows",
 }
-NAMES = {"teacher": "teacher (MiniLM, 6 blocks, float32)", "student": "student (LiteRT int8, what would ship)"}
+NAMES = {"teacher": "teachers (MiniLM, 6 blocks, float32)", "student": "student (LiteRT int8, what would ship)"}
 
 
 def intents(  # noqa: PLR0913, PLR0917 (each is an option of the command)
@@ -32,7 +32,12 @@ def intents(  # noqa: PLR0913, PLR0917 (each is an option of the command)
     text: Annotated[str | None, typer.Option(help="Column of the texts; default: the one with a usual name.")] = None,
     label: Annotated[str | None, typer.Option(help="Column of the labels; likewise.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the order of examples and of dropout.")] = 1,
-    epochs: Annotated[int, typer.Option(min=1, max=200, help="Most passes over TRAIN.")] = 6,
+    epochs: Annotated[
+        int, typer.Option(min=0, max=200, help="Most passes over TRAIN; 0: six, more where it has few rows.")
+    ] = 0,
+    teachers: Annotated[
+        int, typer.Option(min=0, max=9, help="Networks that answer together; 0: one, three where TRAIN has few rows.")
+    ] = 0,
     out: Annotated[Path, typer.Option(help="Folder for figures.json and the exported student.")] = Path("intents"),
 ) -> None:
     """Train teacher and student on a labelled CSV and score another: one command, any labels, out of scope included."""
@@ -45,7 +50,7 @@ def intents(  # noqa: PLR0913, PLR0917 (each is an option of the command)
         test=read_examples(test, text, label),
         out_of_scope=out_of_scope,
     )
-    told = run(rows, Settings(seed=seed, epochs=epochs), out)
+    told = run(rows, Settings(seed=seed, epochs=epochs, members=teachers), out)
     write_json(out / "figures.json", told)
     _show(Console(), told)
     typer.echo(out / "figures.json")

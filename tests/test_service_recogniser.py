@@ -13,7 +13,7 @@ from ml.use_cases.service.calibrate import fitted
 from ml.use_cases.service.labelled_csv import read_examples
 from ml.use_cases.service.occlusion import token_contributions
 from ml.use_cases.service.threshold import MOST_LOST, Scored, choose, figures
-from ml.use_cases.service.trial import Rows, held_out
+from ml.use_cases.service.trial import Rows, Settings, held_out
 from tests.recommend_shop import prepare
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -130,6 +130,13 @@ def test_without_out_of_scope_nothing_is_declined():
     valid = replace(scored([[0.6, 0.4], [0.3, 0.7]], [0, 1]), has_outside=False)
     assert choose(valid) == 0.0
     assert figures(valid, 0.0)["accuracy"] == 1.0
+
+
+@pytest.mark.parametrize(("n_rows", "epochs", "members"), [(847, 20, 3), (10_003, 6, 1)])
+def test_few_rows_are_seen_more_often_and_by_more_teachers(n_rows, epochs, members):
+    found = Settings().settled(n_rows)
+    assert (found.epochs, found.members) == (epochs, members)
+    assert Settings(epochs=2, members=2).settled(n_rows) == Settings(epochs=2, members=2)
 
 
 def test_a_tenth_of_each_label_is_held_out_whatever_the_order_of_rows():

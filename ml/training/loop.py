@@ -103,7 +103,7 @@ def fit(model: Any, batches: Batches, loss: Callable[[Any, Any], Any], watch: Wa
         epochs: Most passes.
     """
     averages = [tf.Variable(variable) for variable in model.trainable_variables]
-    step, best = _step(model, loss, averages), None
+    step, best = _step(model, loss, averages, _signature(model, *next(iter(batches(1))))), None
     for epoch in range(1, epochs + 1):
         began = time.monotonic()
         lost = [step(inputs, targets) for inputs, targets in batches(epoch)]
@@ -128,10 +128,23 @@ def _exchange(model: Any, values: list[Any]) -> list[Any]:
     return before
 
 
-def _step(model: Any, loss: Callable[[Any, Any], Any], averages: list[Any]) -> Callable[[Any, Any], Any]:
-    """Return the compiled training step; retracing is relaxed, so that shapes may differ."""
+def _signature(model: Any, inputs: dict[str, Any], targets: Any) -> tuple[Any, Any]:
+    """Return the shapes that all steps have in common, so that their function is traced once."""
+    named = {tensor.name: tensor.shape for tensor in model.inputs}
 
-    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
+    def spec(value: Any, shape: Any) -> Any:
+        return tf.TensorSpec([None, *shape[1:]], value.dtype)
+
+    return (
+        {name: spec(value, named[name]) for name, value in inputs.items()},
+        tf.nest.map_structure(lambda value: spec(value, value.shape), targets),
+    )
+
+
+def _step(
+    model: Any, loss: Callable[[Any, Any], Any], averages: list[Any], signature: tuple[Any, Any]
+) -> Callable[[Any, Any], Any]:
+    @tf.function(input_signature=signature)  # type: ignore[untyped-decorator]
     def step(inputs: Any, targets: Any) -> Any:
         with tf.GradientTape() as tape:
             mean = tf.reduce_mean(loss(targets, model(inputs, training=True)))

@@ -40,7 +40,7 @@ class _Material:
     train: Labelled
     valid: Labelled
     texts: NDArray[np.int32]
-    """Utterances and pages, which need no label `(n_texts, n_tokens)`."""
+    """Utterances and the pages' headings, which need no label `(n_texts, n_tokens)`."""
     met: NDArray[np.int32]
     """The vocabulary's number of each token."""
     words: NDArray[np.float32]
@@ -54,7 +54,7 @@ def train(splits: Frames, state: JsonObject, params: BaseModel, out: Path) -> Js
     from ml.use_cases.service import learn  # TensorFlow reads its settings when it is imported
     from ml.use_cases.service.calibrate import calibrate
 
-    material, course = _material(splits, state), course_of(wanted)
+    material, course = _material(splits, state), _course(wanted)
     teacher, teacher_epochs = _teacher(material, len(state["classes"]), course)
     student, epochs = _student(teacher, material, wanted, state["longest"])
     scale, shift = calibrate(student, material.valid, shifts_last=True)
@@ -95,7 +95,7 @@ def labelled(examples: pd.DataFrame, state: JsonObject) -> Labelled:
     return Labelled(tokens=encode(known, state)[TOKENS], intents=intents)
 
 
-def course_of(params: ServiceTrain) -> Course:
+def _course(params: ServiceTrain) -> Course:
     """Return how the parameters say that a network is trained."""
     from ml.use_cases.service.learn import Course
 
@@ -104,8 +104,8 @@ def course_of(params: ServiceTrain) -> Course:
 
 def _material(splits: Frames, state: JsonObject) -> _Material:
     train, valid = labelled(splits["train"], state), labelled(splits["valid"], state)
-    pages = _of_pages(state, train.tokens.shape[1])
-    met = np.unique(np.concatenate([part.ravel() for part in (train.tokens, valid.tokens, pages)]))
+    headings = _headings(state, train.tokens.shape[1])
+    met = np.unique(np.concatenate([part.ravel() for part in (train.tokens, valid.tokens, headings)]))
 
     def renumbered(tokens: NDArray[np.int32]) -> NDArray[np.int32]:
         return np.searchsorted(met, tokens).astype(np.int32)
@@ -113,7 +113,7 @@ def _material(splits: Frames, state: JsonObject) -> _Material:
     return _Material(
         train=replace(train, tokens=renumbered(train.tokens)),
         valid=replace(valid, tokens=renumbered(valid.tokens)),
-        texts=renumbered(np.concatenate([train.tokens, pages])),
+        texts=renumbered(np.concatenate([train.tokens, headings])),
         met=met,
         words=vocabulary.vectors(state["vocabulary"], state["han"]),
     )
@@ -131,9 +131,9 @@ def _student(
 ) -> tuple[Network, list[JsonObject]]:
     from ml.use_cases.service import learn, network
 
-    blocks, course = network.blocks_of(params.student_blocks), course_of(params)
+    blocks, course = network.blocks_of(params.student_blocks), _course(params)
     student = network.copied(teacher, replace(teacher.shape, blocks=len(blocks), places=longest), blocks)
-    course = replace(course, learning_rate=2 * course.learning_rate)
+    course = replace(course, epochs=params.student_epochs, learning_rate=2 * course.learning_rate)
     return student, learn.distil(student, [teacher], material.texts, material.valid, course)
 
 
@@ -147,10 +147,9 @@ def _widened(student: Network, material: _Material) -> Network:
     return network.copied(student, shape, range(shape.blocks), words)
 
 
-def _of_pages(state: JsonObject, width: int) -> np.ndarray:
-    """Return what the pages' headings and passages begin with, as tokens no longer than the utterances'."""
-    texts = [text for passage in state["passages"] for text in (passage["heading"], passage["text"])]
-    tokens = encode_texts(texts, state)[TOKENS][:, :width]
+def _headings(state: JsonObject, width: int) -> np.ndarray:
+    """Return the headings of the pages' passages as tokens `(n_passages, width)`, no longer than the utterances'."""
+    tokens = encode_texts([passage["heading"] for passage in state["passages"]], state)[TOKENS][:, :width]
     return np.pad(tokens, ((0, 0), (0, width - tokens.shape[1])))
 
 

@@ -24,7 +24,9 @@ class ServiceTrain(Section):
     seed: int = Field(20260101, ge=0)
     """Seed of the order of examples and of dropout."""
     epochs: int = Field(5, ge=1, le=100)
-    """Most passes of the teacher over the training utterances, and of the student over what the teacher says of them."""
+    """Most passes of the teacher over the training utterances."""
+    student_epochs: int = Field(4, ge=1, le=100)
+    """Most passes of the student over what the teacher says of them."""
     patience: int = Field(3, ge=1, le=100)
     """Passes without a better accuracy on `valid` before training ends; the best pass is kept."""
     batch_size: int = Field(32, ge=4, le=512, json_schema_extra=searched(16, 64, log=True))

@@ -14,12 +14,14 @@ from ml.use_cases.service.language import LANGUAGES
 
 INTENTS = ("cancel_order", "gift_card", "invoice_request", "store_hours", "warranty")
 """Their pages answer no other intent."""
+OUTSIDE = 3  # of as many utterances out of scope one is taken
 
 
 def sample(rng: np.random.Generator, n_customers: int) -> dict[str, pd.DataFrame]:
     """Return `utterances` of a few intents and out of scope, those `intents`, their `pages`, and made-up orders."""
     utterances = _rows("utterances.csv", UTTERANCE_COLUMNS)
-    utterances = utterances[utterances["intent"].isin([*INTENTS, OUT_OF_SCOPE])]
+    outside = utterances[utterances["intent"] == OUT_OF_SCOPE].iloc[::OUTSIDE]
+    utterances = pd.concat([utterances[utterances["intent"].isin(INTENTS)], outside])
     intents = _rows("intents.csv", INTENT_COLUMNS)
     intents = intents[intents["intent"].isin(INTENTS)]
     pages = [

@@ -35,6 +35,8 @@ WORST = 10
 LONGEST = 64  # tokens
 CHUNK = 256  # texts scored at a time
 MEMBER_SEEDS = 1000  # between the seeds of two members
+EPOCHS, LEAST_STEPS = 6, 550  # of a network: few examples are seen more often
+FEW_ROWS, TOGETHER = 2000, 3  # teachers of so few rows cost little, and three of them say more than one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,18 +53,27 @@ class Rows:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How both networks are trained."""
+    """How both networks are trained; 0 leaves a number to how many rows there are to learn from."""
 
     seed: int = 1
     threads: int = 2
-    epochs: int = 6
+    epochs: int = 0
     batch_size: int = 32
     learning_rate: float = 1e-4
     smoothing: float = 0.1
-    members: int = 1
+    members: int = 0
     """Teachers that answer together; each has an order of examples of its own."""
     student_blocks: int = 3
     """0 trains no student."""
+
+    def settled(self, n_rows: int) -> Settings:
+        """Return the settings with what was left to the number of rows."""
+        steps = -(-n_rows // self.batch_size)
+        return replace(
+            self,
+            epochs=self.epochs or max(EPOCHS, round(LEAST_STEPS / steps)),
+            members=self.members or (TOGETHER if n_rows < FEW_ROWS else 1),
+        )
 
 
 def run(rows: Rows, settings: Settings, scratch: Path) -> JsonObject:
@@ -79,6 +90,7 @@ def run(rows: Rows, settings: Settings, scratch: Path) -> JsonObject:
     conditions = make_deterministic(settings.seed, settings.threads)
     rows = rows if rows.valid else held_out(rows)
     data = _data(rows)
+    settings = settings.settled(len(data.train.tokens))
     teacher = _teacher(data, settings)
     told: JsonObject = {
         "conditions": conditions,
