@@ -57,6 +57,8 @@ class Finding:
     check: Check
     evaluated: int = 0
     failing: int = 0
+    released: int = 0
+    """Rows that differ and pass because a data owner released these very rows; they do not count as failing."""
     partitions: tuple[str, ...] = ()
     """Partitions in which it failed."""
     fault: str | None = None
@@ -75,6 +77,7 @@ class Finding:
             self,
             evaluated=self.evaluated + judged.evaluated,
             failing=self.failing + int(judged.failing.sum()),
+            released=self.released + judged.released,
             partitions=self.partitions if judged.passed else (*self.partitions, partition),
             fault=self.fault or judged.fault,
             examples=(*self.examples, *examples)[:EXAMPLES],
@@ -89,3 +92,5 @@ class Judged:
     evaluated: int
     failing: Mask
     fault: str | None = None
+    released: int = 0
+    """Rows that differ and were released one by one."""

@@ -96,7 +96,7 @@ def _on_rows(outcome: Outcome, finding: Finding) -> Ruling:
     # A rule on whole partitions cannot set rows aside, and one that could not be judged is no evidence: both refuse.
     helpless = not finding.passed and (finding.fault is not None or finding.failing == 0)
     severity: Severity = "block" if check.severity == "quarantine" and helpless else check.severity
-    message = _message(outcome, finding)
+    message = _with_released(_message(outcome, finding), finding)
     rule = Rule(
         name=check.name,
         observed=finding.failing if finding.fault is None else finding.fault,
@@ -116,6 +116,13 @@ def _on_rows(outcome: Outcome, finding: Finding) -> Ruling:
         weight=finding.failing / finding.evaluated if finding.failing and finding.evaluated else 1.0,
         finding=finding,
     )
+
+
+def _with_released(sentence: Message, finding: Finding) -> Message:
+    if not finding.released:
+        return sentence
+    words = "{sentence} Not counted: {released:,} rows that a data owner looked at and released."
+    return Message(words, {"sentence": sentence, "released": finding.released})
 
 
 def _message(outcome: Outcome, finding: Finding) -> Message:

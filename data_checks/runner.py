@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from data_checks.check import EXAMPLES, Check, Finding, Judged, Mask
 from data_checks.derived import across_checks, derived_checks
 from data_checks.partition import DAY, packed, read
+from data_checks.row_mark import MARK_COLUMN, marks, without_released
 from data_checks.sketch import DayCounts, count_days
 from data_checks.suite import Suite, new_context
 from ml.contract import JsonObject, Table
@@ -58,6 +59,10 @@ class Job:
     as_of: date
     released: frozenset[str] = frozenset()
     """Rules whose rows a data owner let pass."""
+    released_rows: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """Rule to the marks of the very rows that a data owner let pass, with how many of each."""
+    row_key: bytes = b""
+    """Key of the marks."""
     sealed: Sealed | None = None
     """None where nothing is encrypted."""
 
@@ -133,12 +138,13 @@ def _table(job: Job, table: Table, documents: Documents) -> Outcome:
         kept, place = read(files), f"{table.name}/{partition}.parquet"
         rows = read([job.sealed.words / place]) if job.sealed else kept
         shown = _shown(job, table, kept, rows)
-        judged, documents.results[table.name, partition] = _judge(suite, checks, rows, shown)
+        found, documents.results[table.name, partition] = _judge(suite, checks, rows, shown)
+        judged = _let_pass(job, kept, found)
         findings = {
             name: finding.add(partition, judged[name], _examples(suite, rows, judged[name], partition))
             for name, finding in findings.items()
         }
-        passes, bad = _split(kept, checks, judged)
+        passes, bad = _split(kept, checks, judged, job.row_key)
         good = kept.filter(passes)
         _write(job.out / "tables" / place, good, whole=partition == "all")
         if job.sealed:
@@ -208,6 +214,14 @@ def _judge(suite: Suite, checks: Sequence[Check], rows: pa.Table, shown: pa.Tabl
     return judged, result
 
 
+def _let_pass(job: Job, rows: pa.Table, judged: Mapping[str, Judged]) -> dict[str, Judged]:
+    """Return what the checks found without the very rows that a data owner released."""
+    released = {name: job.released_rows[name] for name in judged if name in job.released_rows}
+    return dict(judged) | {
+        name: without_released(judged[name], rows, known, job.row_key) for name, known in released.items()
+    }
+
+
 def _frame(rows: pa.Table) -> pd.DataFrame:
     """Return the rows in the types that Great Expectations compares as arrays; others it compares one by one."""
     frame: pd.DataFrame = rows.to_pandas(types_mapper=NULLABLE.get)
@@ -216,16 +230,18 @@ def _frame(rows: pa.Table) -> pd.DataFrame:
     return frame.astype({**dict.fromkeys(whole, "int64"), **dict.fromkeys(times, "datetime64[ns]")})
 
 
-def _split(rows: pa.Table, checks: Sequence[Check], judged: Mapping[str, Judged]) -> tuple[pa.Array, pa.Table]:
-    """Return which rows pass, and those set aside with the rules and reasons that say why."""
+def _split(
+    rows: pa.Table, checks: Sequence[Check], judged: Mapping[str, Judged], key: bytes
+) -> tuple[pa.Array, pa.Table]:
+    """Return which rows pass, and those set aside with their marks and the rules and reasons that say why."""
     failed = [check for check in checks if not judged[check.name].passed]
     setting_aside = [check for check in failed if check.severity == "quarantine"]
     masks = {check.name: judged[check.name].failing for check in setting_aside}
     fails = np.logical_or.reduce([np.zeros(len(rows), dtype=bool), *masks.values()])
     bad = rows.filter(pa.array(fails))
     names, reasons = _why(setting_aside, masks, np.flatnonzero(fails))
-    bad = bad.append_column("_rule", names).append_column("_reason", reasons)
-    return pa.array(~fails), bad
+    marked = bad.append_column(MARK_COLUMN, pa.array(marks(bad, key), pa.string()))
+    return pa.array(~fails), marked.append_column("_rule", names).append_column("_reason", reasons)
 
 
 def _why(checks: Sequence[Check], masks: Mapping[str, Mask], rows: Any) -> tuple[pa.Array, pa.Array]:

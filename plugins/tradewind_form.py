@@ -17,6 +17,7 @@ RETRAIN = "retrain_"
 DIGEST = "^sha256:[0-9a-f]{64}$"
 STORAGE_ID = "^[A-Za-z0-9][A-Za-z0-9._~=-]{0,199}$"
 NUMBERS = {"integer": int, "number": float}
+ROWS = "For release_rows: their numbers on the page of rows set aside, such as 1, 3-5. Empty means all."
 
 
 class ApproveWhenRequired(HITLOperator):
@@ -159,17 +160,23 @@ def decision_params() -> dict[str, Param]:
             type="string",
             enum=list(KINDS),
             title="Decision",
-            description="waive: a rule does not refuse until the day. release: its rows pass until the day. end: neither any "
-            "more. reject: nothing learned from these data goes live. accept: the data are right as they are.",
+            description="waive: a rule does not refuse until the day. release: its rows pass until the day. release_rows: the "
+            "very rows that it set aside in this run pass. end: none of it any more. reject: nothing learned from these data "
+            "goes live. accept: the data are right as they are.",
         ),
         "run": Param(
             type="string", pattern=STORAGE_ID, title="Run", description="Whose report was read, as in its page."
         ),
         "verdict": Param(type="string", pattern=DIGEST, title="Verdict", description="Digest of that run's verdict."),
-        "rule": Param(None, type=["null", "string"], title="Rule", description="For waive, release and end."),
+        "rule": Param(None, type=["null", "string"], title="Rule", description="For waive, both releases and end."),
         "until": Param(
-            None, type=["null", "string"], format="date", title="Until", description="The last day it counts."
+            None,
+            type=["null", "string"],
+            format="date",
+            title="Until",
+            description="The last day a waiver or release counts.",
         ),
+        "rows": Param(None, type=["null", "string"], title="Rows", description=ROWS),
         "reason": Param(type="string", minLength=REASON_LENGTH, title="Reason", description="Kept in the ledger."),
     }
 

@@ -10,15 +10,21 @@ from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOpe
 from airflow.sdk import Param
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from airflow.sdk.execution_time.hitl import HITLUser
-from tradewind_form import RETRAIN
+from tradewind_form import RETRAIN, ROWS
 from tradewind_notify import TellPeople
 from tradewind_tasks import REVIEW_TASK, reading, request_of, run_stage
 
 REVIEW_HOURS = 24
 WAIVER_DAYS = 7  # what the form suggests
 UNTIL = "The last day on which a waiver or release counts; 90 days at most."
-ACCEPT, WAIVE, RELEASE, REJECT = "Accept", "Accept and waive the rule", "Release its rows", "Reject"
-KINDS = {ACCEPT: "accept", WAIVE: "waive", RELEASE: "release", REJECT: "reject"}
+KINDS = {
+    "Accept": "accept",
+    "Accept and waive the rule": "waive",
+    "Release these rows": "release_rows",
+    "Release the rule's rows until the day": "release",
+    "Reject": "reject",
+}
+FIELDS = {"waive": ("rule", "until"), "release": ("rule", "until"), "release_rows": ("rule", "rows")}
 
 
 class ReviewWhenAsked(HITLOperator):
@@ -59,20 +65,18 @@ class ReviewWhenAsked(HITLOperator):
         said = super().execute_complete(context, event)
         person, given, request = said["responded_by_user"], said["params_input"], request_of(context)
         kind = KINDS[said["chosen_options"][0]]
-        standing = given if kind in ("waive", "release") else {}
         target = {
             "kind": kind,
             "is_answer": True,
             "run": request["run_id"],
             "verdict": judged(reading(), self.use_case, request["run_id"]).digest,
-            "rule": standing.get("rule"),
-            "until": standing.get("until"),
+            **{name: given.get(name) for name in FIELDS.get(kind, ())},
             "reason": given.get("reason", "") if person else "no answer in time",
         }
         who = person["id"] if person else NOBODY
         once = f"{request['request']} {said['responded_at']}"
         done = run_stage("decide", self.use_case, {**request, "who": who, "request": once, "target": target})
-        if kind in ("reject", "release"):
+        if kind not in ("accept", "waive"):
             context["ti"].xcom_push(key="return_value", value=done)  # a failed task leaves none by itself
             raise AirflowFailException(done["sentence"])
         return done
@@ -101,8 +105,8 @@ def review(use_case: str) -> ReviewWhenAsked:
         use_case=use_case,
         subject=f"May {use_case} learn from these data?",
         body="These rules do not hold, and ask for a data owner. Say why you decide so: it is kept, signed, in the ledger.",
-        options=[ACCEPT, WAIVE, RELEASE, REJECT],
-        defaults=REJECT,
+        options=list(KINDS),
+        defaults="Reject",
         params={
             "reason": Param(
                 "", type="string", title="Reason", description="Kept in the ledger; one word is not enough."
@@ -117,6 +121,7 @@ def review(use_case: str) -> ReviewWhenAsked:
                 title="Until",
                 description="Last day of it; 90 days at most.",
             ),
+            "rows": Param(None, type=["null", "string"], title="Rows", description=ROWS),
         },
         notifiers=TellPeople("data_ask", use_case),
         response_timeout=timedelta(hours=REVIEW_HOURS),

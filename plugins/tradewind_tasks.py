@@ -27,7 +27,7 @@ AS_SET = "as in params.yaml"  # a choice of the form that overrides nothing
 SOURCE_FIELDS = {"kind": "source", "location": "source_location", "mapping": "source_mapping"}
 APPROVAL_TASK = "approve"
 REVIEW_TASK = "review"
-TARGET_FIELDS = ("digest", "reason", "action", "channel", "kind", "run", "verdict", "rule", "until")
+TARGET_FIELDS = ("digest", "reason", "action", "channel", "kind", "run", "verdict", "rule", "until", "rows")
 RESULT = "RESULT "  # a line of the stage's standard output that starts so is the task's result
 
 log = logging.getLogger(__name__)

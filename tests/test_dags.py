@@ -112,7 +112,7 @@ def test_a_release_asks_what_to_do_with_which_version_where_and_why(parse):
 
 def test_a_decision_names_its_run_verdict_rule_and_last_day_and_a_run_may_follow(parse):
     for dag in parse("decide.py")["dags"].values():
-        assert set(dag["params"]) == {"kind", "run", "verdict", "rule", "until", "reason"}
+        assert set(dag["params"]) == {"kind", "run", "verdict", "rule", "until", "rows", "reason"}
         assert dag["order"] == ["decide", "again"]
 
 

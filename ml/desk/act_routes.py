@@ -31,7 +31,8 @@ ANSWERS: dict[str, str] = {
     "accept": "Accept",
     "reject": "Reject",
     "waive": "Accept and waive the rule",
-    "release": "Release its rows",
+    "release_rows": "Release these rows",
+    "release": "Release the rule's rows until the day",
 }
 """What a decision is called at the step that waits."""
 
@@ -48,6 +49,7 @@ class DecisionForm(BaseModel):
     reason: Reason
     rule: str | None = None
     until: date | None = None
+    rows: Annotated[str, StringConstraints(strip_whitespace=True, max_length=500)] = ""
 
 
 class MoveForm(BaseModel):
@@ -92,7 +94,7 @@ def _decide(router: APIRouter, settings: Settings, show: Show) -> None:
         _ensure(may_start("decide", use_case, settings.data_owner_names(), request, user), "decide about data")
         page = await run_in_threadpool(decide_page, settings, use_case, run)
         slip = redeem(request, said.token, user.get_name(), page.matter)
-        given = said.model_dump(mode="json", include={"rule", "until", "reason"})
+        given = said.model_dump(mode="json", include={"rule", "until", "rows", "reason"})
         if page.step and _answers(page, said):
             await answer(request, page.step.place, ANSWERS[said.kind], given)
             return _led(request, f"/decide/{use_case}/{run}")

@@ -41,7 +41,9 @@ class DecidePage:
     def offers(self, rule: Rule) -> tuple[Kind, ...]:
         """Return what can be decided about one rule: nothing where it only tells."""
         waive: tuple[Kind, ...] = ("waive",) if rule.severity == "block" or rule.name in self.asked else ()
-        return (*waive, "release") if rule.severity == "quarantine" else waive
+        if rule.severity != "quarantine":
+            return waive
+        return (*waive, "release_rows", "release") if rule.name in self.judged.aside else (*waive, "release")
 
 
 def decide_page(settings: Settings, use_case: str, run: str) -> DecidePage:
@@ -66,8 +68,12 @@ def decide_page(settings: Settings, use_case: str, run: str) -> DecidePage:
 
 
 def standing(entries: Iterable[Entry], today: date) -> list[JsonObject]:
-    """Return the waivers and releases in force, with the days that are left [days]; 0 on the last."""
-    return [{**one, "days_left": (date.fromisoformat(one["until"]) - today).days} for one in in_force(entries, today)]
+    """Return the waivers and releases in force, with the days that are left [days]: 0 on the last, none where it has no end."""
+    return [{**one, "days_left": _days_left(one["until"], today)} for one in in_force(entries, today)]
+
+
+def _days_left(until: str | None, today: date) -> int | None:
+    return None if until is None else (date.fromisoformat(until) - today).days
 
 
 def is_undecided(settings: Settings, use_case: str, run: str) -> bool:

@@ -9,6 +9,7 @@ from ml.config import Settings
 from ml.contract import JsonObject, UseCase
 from ml.parameter import UseCaseParams
 from ml.pipeline.accepted import profile_path
+from ml.pipeline.released import rows_path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,3 +34,7 @@ class StageContext:
     def profile(self, digest: str) -> Path:
         """Return the file of an accepted data profile that the run's inputs name."""
         return self.root / profile_path(digest)
+
+    def released(self, digest: str) -> Path:
+        """Return the file with the marks of released rows that the run's inputs name."""
+        return self.root / rows_path(digest)

@@ -15,7 +15,7 @@ import yaml
 
 from ml.config import Settings
 from ml.contract import JsonObject
-from ml.pipeline.decision import STANDING, Decision, decide, judged
+from ml.pipeline.decision import Decision, decide, judged
 from ml.store import Bucket
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ def run(settings: Settings, use_case: str, section: JsonObject, request: JsonObj
         settings: Those of role `promote`, with the signing key.
         use_case: Its name.
         section: The use case's section of `params.yaml`: what a run gets where it asks for nothing else.
-        request: `who`, `request` and under `target` the decision: `kind`, `run`, `verdict`, `rule`, `until`, `reason`;
+        request: `who`, `request` and under `target` the decision: `kind`, `run`, `verdict`, `rule`, `until`, `rows`, `reason`;
             `is_answer` where the run waits for it.
 
     Returns:
@@ -50,6 +50,7 @@ def run(settings: Settings, use_case: str, section: JsonObject, request: JsonObj
         why=target["reason"],
         rule=target.get("rule"),
         until=date.fromisoformat(target["until"]) if target.get("until") else None,
+        rows=target.get("rows") or "",
     )
     for one in _parts(asked, is_answer=target.get("is_answer", False)):
         entry = decide(settings, use_case, one, datetime.now(UTC).date())
@@ -67,7 +68,7 @@ def _parts(asked: Decision, *, is_answer: bool) -> Iterator[Decision]:
 
 def _needs_run(settings: Settings, use_case: str, asked: Decision) -> bool:
     """Tell whether the decision changes what the run's data would be: released rows, or a refusal that is waived."""
-    if asked.kind == "release":
+    if asked.kind in ("release", "release_rows"):
         return True
     return asked.kind == "waive" and not judged(settings, use_case, asked.run_id).verdict.accepted
 
@@ -89,5 +90,10 @@ def _again(settings: Settings, use_case: str, section: JsonObject, asked: Decisi
 
 
 def _sentence(asked: Decision) -> str:
-    about = f" {asked.rule} until {asked.until}" if asked.kind in STANDING else ""
-    return f"{asked.who} decided to {asked.kind}{about} about the data of {asked.run_id}: {asked.why}"
+    what = {
+        "waive": f"waive {asked.rule} until {asked.until}",
+        "release": f"release {asked.rule} until {asked.until}",
+        "release_rows": f"release {f'rows {asked.rows}' if asked.rows else 'all rows'} that {asked.rule} set aside",
+        "end": f"end what is in force for {asked.rule}",
+    }.get(asked.kind, f"{asked.kind} them")
+    return f"{asked.who} decided about the data of {asked.run_id} to {what}: {asked.why}"

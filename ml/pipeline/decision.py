@@ -1,14 +1,15 @@
 """What a data owner decides about a run's data: accept, reject, waive a rule, release rows; kept in the ledger, counted from there.
 
 A decision names the digest of the verdict that the person saw, so it cannot be carried over to other data, and the request
-that brought it, so it is carried out once. Waivers and releases count for every run that freezes its inputs before they end.
+that brought it, so it is carried out once. Waivers and releases of a rule count for every run that freezes its inputs before
+they end; a release of rows counts for these very rows, until somebody ends it.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from fnmatch import fnmatch
 from typing import Literal, TypeAlias, get_args
@@ -20,15 +21,18 @@ from ml.contract import JsonObject, Rule, Verdict
 from ml.errors import ConfigInvalid, DataRejected, GateFailed, IntegrityBroken, PromotionConflict
 from ml.files import parse_verdict, sha256
 from ml.packaging.signing import Signer
+from ml.pipeline import released
 from ml.pipeline.approval import NOBODY
 from ml.registry.entry import Entry, Move
 from ml.registry.ledger import Ledger
 from ml.store import Bucket
 
-Kind: TypeAlias = Literal["accept", "reject", "waive", "release", "end"]
+Kind: TypeAlias = Literal["accept", "reject", "waive", "release", "release_rows", "end"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-STANDING: tuple[Kind, ...] = ("waive", "release")
-"""What counts for later runs too, until a day; `end` ends it before."""
+DATED: tuple[Kind, ...] = ("waive", "release")
+"""What counts for later runs too, until a day."""
+STANDING: tuple[Kind, ...] = (*DATED, "release_rows")
+"""What counts for later runs too; `end` ends it."""
 WORDS: tuple[Kind, ...] = ("accept", "reject")
 """What is said of a run's data as a whole; the newest counts."""
 CHANNEL = "data"
@@ -53,6 +57,17 @@ class Decision:
     rule: str | None = None
     until: date | None = None
     """Last day on which a waiver or release counts."""
+    rows: str = ""
+    """Which of the rows that the rule set aside are released, by number: `1, 3-5`; empty means all of them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Aside:
+    """The rows that one rule set aside."""
+
+    rows: int
+    digest: str
+    """Of their marks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +77,8 @@ class Judged:
     digest: str
     """Of the bytes of `verdict.json`."""
     verdict: Verdict
+    aside: Mapping[str, Aside] = field(default_factory=dict)
+    """By rule; without those that set more rows aside than anybody looks at."""
 
     def failed(self) -> tuple[Rule, ...]:
         """Return the rules that do not hold."""
@@ -75,7 +92,9 @@ def judged(settings: Settings, use_case: str, run_id: str) -> Judged:
         ModelNotFound: The run has none.
     """
     data = Bucket.open(settings, "reports").get(f"{use_case}/{run_id}/validate/verdict.json")
-    return Judged(digest=sha256(data), verdict=parse_verdict(json.loads(data)))
+    told = json.loads(data)
+    aside = {rule: Aside(**one) for rule, one in told["details"].get("aside", {}).items()}
+    return Judged(digest=sha256(data), verdict=parse_verdict(told), aside=aside)
 
 
 def decide(settings: Settings, use_case: str, decision: Decision, today: date) -> Entry:
@@ -100,26 +119,29 @@ def decide(settings: Settings, use_case: str, decision: Decision, today: date) -
             f"a decision about verdict {seen.digest}", f"one about {decision.verdict}", "Open the report again."
         )
     _ensure_whole(decision, seen, today)
+    told = {**_told(decision), **_rows(settings, use_case, decision, seen)}
     view, signer = Ledger.open(settings, use_case), Signer.open(settings)
-    entry = view.answered(decision.request) or view.note(signer, _move(decision))
-    if (entry.decision, entry.who, entry.run_id) != (_told(decision), decision.who, decision.run_id):
+    entry = view.answered(decision.request) or view.note(signer, _move(decision, told))
+    if (entry.decision, entry.who, entry.run_id) != (told, decision.who, decision.run_id):
         raise PromotionConflict("a request that is new", f"one that is entry {entry.seq}", "Open the report again.")
     view.project(signer)
     return entry
 
 
 def in_force(entries: Iterable[Entry], today: date) -> list[JsonObject]:
-    """Return the waivers and releases that count on a day, in the order of the ledger; of each rule the newest word counts."""
-    newest: dict[tuple[str, str], Entry] = {}
+    """Return the waivers and releases that count on a day, in the order of the ledger; of each rule the newest word counts.
+
+    Rows of a rule that were released at several times count all.
+    """
+    newest: dict[tuple[str, str, str], Entry] = {}
     for entry in entries:
         told = entry.decision or {}
         if told.get("kind") in STANDING:
             newest.pop(_about(told), None)
             newest[_about(told)] = entry
         elif told.get("kind") == "end":
-            for kind in STANDING:
-                newest.pop((kind, str(told["rule"])), None)
-    return [_frozen(entry) for entry in newest.values() if date.fromisoformat(_until(entry)) >= today]
+            newest = {about: one for about, one in newest.items() if about[1] != told["rule"]}
+    return [_frozen(entry) for entry in newest.values() if _counts(entry, today)]
 
 
 def asking(settings: Settings, use_case: str, run_id: str) -> tuple[Rule, ...]:
@@ -180,7 +202,11 @@ def _ensure_whole(decision: Decision, seen: Judged, today: date) -> None:
         raise _faulty(f"a reason of {REASON_LENGTH} characters or more", repr(decision.why))
     if decision.kind == "end" and not decision.rule:
         raise _faulty("the rule whose waiver or release ends", "none")
-    if decision.kind not in STANDING:
+    if decision.kind == "release_rows" and decision.rule not in seen.aside:
+        raise _faulty(
+            f"a rule that set rows aside in this run: {', '.join(seen.aside) or 'none did'}", str(decision.rule)
+        )
+    if decision.kind not in DATED:
         return
     names = [rule.name for rule in seen.failed()]
     if decision.rule not in names:
@@ -194,7 +220,17 @@ def _faulty(expected: str, received: str) -> ConfigInvalid:
     return ConfigInvalid(expected, received, "Correct the decision; nothing was kept.")
 
 
-def _move(decision: Decision) -> Move:
+def _rows(settings: Settings, use_case: str, decision: Decision, seen: Judged) -> dict[str, str | int | None]:
+    """Keep the marks of the rows that a decision releases, and return how many they are and their digest."""
+    if decision.kind != "release_rows" or decision.rule is None:
+        return {}
+    digest, reports = seen.aside[decision.rule].digest, Bucket.open(settings, "reports")
+    known = released.set_aside(reports, use_case, decision.run_id, decision.rule, digest)
+    marks = released.chosen(known, decision.rows)
+    return {"rows": released.keep(Bucket.open(settings, "runs"), use_case, marks), "count": len(marks)}
+
+
+def _move(decision: Decision, told: Mapping[str, str | int | None]) -> Move:
     return Move(
         channel=CHANNEL,
         action="decide",
@@ -202,22 +238,23 @@ def _move(decision: Decision) -> Move:
         who=decision.who,
         why=decision.why,
         run_id=decision.run_id,
-        decision=_told(decision),
+        decision=told,
         request=decision.request,
     )
 
 
-def _told(decision: Decision) -> dict[str, str | None]:
+def _told(decision: Decision) -> dict[str, str | int | None]:
     until = decision.until.isoformat() if decision.until else None
     return {"kind": decision.kind, "verdict": decision.verdict, "rule": decision.rule, "until": until}
 
 
-def _about(told: Mapping[str, str | None]) -> tuple[str, str]:
-    return str(told["kind"]), str(told["rule"])
+def _about(told: Mapping[str, str | int | None]) -> tuple[str, str, str]:
+    return str(told["kind"]), str(told["rule"]), str(told.get("rows"))
 
 
-def _until(entry: Entry) -> str:
-    return str((entry.decision or {})["until"])
+def _counts(entry: Entry, today: date) -> bool:
+    until = (entry.decision or {})["until"]
+    return until is None or date.fromisoformat(str(until)) >= today
 
 
 def _frozen(entry: Entry) -> JsonObject:
@@ -230,4 +267,5 @@ def _frozen(entry: Entry) -> JsonObject:
         "by": entry.who,
         "until": told["until"],
         "entry": entry.seq,
+        **{name: told[name] for name in ("rows", "count") if name in told},
     }

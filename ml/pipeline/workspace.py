@@ -26,6 +26,7 @@ from ml.errors import DataRejected, GateFailed, StageFailed
 from ml.files import read_json, read_verdict, write_bytes
 from ml.pipeline import JUDGING_STAGES
 from ml.pipeline.accepted import profile_key, profile_path
+from ml.pipeline.released import rows_key, rows_path
 from ml.store import Bucket
 
 if TYPE_CHECKING:
@@ -112,17 +113,20 @@ def _lay_out(settings: Settings, root: Path, use_case: str, run_id: str) -> None
     for name in FROZEN:
         (root / name).write_bytes(runs.get(run_key(use_case, run_id, name)))
     (root / STAGES_FILE).write_text(_readable((root / STAGES_FILE).read_text(), settings))
-    _lay_profiles(runs, root, use_case)
+    _lay_frozen(runs, root, use_case)
     lock = runs.find(run_key(use_case, run_id, LOCK))
     if lock is not None:
         (root / LOCK).write_bytes(lock)
     (root / ".dvcignore").write_text("__pycache__\n*.pyc\n")
 
 
-def _lay_profiles(runs: Bucket, root: Path, use_case: str) -> None:
-    """Bring the accepted profiles that the frozen inputs name; their digests are among the stages' parameters."""
-    for accepted in read_json(root / "inputs.json").get("accepted", ()):
+def _lay_frozen(runs: Bucket, root: Path, use_case: str) -> None:
+    """Bring accepted profiles and marks of released rows that the inputs name; their digests are among the stages' parameters."""
+    inputs = read_json(root / "inputs.json")
+    for accepted in inputs.get("accepted", ()):
         write_bytes(root / profile_path(accepted["digest"]), runs.get(profile_key(use_case, accepted["digest"])))
+    for digest in {item["rows"] for item in inputs.get("decisions", ()) if "rows" in item}:
+        write_bytes(root / rows_path(digest), runs.get(rows_key(use_case, digest)))
 
 
 def _readable(stages: str, settings: Settings) -> str:

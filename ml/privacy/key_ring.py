@@ -60,6 +60,11 @@ class KeyRing:
         """What tells rings apart and reveals no key: a stage depends on it."""
         return sha256(hmac.digest(self._names, b"tradewind key ring v1", "sha256"))
 
+    @property
+    def row_key(self) -> bytes:
+        """The key of the marks by which rows are found again."""
+        return hmac.digest(self._names, b"tradewind row mark v1", "sha256")
+
     def name(self, customer: str) -> str:
         """Return under which name a customer's key lies: a keyed hash that leads to no pseudonym."""
         return self._name(CUSTOMER, customer)

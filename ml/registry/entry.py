@@ -38,8 +38,9 @@ class Move:
     """Digest of the signed version record's envelope; of an erasure, of its proof."""
     approval: Mapping[str, str] | None = None
     """`by`, `at` and `reason` of the person who approved; none where nobody was asked."""
-    decision: Mapping[str, str | None] | None = None
-    """`kind`, `verdict`, `rule` and `until` of a `decide`: what a data owner decided about a run's data."""
+    decision: Mapping[str, str | int | None] | None = None
+    """`kind`, `verdict`, `rule` and `until` of a `decide`: what a data owner decided about a run's data; of released rows
+    their number, `count`, and the digest of their marks, `rows`."""
     request: str | None = None
     """Names what a person asked for, once: a request that stands in the ledger is not carried out again."""
 
@@ -67,7 +68,7 @@ class Entry:
     gate: str | None
     record: str | None
     approval: Mapping[str, str] | None = None
-    decision: Mapping[str, str | None] | None = None
+    decision: Mapping[str, str | int | None] | None = None
     request: str | None = None
 
     def sealed(self, signer: Signer) -> bytes:
