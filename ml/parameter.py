@@ -90,6 +90,13 @@ class GateParams(Section):
     """Seed of the bootstrap."""
 
 
+class ReleaseParams(Section):
+    """What a version that passed the gate needs besides to go live."""
+
+    approval: Literal["auto", "required"] = "auto"
+    """`required`: a person on TRADEWIND_APPROVERS approves it. A run's form can ask for that too, and never do without it."""
+
+
 class MonitorParams(Section):
     """When monitoring asks for a retraining."""
 
@@ -119,6 +126,7 @@ class UseCaseParams(Section):
     features: Section
     train: Section
     gate: GateParams = GateParams()
+    release: ReleaseParams = ReleaseParams()
     monitor: MonitorParams = MonitorParams()
 
 

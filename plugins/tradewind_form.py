@@ -21,19 +21,20 @@ ROWS = "For release_rows: their numbers on the page of rows set aside, such as 1
 
 
 class ApproveWhenRequired(HITLOperator):
-    """Waits for a person only where the run's form asks for it; no answer in time is a rejection.
+    """Waits for a person only where the run's parameters ask for it; no answer in time is a rejection.
 
     A rejection does not skip what follows: `promote` puts it into the ledger, and moves nothing.
     """
 
     def execute(self, context: Any) -> Any:
-        """Go on at once if the form says `auto`, else show the gate's verdict and wait for one of the approvers."""
-        from ml.config import load_settings
+        """Go on at once if nobody is asked, else show the gate's verdict and wait for one of the approvers."""
+        from ml.pipeline import frozen, storage_id
+        from ml.pipeline.approval import is_required
 
-        if context["params"]["approval"] == "auto":
-            self.log.info("nobody is asked approval=auto")
+        settings, use_case = reading(), context["dag"].dag_id.removeprefix(RETRAIN)
+        if not is_required(frozen.section(settings, use_case, storage_id(context["run_id"]))):
+            self.log.info("nobody is asked: neither the form nor params.yaml requires an approval")
             return None
-        settings = load_settings()
         self.assigned_users = [HITLUser(id=name, name=name) for name in sorted(settings.approver_names())] or None
         self.body = f"{self.body}\n\n{_verdict(context['dag'].dag_id, context['run_id'])}"
         return super().execute(context)
@@ -89,11 +90,11 @@ def params(use_case: str) -> dict[str, Param]:
             None, type=["null", "string"], title="Source mapping", description="Path of the column mapping [YAML]."
         ),
         "approval": Param(
-            "auto",
+            AS_SET,
             type="string",
-            enum=["auto", "required"],
+            enum=[AS_SET, "required"],
             title="Approval",
-            description="Ask a person before going live?",
+            description="Ask a person before going live, also where params.yaml does not? Where it does, a person is asked.",
         ),
     }
     return {**fixed, **_train_params(use_case)}
@@ -198,7 +199,7 @@ candidate: both leave production as it was, and the *Tradewind* tab of the run s
 means that this very version is live already.
 
 **When it waits.** *review* waits for a data owner where a rule that `checks.approve` names failed, *approve* for an
-operator where the form says so. No answer in time is a rejection.
+operator where the form or `params.yaml` says so. No answer in time is a rejection.
 
 **By hand.** Trigger with a form: as-of date, source, approval, and training overrides within their ranges.
 """

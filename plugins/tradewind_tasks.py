@@ -27,6 +27,7 @@ AS_SET = "as in params.yaml"  # a choice of the form that overrides nothing
 SOURCE_FIELDS = {"kind": "source", "location": "source_location", "mapping": "source_mapping"}
 APPROVAL_TASK = "approve"
 REVIEW_TASK = "review"
+AFTER_APPROVAL = ("promote", "serve")
 TARGET_FIELDS = ("digest", "reason", "action", "channel", "kind", "run", "verdict", "rule", "until", "rows")
 RESULT = "RESULT "  # a line of the stage's standard output that starts so is the task's result
 
@@ -62,7 +63,9 @@ def stage_task(stage: str, use_case: str, **options: Any) -> Operator:
 
 
 def _run(stage: str, use_case: str) -> Any:
-    return run_stage(stage, use_case, request_of(get_current_context()))
+    context = get_current_context()
+    answer = {"approval": _answer(context)} if stage in AFTER_APPROVAL else {}
+    return run_stage(stage, use_case, {**request_of(context), **answer})
 
 
 def run_stage(stage: str, use_case: str, request: dict[str, Any]) -> Any:
@@ -100,15 +103,17 @@ def request_of(context: Any) -> dict[str, Any]:
         },
         "target": {name: params[name] for name in TARGET_FIELDS if params.get(name)},
         "request": f"{run.dag_id} {run.run_id}",
-        "approval": _answer(context) if params.get("approval") == "required" else None,
+        "asks_person": params.get("approval") == "required",
         "who": getattr(run, "triggering_user_name", None) or f"airflow:{run.run_type}",
         "why": f"{run.dag_id} {run.run_id}",
     }
 
 
-def _answer(context: Any) -> dict[str, Any]:
-    """Return what a person answered at the approval step; empty where nobody did: promotion then refuses."""
-    answer = context["ti"].xcom_pull(task_ids=APPROVAL_TASK) or {}
+def _answer(context: Any) -> dict[str, Any] | None:
+    """Return what a person answered at the approval step; none where nobody did: promotion refuses where one was asked."""
+    answer = context["ti"].xcom_pull(task_ids=APPROVAL_TASK)
+    if answer is None:
+        return None
     person = answer.get("responded_by_user") or {}
     return {
         "choice": next(iter(answer.get("chosen_options", ())), None),

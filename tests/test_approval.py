@@ -1,11 +1,16 @@
 """A person's yes or no stands at the door, by whom and why, in the ledger; silence is no."""
 
+from datetime import date
+
 import pytest
+import yaml
 
 from ml.errors import GateFailed, PromotionConflict
 from ml.pipeline import promote
+from ml.pipeline.freeze import RunRequest, run_params
 from ml.registry import ledger
 from ml.registry.shelf import Shelf
+from ml.use_cases import load
 from tests.promotable_run import use_case, walk_in
 
 AT = "2026-11-24T09:00:00+00:00"
@@ -39,6 +44,31 @@ def test_without_a_whole_approval_by_somebody_who_may_nothing_moves(ready, promo
     with pytest.raises(GateFailed, match=told):
         walk_in(promoter.model_copy(update={"approvers": "ada,bob"}), name, root, approval=answer)
     assert ledger.history(promoter, name) == ()
+
+
+def required(root, name):
+    """Let the parameters that a run was frozen with ask for an approval."""
+    params = yaml.safe_load((root / "params.yaml").read_text())
+    (root / "params.yaml").write_text(yaml.safe_dump({name: {**params[name], "release": {"approval": "required"}}}))
+
+
+def test_where_the_parameters_ask_for_a_person_no_form_can_do_without(ready, promoter, name):
+    root, digest = ready()
+    required(root, name)
+    for way_around in ({}, {"approval": None}):
+        with pytest.raises(GateFailed, match="approval. Received none"):
+            walk_in(promoter, name, root, who="eve", **way_around)
+    assert ledger.history(promoter, name) == ()
+    walk_in(promoter, name, root, who="eve", approval=said("Approve"))
+    assert ledger.live(promoter, name, "production").digest == digest
+
+
+def test_a_form_can_ask_for_a_person_where_the_parameters_do_not():
+    asked = [
+        run_params(load("rating"), RunRequest(run_id="run-1", as_of=date(2026, 11, 25), asks_person=asks))["release"]
+        for asks in (False, True)
+    ]
+    assert asked == [{"approval": "auto"}, {"approval": "required"}]
 
 
 def test_a_rejection_is_kept_once_and_moves_nothing(ready, promoter, name):

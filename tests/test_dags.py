@@ -96,7 +96,7 @@ def test_a_retraining_dag_is_ready_for_people(parse):
         assert "By hand" in dag["doc"]
         assert dag["outlets"] == {"promote": [f"tradewind://{use_case}/production"]}
         assert all(dag["retries"][stage] >= 1 for stage in STAGES)
-        assert dag["params"]["approval"]["enum"] == ["auto", "required"]
+        assert dag["params"]["approval"]["enum"] == ["as in params.yaml", "required"]
         assert dag["params"]["as_of"]["format"] == "date"
         overrides = [schema for key, schema in dag["params"].items() if key.startswith("train_")]
         assert overrides

@@ -36,7 +36,8 @@ def judge(promoter, name, tmp_path):
         )
         data = (tmp_path / "verdict.json").read_bytes()
         Bucket.open(promoter, "reports").put(f"{name}/{run}/validate/verdict.json", data)
-        params = {name: {"checks": {"approve": list(approve)}, "train": {"epochs": 3, "seed": 1}}}
+        asked = {"checks": {"approve": list(approve)}, "release": {"approval": "required"}}
+        params = {name: {**asked, "train": {"epochs": 3, "seed": 1}}}
         spec = {"kind": "files", "location": "/shop", "mapping": None}
         inputs = {"as_of": {"requested": "2026-11-20"}, "source": {"spec": spec}, "decisions": list(decisions)}
         runs = Bucket.open(promoter, "runs")
@@ -143,6 +144,7 @@ def carried_out(settings, name, verdict, kind, request="form 1", **more):
 def test_a_waiver_of_a_refusal_asks_for_the_same_run_again_and_a_rejection_for_none(promoter, name, judge):
     verdict = judge()
     form = {"as_of": "2026-11-20", "source": "files", "source_location": "/shop", "train_epochs": 3}
+    form |= {"approval": "required"}
     assert carried_out(promoter, name, verdict, "waive") == form
     assert carried_out(promoter, name, verdict, "release", "form 2") == form
     assert carried_out(promoter, name, verdict, "reject", "form 3") is None

@@ -1,4 +1,4 @@
-"""What a person decided about a version before it may go live, and whether that person may decide."""
+"""Whether a person has to approve a version before it goes live, what that person decided, and whether they may."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from ml.contract import JsonObject
 from ml.errors import GateFailed
 
 APPROVE, REJECT = "Approve", "Reject"
+REQUIRED = "required"
 NOBODY = "nobody in time"
 """Who rejected where the time to answer ran out."""
 
@@ -28,12 +29,17 @@ class Approval:
         return {"by": self.by, "at": self.at, "reason": self.reason}
 
 
+def is_required(section: JsonObject) -> bool:
+    """Tell whether the parameters that a run was frozen with ask for a person's approval."""
+    return (section.get("release") or {}).get("approval") == REQUIRED
+
+
 def heard(settings: Settings, asked: JsonObject | None) -> Approval | None:
     """Return the decision of the person who was asked; none where the run asked nobody.
 
     Args:
         settings: `approvers` names who may decide; without it whoever Airflow lets answer.
-        asked: `choice`, `by`, `at` and `reason` of the answer, or nothing of it where there was none.
+        asked: `choice`, `by`, `at` and `reason` of the answer; empty where there had to be one and is none.
 
     Raises:
         GateFailed: An approval was required and there is none, nobody of that name may give it, or it has no reason.

@@ -5,18 +5,16 @@ Acts on the world: reads a run's verdict and frozen files, writes the ledger.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
-import yaml
-
 from ml.config import Settings
 from ml.contract import JsonObject
+from ml.pipeline import frozen
+from ml.pipeline.approval import REQUIRED, is_required
 from ml.pipeline.decision import Decision, decide, judged
-from ml.store import Bucket
 
 log = logging.getLogger(__name__)
 
@@ -75,16 +73,15 @@ def _needs_run(settings: Settings, use_case: str, asked: Decision) -> bool:
 
 def _again(settings: Settings, use_case: str, section: JsonObject, asked: Decision) -> JsonObject:
     """Return the retraining's form that asks for what the run was asked for."""
-    runs = Bucket.open(settings, "runs")
-    inputs = json.loads(runs.get(f"{use_case}/{asked.run_id}/inputs.json"))
-    trained = yaml.safe_load(runs.get(f"{use_case}/{asked.run_id}/params.yaml"))[use_case]["train"]
+    inputs, params = (read(settings, use_case, asked.run_id) for read in (frozen.inputs, frozen.section))
     source = inputs["source"]["spec"]
     form = {
         "as_of": inputs["as_of"]["requested"],
         "source": source.get("kind"),
         "source_location": source.get("location"),
         "source_mapping": source.get("mapping"),
-        **{f"train_{name}": value for name, value in trained.items() if section["train"].get(name) != value},
+        "approval": REQUIRED if is_required(params) else None,
+        **{f"train_{name}": value for name, value in params["train"].items() if section["train"].get(name) != value},
     }
     return {name: value for name, value in form.items() if value is not None}
 

@@ -14,14 +14,12 @@ from datetime import date, timedelta
 from fnmatch import fnmatch
 from typing import Literal, TypeAlias, get_args
 
-import yaml
-
 from ml.config import Settings
 from ml.contract import JsonObject, Rule, Verdict
 from ml.errors import ConfigInvalid, DataRejected, GateFailed, IntegrityBroken, PromotionConflict
 from ml.files import parse_verdict, sha256
 from ml.packaging.signing import Signer
-from ml.pipeline import released
+from ml.pipeline import frozen, released
 from ml.pipeline.approval import NOBODY
 from ml.registry.entry import Entry, Move
 from ml.registry.ledger import Ledger
@@ -149,11 +147,10 @@ def asking(settings: Settings, use_case: str, run_id: str) -> tuple[Rule, ...]:
 
     A rule that is waived asks nobody; one that refuses has ended the run already.
     """
-    runs = Bucket.open(settings, "runs")
-    params = yaml.safe_load(runs.get(f"{use_case}/{run_id}/params.yaml"))[use_case]
-    inputs = json.loads(runs.get(f"{use_case}/{run_id}/inputs.json"))
+    params = frozen.section(settings, use_case, run_id)
     patterns = (params.get("checks") or {}).get("approve", ())
-    waived = {item["rule"] for item in inputs["decisions"] if item["kind"] == "waive"}
+    decisions = frozen.inputs(settings, use_case, run_id)["decisions"]
+    waived = {item["rule"] for item in decisions if item["kind"] == "waive"}
     if not patterns:
         return ()
     failed = judged(settings, use_case, run_id).failed()

@@ -24,6 +24,7 @@ from ml.errors import ConfigInvalid, PromotionConflict
 from ml.files import canonical, sha256
 from ml.parameter import UseCaseParams, parse
 from ml.pipeline.accepted import Accepted, accepted_runs
+from ml.pipeline.approval import REQUIRED
 from ml.pipeline.decision import in_force, rejected
 from ml.pipeline.workspace import CODE, PROJECT, run_key
 from ml.pipeline.yardstick import DAYS, best_version
@@ -49,6 +50,8 @@ class RunRequest:
     """Overrides of the source's section in `params.yaml`."""
     train: Mapping[str, Any] = field(default_factory=dict)
     """Overrides of the use case's `train` section."""
+    asks_person: bool = False
+    """Whether a person has to approve the version, also where `params.yaml` asks nobody."""
 
 
 def freeze(settings: Settings, use_case: UseCase, request: RunRequest) -> JsonObject:
@@ -81,6 +84,8 @@ def run_params(use_case: UseCase, request: RunRequest) -> dict[str, Any]:
         "source": {**section["source"], **request.source},
         "train": {**section["train"], **request.train},
     }
+    if request.asks_person:
+        merged["release"] = {**section.get("release", {}), "approval": REQUIRED}
     return {**typed_params(use_case, merged).model_dump(mode="json"), "source": merged["source"]}
 
 

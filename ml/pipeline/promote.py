@@ -21,7 +21,7 @@ from ml.packaging.oci import Layout
 from ml.packaging.record import Run
 from ml.packaging.seal import check_evidence, seal
 from ml.packaging.signing import Signer
-from ml.pipeline.approval import heard
+from ml.pipeline.approval import heard, is_required
 from ml.pipeline.freeze import erasures
 from ml.registry.collect import ensure_at_rest
 from ml.registry.entry import MOVES, Action, Entry, Move
@@ -89,8 +89,9 @@ def run(settings: Settings, use_case: UseCase, root: Path, request: JsonObject) 
         IntegrityBroken: A document is missing, or the published bytes do not answer as recorded.
         PromotionConflict: Someone else moved the channel first, or production changed since the gate compared with it.
     """
-    channel, approval = request.get("channel", PRODUCTION), heard(settings, request.get("approval"))
+    channel, answer = request.get("channel", PRODUCTION), request.get("approval")
     frozen, signer = Run.read(root, use_case.name), Signer.open(settings)
+    approval = heard(settings, {} if answer is None and is_required(frozen.section()) else answer)
     with tempfile.TemporaryDirectory() as scratch:
         layout = _copied(root / "data" / use_case.name / "package" / "oci", Path(scratch) / "oci")
         evidence, packaged = check_evidence(layout), version.read(layout)

@@ -58,7 +58,7 @@ def run_task(stage: str, use_case_name: str, request: JsonObject) -> JsonObject:
     Args:
         stage: Name of the stage.
         use_case_name: Name of the use case.
-        request: `run_id`, `as_of`, the overrides `source` and `train`, and `who` asked and `why`.
+        request: `run_id`, `as_of`, the overrides `source` and `train`, `asks_person`, and `who` asked and `why`.
     """
     settings = load_settings()
     use_case = load(use_case_name)
@@ -79,6 +79,7 @@ def _ingest(settings: Settings, use_case: UseCase, request: JsonObject) -> JsonO
         as_of=date.fromisoformat(request["as_of"]),
         source=request.get("source", {}),
         train=request.get("train", {}),
+        asks_person=request.get("asks_person", False),
     )
     inputs = freeze(settings, use_case, wanted)
     log.info("inputs frozen as_of=%s data=%s", inputs["as_of"]["requested"], inputs["source"]["digest"])
