@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from ml.contract import Metric, Rule
 from ml.evaluation.bootstrap import NOTHING, Estimate
 from ml.evaluation.evidence import Candidate, Evidence, Lost, Search, Yardstick
-from ml.evaluation.wording import between, digits, percent, rule
+from ml.evaluation.wording import between, digits, percent, rule, signed
 from ml.parameter import GateParams
 
 BEST = "best_of_90_days"
@@ -69,7 +69,7 @@ def keeps_quality(candidate: Candidate, evidence: Evidence, params: GateParams) 
         sentence = f"What compression costs in {evidence.primary} is not known."
         return rule(name, change, limit, passed=False, sentence=sentence)
     sentence = (
-        f"Compression to {candidate.name} moves {evidence.primary} by {change.value:+.1%} ({percent(change)}); "
+        f"Compression to {candidate.name} moves {evidence.primary} by {signed(change.value)} ({percent(change)}); "
         f"a loss of {params.compression_loss:.1%} is allowed."
     )
     return rule(name, change, limit, passed=change.low >= limit, sentence=sentence)
@@ -102,7 +102,7 @@ def _compared(change: Estimate, metric: str, whom: str, limit: float, *, passed:
         return f"The change of {metric} against {whom} is not known."
     wanted = f"no more than {-limit:.1%} worse" if limit else "better beyond chance"
     shown = "shown" if passed else "not shown"
-    return f"{metric} is {change.value:+.1%} against {whom} ({percent(change)}): {wanted} is {shown}."
+    return f"{metric} is {signed(change.value)} against {whom} ({percent(change)}): {wanted} is {shown}."
 
 
 def _searched(found: Search, evidence: Evidence, params: GateParams, heavy: list[Lost]) -> str:
@@ -117,7 +117,7 @@ def _searched(found: Search, evidence: Evidence, params: GateParams, heavy: list
 
 
 def _told(one: Lost, evidence: Evidence) -> str:
-    return f"{one.part} {one.change:+.1%} ({one.units} {evidence.unit}, corrected p = {one.p_value:.2g})"
+    return f"{one.part} {signed(one.change)} ({one.units} {evidence.unit}, corrected p = {one.p_value:.2g})"
 
 
 def _within(metric: Metric | None, rule_name: str, name: str, figure: Estimate, limit: float) -> Rule:

@@ -22,7 +22,13 @@ def between(estimate: Estimate) -> str:
 
 def percent(estimate: Estimate) -> str:
     """Return an interval of a relative change."""
-    return f"{estimate.low:+.1%} to {estimate.high:+.1%}"
+    return f"{signed(estimate.low)} to {signed(estimate.high)}"
+
+
+def signed(change: float) -> str:
+    """Return a relative change with its sign; what rounds to zero has none."""
+    told = f"{change:+.1%}"
+    return told[1:] if told[1:] == "0.0%" else told
 
 
 def rule(name: str, seen: Estimate, limit: float, *, passed: bool, sentence: str) -> Rule:
