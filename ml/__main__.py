@@ -15,6 +15,7 @@ from rich.console import Console
 
 from ml.acting import DEFAULT_HOME, Home, UseCaseName, acting, reader
 from ml.config import load_settings
+from ml.decide_command import decide_commands
 from ml.errors import TradewindError
 from ml.intents_command import intents
 from ml.privacy_command import privacy
@@ -30,6 +31,7 @@ app = typer.Typer(
 )
 app.add_typer(release)
 app.add_typer(privacy)
+app.add_typer(decide_commands)
 app.command()(intents)
 
 

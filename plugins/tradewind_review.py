@@ -28,9 +28,10 @@ FIELDS = {"waive": ("rule", "until"), "release": ("rule", "until"), "release_row
 
 
 class ReviewWhenAsked(HITLOperator):
-    """Waits for a data owner only where a rule asks for it; no answer in time is a rejection.
+    """Waits for a data owner only where a rule asks for it and none has said a word; no answer in time is a rejection.
 
-    The answer becomes a signed entry of the ledger before anything goes on.
+    The answer becomes a signed entry of the ledger before anything goes on. What was decided elsewhere, on the command line,
+    counts when the step is cleared.
     """
 
     def __init__(self, *, use_case: str, **options: Any) -> None:
@@ -39,13 +40,15 @@ class ReviewWhenAsked(HITLOperator):
 
     def execute(self, context: Any) -> Any:
         """Go on at once if no rule asks, else show what failed and wait for one of the data owners."""
-        from ml.pipeline.decision import asking
+        from ml.pipeline.decision import asking, settled
 
         settings, request = reading(), request_of(context)
         asked = asking(settings, self.use_case, request["run_id"])
         if not asked:
             self.log.info("no rule asks for a data owner")
             return None
+        if word := settled(settings, self.use_case, request["run_id"]):
+            return self._heed(word)
         owners = sorted(settings.data_owner_names())
         self.assigned_users = [HITLUser(id=name, name=name) for name in owners] or None
         self.params["rule"] = Param(asked[0].name, type="string", enum=[rule.name for rule in asked], title="Rule")
@@ -56,6 +59,13 @@ class ReviewWhenAsked(HITLOperator):
         )
         self.body = "\n".join([self.body or "", "", *(f"- {rule.sentence}" for rule in asked), "", page])
         return super().execute(context)
+
+    def _heed(self, word: Any) -> None:
+        """Go on, or end the run, as an entry of the ledger says."""
+        said = f"{word.who} decided {word.decision['kind']}, ledger entry {word.seq}: {word.why}"
+        if word.decision["kind"] != "accept":
+            raise AirflowFailException(said)
+        self.log.info(said)
 
     def execute_complete(self, context: Any, event: dict[str, Any]) -> Any:
         """Keep the answer in the ledger, and end the run unless it was accepted."""

@@ -14,7 +14,7 @@ from ml.config import Settings
 from ml.contract import JsonObject
 from ml.pipeline import frozen
 from ml.pipeline.approval import REQUIRED, is_required
-from ml.pipeline.decision import Decision, decide, judged
+from ml.pipeline.decision import RELEASES, Decision, decide, judged
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ def _parts(asked: Decision, *, is_answer: bool) -> Iterator[Decision]:
 
 def _needs_run(settings: Settings, use_case: str, asked: Decision) -> bool:
     """Tell whether the decision changes what the run's data would be: released rows, or a refusal that is waived."""
-    if asked.kind in ("release", "release_rows"):
+    if asked.kind in RELEASES:
         return True
     return asked.kind == "waive" and not judged(settings, use_case, asked.run_id).verdict.accepted
 

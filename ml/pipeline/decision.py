@@ -31,6 +31,8 @@ DATED: tuple[Kind, ...] = ("waive", "release")
 """What counts for later runs too, until a day."""
 STANDING: tuple[Kind, ...] = (*DATED, "release_rows")
 """What counts for later runs too; `end` ends it."""
+RELEASES: tuple[Kind, ...] = ("release", "release_rows")
+"""What a new run has to follow."""
 WORDS: tuple[Kind, ...] = ("accept", "reject")
 """What is said of a run's data as a whole; the newest counts."""
 CHANNEL = "data"
@@ -119,6 +121,7 @@ def decide(settings: Settings, use_case: str, decision: Decision, today: date) -
     _ensure_whole(decision, seen, today)
     told = {**_told(decision), **_rows(settings, use_case, decision, seen)}
     view, signer = Ledger.open(settings, use_case), Signer.open(settings)
+    _ensure_ends_something(view, decision, today)
     entry = view.answered(decision.request) or view.note(signer, _move(decision, told))
     if (entry.decision, entry.who, entry.run_id) != (told, decision.who, decision.run_id):
         raise PromotionConflict("a request that is new", f"one that is entry {entry.seq}", "Open the report again.")
@@ -176,6 +179,14 @@ def ensure_fit(settings: Settings, use_case: str, run_id: str) -> None:
         raise DataRejected(f"a data owner's word on {names}", "none", AGAIN)
 
 
+def settled(settings: Settings, use_case: str, run_id: str) -> Entry | None:
+    """Return the newest word that ends a run's waiting: accepted, rejected, or started anew with released rows; none so far."""
+    seen = judged(settings, use_case, run_id).digest
+    about = [one for one in Ledger.open(settings, use_case).entries if one.run_id == run_id and one.decision]
+    ends = [one for one in about if (one.decision or {}).get("kind") in (*WORDS, *RELEASES)]
+    return ends[-1] if ends and (ends[-1].decision or {}).get("verdict") == seen else None
+
+
 def verdicts(entries: Iterable[Entry], run_id: str) -> list[Entry]:
     """Return the entries that accept or reject a run's data, oldest first."""
     return [one for one in entries if one.run_id == run_id and (one.decision or {}).get("kind") in WORDS]
@@ -197,8 +208,6 @@ def _ensure_may_decide(settings: Settings, decision: Decision) -> None:
 def _ensure_whole(decision: Decision, seen: Judged, today: date) -> None:
     if len(decision.why.strip()) < REASON_LENGTH:
         raise _faulty(f"a reason of {REASON_LENGTH} characters or more", repr(decision.why))
-    if decision.kind == "end" and not decision.rule:
-        raise _faulty("the rule whose waiver or release ends", "none")
     if decision.kind == "release_rows" and decision.rule not in seen.aside:
         raise _faulty(
             f"a rule that set rows aside in this run: {', '.join(seen.aside) or 'none did'}", str(decision.rule)
@@ -211,6 +220,12 @@ def _ensure_whole(decision: Decision, seen: Judged, today: date) -> None:
     last = today + timedelta(days=LONGEST_DAYS)
     if decision.until is None or not today <= decision.until <= last:
         raise _faulty(f"a last day from {today} to {last}", str(decision.until))
+
+
+def _ensure_ends_something(view: Ledger, decision: Decision, today: date) -> None:
+    known = {one["rule"] for one in in_force(view.entries, today)}
+    if decision.kind == "end" and decision.rule not in known and view.answered(decision.request) is None:
+        raise _faulty(f"a rule with a waiver or release in force: {', '.join(known) or 'none has'}", str(decision.rule))
 
 
 def _faulty(expected: str, received: str) -> ConfigInvalid:

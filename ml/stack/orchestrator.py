@@ -10,6 +10,7 @@ import httpx
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 from ml.errors import ServiceUnavailable
+from ml.pipeline import storage_id
 from ml.stack.airflow import USER
 
 ENDED = ("success", "failed")
@@ -54,6 +55,23 @@ class Orchestrator:
         """Return the run's tasks by name."""
         found = self._call("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", params={"limit": 100})
         return {item["task_id"]: _task(item) for item in found["task_instances"]}
+
+    def look_again(self, dag_id: str, run: str, task: str) -> bool:
+        """Start a step anew that waits for a person; return whether it waited.
+
+        Args:
+            dag_id: Name of the DAG.
+            run: As it stands in keys.
+            task: Name of the step.
+        """
+        place, asked = f"/dags/{dag_id}/dagRuns/~/taskInstances", {"state": "awaiting_input", "limit": 100}
+        found = self._call("GET", place, params=asked)["task_instances"]
+        waiting = {str(item["dag_run_id"]) for item in found if item["task_id"] == task}
+        for run_id in (one for one in waiting if storage_id(one) == run):
+            cleared = {"dry_run": False, "dag_run_id": run_id, "task_ids": [task], "only_failed": False}
+            self._call("POST", f"/dags/{dag_id}/clearTaskInstances", json=cleared)
+            return True
+        return False
 
     def log(self, dag_id: str, run_id: str, task: str, tries: int) -> list[str]:
         """Return the lines of a task's log."""
