@@ -55,6 +55,8 @@ class Column:
     treatment: Treatment = "keep"
     """What anonymise does with it: keep, pseudonym (a direct identifier), generalise (a quasi-identifier), redact (free text
     that people write, of which placeholders and the rest are left), encrypt (what operations need back, and no model), drop."""
+    keeps: str = ""
+    """For `redact`: the form of what stays although it looks like a phone number: the shop's order numbers [regular expression]."""
     order: tuple[str, ...] = ()
     """For `generalise`: the values from low to high, so that neighbours can be merged."""
     is_sensitive: bool = False

@@ -43,10 +43,15 @@ def redact(text: str, language: Literal["en", "zh"] | None = None, keep: re.Patt
     return Redacted(text, counts)
 
 
-def redact_column(values: pd.Series) -> tuple[pd.Series, Counter[str]]:
-    """Return a column's texts redacted, and the spans by type over all its rows; missing values stay missing."""
-    known = values.dropna().map(str)
-    done = {text: redact(text) for text in known.unique()}
+def redact_column(values: pd.Series, keeps: str = "") -> tuple[pd.Series, Counter[str]]:
+    """Return a column's texts redacted, and the spans by type over all its rows; missing values stay missing.
+
+    Args:
+        values: Texts.
+        keeps: What is left as it stands, as `Column.keeps` says it.
+    """
+    known, keep = values.dropna().map(str), re.compile(keeps) if keeps else None
+    done = {text: redact(text, keep=keep) for text in known.unique()}
     counts: Counter[str] = Counter()
     for text, rows in known.value_counts().items():
         counts.update({kind: spans * int(rows) for kind, spans in done[str(text)].counts.items()})

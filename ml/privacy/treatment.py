@@ -52,7 +52,7 @@ def treat(rows: pd.DataFrame, table: Table, policy: Policy) -> Treated:
     renamed = kept.assign(**{name: pseudonymise(kept[name], policy.key, name) for name in identifiers})
     orders = {name: table.column(name).order for name in by_treatment["generalise"]}
     generalised = generalise(renamed, orders, policy.k, _sensitive(table)) if orders else None
-    texts = {name: redact_column(renamed[name]) for name in by_treatment["redact"]}
+    texts = {name: redact_column(renamed[name], table.column(name).keeps) for name in by_treatment["redact"]}
     rest = (generalised.rows if generalised else renamed).drop(columns=sealed)
     done = in_total_order(rest.assign(**{name: text for name, (text, _) in texts.items()}), table)
     return Treated(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -27,7 +28,11 @@ class Door:
         self._hidden = {column.name for column in columns if column.treatment == "pseudonym"}
         self._hidden |= {identity} if identity else set()
         self._dropped = {column.name for column in columns if column.treatment in ("drop", "encrypt")} - self._hidden
-        self._written = {column.name for column in columns if column.treatment == "redact"} - self._hidden
+        self._written = {
+            column.name: re.compile(column.keeps) if column.keeps else None
+            for column in columns
+            if column.treatment == "redact" and column.name not in self._hidden
+        }
         self._times = tuple(dict.fromkeys(t.time_column for t in use_case.data.tables if t.time_column))
         self._identity = identity
         self._is_proved = use_case.service.is_proved
@@ -66,12 +71,12 @@ class Door:
         return _naive(moment).isoformat(timespec="microseconds")
 
     def _field(self, name: str, value: Any) -> Any:
-        if name not in self._hidden | self._written:
+        if name not in self._hidden and name not in self._written:
             return self.hide(value)
         if isinstance(value, list):
             return [self._field(name, item) for item in value]
         if name in self._written:
-            return redact(value).text if isinstance(value, str) else self.hide(value)
+            return redact(value, keep=self._written[name]).text if isinstance(value, str) else self.hide(value)
         return None if value is None else pseudonym(self._key, name, str(value))
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ml.contract import SUBJECT
 from ml.errors import SourceInvalid
 from ml.use_cases.service.csv_rows import GUIDE, read_rows, refuse
 from ml.use_cases.service.language import LANGUAGES, fits
@@ -77,7 +78,7 @@ def read_corpus(folder: Path = SHIPPED) -> Corpus:
         SourceInvalid: A file or column is missing, or rows are wrong; all of them are named, in `problems` and by line.
     """
     intents = read_intents(folder)
-    rows = read_rows(folder / "utterances.csv", UTTERANCE_COLUMNS)
+    rows = read_rows(folder / "utterances.csv", UTTERANCE_COLUMNS, optional=(SUBJECT,))
     lines = [line for line, _ in rows]
     utterances = [Utterance(**row) for _, row in rows]
     refuse("utterances.csv", list(_wrong_rows(lines, utterances, {intent.name for intent in intents})))

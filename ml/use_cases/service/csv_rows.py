@@ -13,15 +13,15 @@ SHOWN = 10
 """Problems that an error spells out; the rest are counted."""
 
 
-def read_rows(path: Path, columns: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
-    """Return (line, value by column) of each row, values stripped; lines that are blank are skipped.
+def read_rows(path: Path, columns: Sequence[str], optional: Sequence[str] = ()) -> list[tuple[int, dict[str, str]]]:
+    """Return (line, value by column) of each row, values stripped; lines that are blank are skipped, optional columns too.
 
     Raises:
         SourceInvalid: The file is missing or not UTF-8; a column is missing or unknown; a row has too few or too many values.
     """
     reader = csv.DictReader(read_text(path).splitlines(keepends=True))
     given = tuple(reader.fieldnames or ())
-    if sorted(given) != sorted(columns):
+    if sorted(name for name in given if name not in optional) != sorted(columns):
         raise SourceInvalid(
             f"the columns {', '.join(columns)} in {path.name}, separated by commas",
             ", ".join(given) or "an empty file",
@@ -31,7 +31,7 @@ def read_rows(path: Path, columns: Sequence[str]) -> list[tuple[int, dict[str, s
     # DictReader files surplus values under the key None, and None where values are lacking.
     refuse(
         path.name,
-        [f"line {line}: not {len(columns)} values" for line, row in rows if None in row or None in row.values()],
+        [f"line {line}: not {len(given)} values" for line, row in rows if None in row or None in row.values()],
     )
     return [(line, {name: row[name].strip() for name in columns}) for line, row in rows]
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ml.contract import JsonObject
 from ml.language.tokens import Tokens
+from ml.use_cases.service.slot import ORDER_NUMBER
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,7 +32,12 @@ class _Known:
 
 def encode(examples: pd.DataFrame, state: JsonObject) -> dict[str, NDArray[Any]]:
     """Return `tokens` `(n_rows, n_tokens)`."""
-    return encode_texts([str(text) for text in examples["text"]], state)
+    return encode_texts([unnumbered(str(text)) for text in examples["text"]], state)
+
+
+def unnumbered(text: str) -> str:
+    """Return a text without order numbers: their digits say nothing of the matter."""
+    return ORDER_NUMBER.sub("", text)
 
 
 def encode_texts(texts: list[str], state: JsonObject) -> dict[str, NDArray[np.int32]]:

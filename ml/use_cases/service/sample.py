@@ -29,11 +29,15 @@ def sample(rng: np.random.Generator, n_customers: int) -> dict[str, pd.DataFrame
         for language in LANGUAGES
         for page in intents["page"]
     ]
+    shuffled = utterances.iloc[rng.permutation(len(utterances))].reset_index(drop=True)
+    orders = _orders(rng, n_customers)
+    known = [f"c{who:04}" for who in range(n_customers)]
+    writers = rng.choice(np.array([*known, *[None] * n_customers], dtype=object), len(shuffled))
     return {
-        "utterances": utterances.iloc[rng.permutation(len(utterances))].reset_index(drop=True),
+        "utterances": shuffled.assign(customer_id=writers),
         "intents": intents.reset_index(drop=True),
         "pages": pd.DataFrame(sorted(pages), columns=["path", "content"]),
-        **_orders(rng, n_customers),
+        **orders,
     }
 
 

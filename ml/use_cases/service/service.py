@@ -13,13 +13,13 @@ from ml.use_cases.service.book import book_of
 from ml.use_cases.service.conversation import SECONDS, conversation_of, heard, keep
 from ml.use_cases.service.corpus import OUT_OF_SCOPE
 from ml.use_cases.service.dialogue import Reply, Said, respond
+from ml.use_cases.service.encode import unnumbered
 from ml.use_cases.service.facts import facts_of
 from ml.use_cases.service.intent_score import explained, ranked
 from ml.use_cases.service.language import language_of
 from ml.use_cases.service.message import Candidate, Handover, ServiceRequest, ServiceResponse, Source
 from ml.use_cases.service.orders import observe
 from ml.use_cases.service.phrase import rephrase
-from ml.use_cases.service.slot import ORDER_NUMBER
 from ml.use_cases.service.wording import joined, say
 
 if TYPE_CHECKING:
@@ -38,8 +38,7 @@ class Asked:
         self.before = conversation_of(history, self.request)
         self.language = self.request.language or self._language()
         self.facts = facts_of(history, proved=self.request.customer_id is not None, today=_today(self.request, state))
-        words = ORDER_NUMBER.sub("", self.request.message)  # its digits say nothing of the matter
-        self.seen = redact(words).text.strip()  # the model learns from redacted text
+        self.seen = redact(unnumbered(self.request.message)).text.strip()  # the model learns from redacted text
         self.ranked = ranked(predictor, state, self.seen)
 
     def reply(self) -> Reply:
@@ -71,7 +70,7 @@ class Asked:
 
     def _language(self) -> str:
         """Return the message's language; where it has no words of the customer's own, that of the conversation."""
-        words = ORDER_NUMBER.sub("", self.request.message)
+        words = unnumbered(self.request.message)
         is_own = self.request.choice is None and any(char.isalpha() for char in words)
         return language_of(words) if is_own or self.before.language is None else self.before.language
 

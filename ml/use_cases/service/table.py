@@ -6,14 +6,28 @@ from dataclasses import replace
 
 from ml.contract import Column, Table
 from ml.shop import DELIVERIES, PRODUCTS, PURCHASES
+from ml.use_cases.service.slot import ORDER_NUMBER
 
 UTTERANCES = Table(
     name="utterances",
     columns=(
         Column(name="language", type="string", description="en or zh"),
         Column(name="intent", type="string", description="what is wanted, or out_of_scope"),
-        Column(name="text", type="string", treatment="redact", description="as the customer wrote it"),
+        Column(
+            name="text",
+            type="string",
+            treatment="redact",
+            keeps=ORDER_NUMBER.pattern,
+            description="as the customer wrote it",
+        ),
         Column(name="split", type="string", nullable=True, description="train, valid or test; or empty in every row"),
+        Column(
+            name="customer_id",
+            type="string",
+            nullable=True,
+            treatment="pseudonym",
+            description="who wrote it, so that an erasure reaches it; empty where that is not known",
+        ),
     ),
 )
 
