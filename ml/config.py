@@ -72,6 +72,8 @@ class Settings(BaseSettings):
     """Who may promote and roll back by hand, by login; empty means whoever Airflow lets start `release_<use case>`."""
     data_owners: str = ""
     """Who may decide about data, by login; empty means whoever Airflow lets start `decide_<use case>`."""
+    answer_hours: float = Field(24, gt=0, le=720)
+    """How long a run waits for a person, at either step; no answer is a rejection [h]."""
     checkpoints: Path | None = None
     """Folder with signed checkpoints, `<use case>.json`: a ledger that ends before one of them is refused."""
     server_token: SecretStr | None = None

@@ -11,7 +11,6 @@ from airflow.sdk.execution_time.hitl import HITLUser
 from tradewind_notify import TellPeople
 from tradewind_tasks import APPROVAL_TASK, AS_SET, reading
 
-APPROVAL_HOURS = 24
 APPROVE, REJECT = "Approve", "Reject"
 RETRAIN = "retrain_"
 DIGEST = "^sha256:[0-9a-f]{64}$"
@@ -35,6 +34,7 @@ class ApproveWhenRequired(HITLOperator):
         if not is_required(frozen.section(settings, use_case, storage_id(context["run_id"]))):
             self.log.info("nobody is asked: neither the form nor params.yaml requires an approval")
             return None
+        self.response_timeout = timedelta(hours=settings.answer_hours)
         self.assigned_users = [HITLUser(id=name, name=name) for name in sorted(settings.approver_names())] or None
         self.body = f"{self.body}\n\n{_verdict(context['dag'].dag_id, context['run_id'])}"
         return super().execute(context)
@@ -50,7 +50,6 @@ def approval(use_case: str) -> ApproveWhenRequired:
         defaults=REJECT,
         params={"reason": Param("", type="string", title="Reason", description="Kept in the ledger.")},
         notifiers=TellPeople("version_asks", use_case),
-        response_timeout=timedelta(hours=APPROVAL_HOURS),
     )
 
 

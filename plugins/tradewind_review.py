@@ -14,7 +14,6 @@ from tradewind_form import RETRAIN, ROWS
 from tradewind_notify import TellPeople
 from tradewind_tasks import REVIEW_TASK, reading, request_of, run_stage
 
-REVIEW_HOURS = 24
 WAIVER_DAYS = 7  # what the form suggests
 UNTIL = "The last day on which a waiver or release counts; 90 days at most."
 KINDS = {
@@ -49,6 +48,7 @@ class ReviewWhenAsked(HITLOperator):
             return None
         if word := settled(settings, self.use_case, request["run_id"]):
             return self._heed(word)
+        self.response_timeout = timedelta(hours=settings.answer_hours)
         owners = sorted(settings.data_owner_names())
         self.assigned_users = [HITLUser(id=name, name=name) for name in owners] or None
         self.params["rule"] = Param(asked[0].name, type="string", enum=[rule.name for rule in asked], title="Rule")
@@ -134,7 +134,6 @@ def review(use_case: str) -> ReviewWhenAsked:
             "rows": Param(None, type=["null", "string"], title="Rows", description=ROWS),
         },
         notifiers=TellPeople("data_ask", use_case),
-        response_timeout=timedelta(hours=REVIEW_HOURS),
     )
 
 

@@ -2,27 +2,27 @@
 
 import io
 import json
-import os
-import signal
 import subprocess
 import sys
-import threading
 import time
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import httpx
 import numpy as np
 import pandas as pd
-import psutil
 import pytest
 import yaml
 from pydantic import SecretStr
 from rich.console import Console
+from typer.testing import CliRunner
 
+from ml.__main__ import app
 from ml.packaging import artifact
 from ml.pipeline import STAGES, promote, storage_id
-from ml.pipeline.workspace import bring, workspace
+from ml.pipeline.decision import judged
+from ml.pipeline.freeze import RunRequest, freeze
+from ml.pipeline.workspace import PROJECT, bring, workspace
 from ml.registry import ledger
 from ml.registry.fetch import fetch_document
 from ml.stack import summary
@@ -31,6 +31,8 @@ from ml.stack.orchestrator import ENDED, Orchestrator
 from ml.stack.process import free_port
 from ml.store import Bucket
 from ml.use_cases import load
+from tests.flow_steps import Killer, api, await_end, await_question, await_state, clear, place_of, say
+from tests.receivers import chat_receiver, mail_receiver
 from tests.sample_shop import land
 from tests.stored_bytes import files, holders, objects
 
@@ -40,7 +42,9 @@ AS_OF = "2026-06-30"
 NUMBER = "-zx81-planted"
 PLANTED = (NUMBER, "anna.k@planted.example, 4111 1111 1111 1111", "Anna Kowalska, +49 171 2345678")
 """Part of every customer's number, and what stands in columns that are dropped."""
-RUN_SECONDS = 420
+ANSWER_SECONDS = 20
+"""How long a step waits for a person."""
+AGE = "ratings.age_of_a_person"
 
 
 @pytest.fixture(scope="module")
@@ -55,78 +59,34 @@ def landing_zone(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory):
+def chat():
+    with chat_receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="module")
+def mail():
+    with mail_receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory, chat, mail):
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
         for part in ("S3", "AIRFLOW", "SERVER"):
             patch.setenv(f"TRADEWIND_{part}_PORT", str(free_port()))
         patch.setenv("TRADEWIND_POLL_SECONDS", "0.5")
         patch.setenv("TRADEWIND_APPROVERS", "admin,ada")
+        patch.setenv("TRADEWIND_ANSWER_HOURS", str(ANSWER_SECONDS / 3600))
+        patch.setenv("AIRFLOW__SCHEDULER__TRIGGER_TIMEOUT_CHECK_INTERVAL", "1")
+        patch.setenv("TRADEWIND_NOTIFY_WEBHOOK", chat[0])
+        patch.setenv("TRADEWIND_NOTIFY_SMTP", mail[0])
+        patch.setenv("TRADEWIND_NOTIFY_TO", "olga@shop.example")
         try:
             yield stack.up(home, lambda line: None)
         finally:
             stack.down(home)
-
-
-class Killer(threading.Thread):
-    """Kills the first try of every stage of one home, each with SIGKILL, task and stage process together."""
-
-    def __init__(self, home: Path) -> None:
-        super().__init__(daemon=True)
-        self._home = str(home)
-        self.killed: dict[str, int] = {}
-        self.stop = threading.Event()
-
-    def run(self) -> None:
-        while not self.stop.is_set():
-            for process in psutil.process_iter():
-                self._maybe_kill(process)
-            time.sleep(0.1)
-
-    def _maybe_kill(self, process: psutil.Process) -> None:
-        try:
-            line = process.cmdline()
-            stage = line[4] if line[1:4] == ["-m", "ml", "task"] else None
-            if stage not in STAGES or stage in self.killed or process.environ().get("TRADEWIND_HOME") != self._home:
-                return
-            # Later stages are let further: half are killed while they compute, half while they hand over.
-            time.sleep(0.4 if len(self.killed) % 2 else 1.5)
-            family = [process, *process.children(recursive=True)]
-            for member in family:
-                os.kill(member.pid, signal.SIGKILL)
-            self.killed[stage] = process.pid
-        except (psutil.NoSuchProcess, ProcessLookupError):
-            return
-
-
-def api(running: stack.Stack) -> httpx.Client:
-    """Return a client of Airflow's API as the administrator."""
-    login = {"username": "admin", "password": running.secrets["airflow_password"]}
-    token = httpx.post(f"{running.airflow_url}/auth/token", json=login, timeout=30).json()["access_token"]
-    return httpx.Client(
-        base_url=f"{running.airflow_url}/api/v2", headers={"Authorization": f"Bearer {token}"}, timeout=30
-    )
-
-
-def answer(http: httpx.Client, run_id: str, choice: str, reason: str) -> dict:
-    """Answer the approval step of a retraining once it waits; return what it showed."""
-    place = f"/dags/retrain_recommend/dagRuns/{run_id}/taskInstances/approve"
-    deadline = time.monotonic() + RUN_SECONDS
-    while (state := http.get(place).json()["state"]) != "awaiting_input" and time.monotonic() < deadline:
-        assert state not in ("failed", "upstream_failed", "skipped")
-        time.sleep(0.5)
-    time.sleep(1)  # an answer within a moment of the question marks the task as failed
-    shown = http.get(f"{place}/-1/hitlDetails").json()
-    said = {"chosen_options": [choice], "params_input": {"reason": reason}}
-    assert http.patch(f"{place}/-1/hitlDetails", json=said).status_code == 200
-    return shown
-
-
-def await_end(orchestrator: Orchestrator, run_id: str, dag_id: str = "retrain_recommend") -> str:
-    deadline = time.monotonic() + RUN_SECONDS
-    while (state := orchestrator.state(dag_id, run_id)) not in ENDED and time.monotonic() < deadline:
-        time.sleep(0.5)
-    return state
 
 
 def test_killed_in_every_stage_and_approved_the_run_ends_live_and_served(running, landing_zone, capsys):
@@ -136,7 +96,8 @@ def test_killed_in_every_stage_and_approved_the_run_ends_live_and_served(running
     conf = {"source": "files", "source_location": str(landing_zone), "as_of": AS_OF, "train_epochs": 2}
     run_id = orchestrator.trigger("retrain_recommend", {**conf, "approval": "required"})
     with api(running) as http:
-        shown = answer(http, run_id, "Approve", "figures look right")
+        shown = await_question(http, place_of(run_id, "approve"))
+        assert say(http, place_of(run_id, "approve"), "Approve", reason="figures look right") == 200
     state = await_end(orchestrator, run_id)
     killer.stop.set()
     tasks = orchestrator.tasks("retrain_recommend", run_id)
@@ -169,11 +130,10 @@ def test_a_rejection_is_in_the_ledger_and_moves_nothing(running):
     )
     before = ledger.live(reader, "recommend", "production")
     (run_id,) = orchestrator.runs("retrain_recommend")
-    again = {"dry_run": False, "dag_run_id": run_id, "task_ids": ["approve"], "include_downstream": True}
     with api(running) as http:
-        cleared = {**again, "only_failed": False, "reset_dag_runs": True}
-        assert http.post("/dags/retrain_recommend/clearTaskInstances", json=cleared).status_code == 200
-        answer(http, run_id, "Reject", "too many teas")
+        clear(http, run_id, "approve")
+        await_question(http, place_of(run_id, "approve"))
+        assert say(http, place_of(run_id, "approve"), "Reject", reason="too many teas") == 200
     assert await_end(orchestrator, run_id) == "success"
     states = {name: task.state for name, task in orchestrator.tasks("retrain_recommend", run_id).items()}
     assert (states["promote"], states["serve"]) == ("skipped", "skipped")
@@ -193,6 +153,87 @@ def test_a_version_is_moved_by_the_form_of_the_release_dag(running):
     entry = ledger.history(reader, "recommend")[-1]
     assert (entry.channel, entry.to_digest, entry.who, entry.why) == ("candidate", live.digest, "admin", form["reason"])
     assert ledger.live(reader, "recommend", "production") == live
+
+
+def rated(folder: Path, n_wrong: int) -> Path:
+    """Land the textbook's 600 rows, some of them of people who are too old."""
+    rows = pd.read_csv(PROJECT / "ml" / "use_cases" / "rating" / "example" / "ratings.csv")
+    rows.loc[: n_wrong - 1, "age"] = range(200, 200 + n_wrong)
+    folder.mkdir()
+    rows.to_csv(folder / "ratings.csv", index=False)
+    return folder
+
+
+def freeze_asking(running: stack.Stack, run_id: str, zone: Path) -> None:
+    """Freeze a run of `rating` that asks a data owner about any rule that does not hold."""
+    keeper = running.settings("ingest", "pseudonym_key", "master_key")
+    source = {"kind": "files", "location": str(zone)}
+    freeze(keeper, load("rating"), RunRequest(run_id=run_id, as_of=date.fromisoformat(AS_OF), source=source))
+    runs, key = Bucket.open(keeper, "runs"), f"rating/{run_id}/params.yaml"
+    params = yaml.safe_load(runs.get(key))
+    params["rating"]["checks"]["approve"] = ["*"]
+    runs.put(key, yaml.safe_dump(params).encode())
+
+
+def await_message(received: list, title: str) -> str:
+    deadline = time.monotonic() + 60
+    while not (found := [text for text in received if text.startswith(title)]) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return found[0]
+
+
+def stop(http: httpx.Client, run_id: str) -> None:
+    """End a run of `rating` of which no more is wanted."""
+    assert http.patch(f"/dags/retrain_rating/dagRuns/{run_id}", json={"state": "failed"}).status_code == 200
+
+
+def test_silence_rejects_and_an_owner_releases_rows_that_the_next_run_learns_from(running, tmp_path, chat):
+    orchestrator = Orchestrator(running.airflow_url, running.secrets["airflow_password"])
+    run_id, reader = "manual__reviewed", running.settings("read")
+    step = place_of(run_id, "review", "retrain_rating")
+    freeze_asking(running, run_id, rated(tmp_path / "zone", 3))
+    released = {"reason": "they are that old", "rule": AGE, "until": None, "rows": "1-2"}
+    with api(running) as http, api(running, "operator") as operator, api(running, "owner") as owner:
+        orchestrator.trigger("retrain_rating", {}, run_id)
+        shown = await_question(http, step)
+        assert "nobody is that old or that young" in shown["body"]
+        assert say(operator, step, "Release these rows", **released) == 403
+        assert await_state(http, step, "failed") == "failed"
+        entry = ledger.history(reader, "rating")[-1]
+        assert (entry.decision["kind"], entry.who) == ("reject", "nobody in time")
+        assert "silence for" in await_message(chat[1], "rating: data wait for you")
+
+        await_end(orchestrator, run_id, "retrain_rating")
+        clear(http, run_id, "review", "retrain_rating")
+        await_question(http, step)
+        assert orchestrator.look_again("retrain_rating", run_id, "review")
+        await_question(http, step)
+        assert say(owner, step, "Release these rows", **released) == 200
+        assert await_end(orchestrator, run_id, "retrain_rating") == "failed"
+        entry = ledger.history(reader, "rating")[-1]
+        assert (entry.decision["kind"], entry.decision["count"], entry.who) == ("release_rows", 2, "owner")
+        (again,) = set(orchestrator.runs("retrain_rating")) - {run_id}
+        assert await_state(http, place_of(again, "anonymise", "retrain_rating"), "success", "failed") == "success"
+        stop(http, again)
+    verdict = judged(reader, "rating", storage_id(again)).verdict
+    assert verdict.summary == "Accepted: 599 of 600 ratings pass."
+
+
+def test_people_are_told_of_refused_data_and_a_waiver_typed_by_one_starts_a_run(running, tmp_path, chat, mail):
+    orchestrator = Orchestrator(running.airflow_url, running.secrets["airflow_password"])
+    form = {"source": "files", "source_location": str(rated(tmp_path / "zone", 200)), "as_of": AS_OF}
+    run_id = orchestrator.trigger("retrain_rating", form)
+    assert await_end(orchestrator, run_id, "retrain_rating") == "failed"
+    told = await_message(chat[1], "rating: data refused")
+    assert f"{running.airflow_url}/tradewind/decide/rating/{storage_id(run_id)}" in told
+    assert "rating: data refused" in [letter["Subject"] for letter in mail[1]]
+    waiver = ["waive", "--rule", "ratings.quarantined_share", "--until", date.today().isoformat()]
+    seen = judged(running.settings("read"), "rating", storage_id(run_id)).digest
+    named = ["--run", storage_id(run_id), "--reason", "a club of the old", "--verdict", seen]
+    done = CliRunner().invoke(app, ["decide", "rating", *waiver, *named, "--home", str(running.home)])
+    assert done.exit_code == 0, done.output
+    with api(running) as http:
+        stop(http, done.output.splitlines()[-1].removeprefix("started "))
 
 
 def verify_rebuilt(running: stack.Stack) -> subprocess.CompletedProcess:
@@ -272,6 +313,24 @@ def test_an_erased_customer_is_gone_from_the_stored_data_and_the_version_cannot_
     again = verify_rebuilt(running)
     assert again.returncode == 7
     assert "not rebuildable: 1 customers" in again.stdout
+
+
+def test_people_are_told_of_a_refused_candidate(running, chat, mail):
+    promoter, orchestrator = (
+        running.settings("promote"),
+        Orchestrator(running.airflow_url, running.secrets["airflow_password"]),
+    )
+    (run_id,) = orchestrator.runs("retrain_recommend")
+    runs, key = Bucket.open(promoter, "runs"), f"recommend/{storage_id(run_id)}/params.yaml"
+    params = yaml.safe_load(runs.get(key))
+    params["recommend"]["gate"]["min_units"] = 1_000_000
+    runs.put(key, yaml.safe_dump(params).encode())
+    with api(running) as http:
+        clear(http, run_id, "evaluate", include_downstream=False)
+        assert await_state(http, place_of(run_id, "evaluate"), "failed") == "failed"
+    told = await_message(chat[1], "recommend: candidate refused")
+    assert "The gate refused the new version of recommend." in told
+    assert "recommend: candidate refused" in [letter["Subject"] for letter in mail[1]]
 
 
 def monitored(orchestrator: Orchestrator) -> str:

@@ -2,12 +2,8 @@
 
 import json
 from datetime import UTC, datetime, timedelta
-from email import message_from_bytes, policy
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
 
 import pytest
-from aiosmtpd.controller import Controller
 
 from ml.contract import Rule, Verdict
 from ml.errors import ServiceUnavailable
@@ -16,6 +12,7 @@ from ml.pipeline import notify
 from ml.stack.process import free_port
 from ml.store import Bucket
 from tests.promotable_run import roll_back, walk_in
+from tests.receivers import chat_receiver, mail_receiver
 
 NOW = datetime(2026, 11, 25, 9, tzinfo=UTC)
 REQUEST = {"run_id": "run-1", "as_of": "2026-11-25"}
@@ -23,39 +20,14 @@ REQUEST = {"run_id": "run-1", "as_of": "2026-11-25"}
 
 @pytest.fixture
 def chat():
-    """A webhook on loopback: (address, texts it received)."""
-    received = []
-
-    class Receiver(BaseHTTPRequestHandler):
-        def do_POST(self):
-            received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"])))["text"])
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_):
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Receiver)
-    Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/hook", received
-    server.shutdown()
-    server.server_close()
+    with chat_receiver() as receiver:
+        yield receiver
 
 
 @pytest.fixture
 def mail():
-    """A mail server on loopback: (address, letters it received)."""
-    letters = []
-
-    class Keeper:
-        async def handle_DATA(self, server, session, envelope):  # noqa: N802 - the name aiosmtpd looks for
-            letters.append(message_from_bytes(envelope.content, policy=policy.default))
-            return "250 OK"
-
-    controller = Controller(Keeper(), hostname="127.0.0.1", port=free_port())
-    controller.start()
-    yield f"smtp://127.0.0.1:{controller.port}", letters
-    controller.stop()
+    with mail_receiver() as receiver:
+        yield receiver
 
 
 @pytest.fixture

@@ -180,9 +180,9 @@ def ensure_fit(settings: Settings, use_case: str, run_id: str) -> None:
 
 
 def settled(settings: Settings, use_case: str, run_id: str) -> Entry | None:
-    """Return the newest word that ends a run's waiting: accepted, rejected, or started anew with released rows; none so far."""
+    """Return a person's newest word that ends a run's waiting: accepted, rejected, rows released for another; none so far."""
     seen = judged(settings, use_case, run_id).digest
-    about = [one for one in Ledger.open(settings, use_case).entries if one.run_id == run_id and one.decision]
+    about = [one for one in Ledger.open(settings, use_case).entries if one.run_id == run_id and one.who != NOBODY]
     ends = [one for one in about if (one.decision or {}).get("kind") in (*WORDS, *RELEASES)]
     return ends[-1] if ends and (ends[-1].decision or {}).get("verdict") == seen else None
 

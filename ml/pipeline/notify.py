@@ -97,7 +97,7 @@ def _data_ask(settings: Settings, use_case: str, request: JsonObject) -> Message
         why=" ".join(failed),
         live=_live(settings, use_case),
         link=_link(settings, f"decide/{use_case}/{request['run_id']}"),
-        action="accept, waive, release or reject on that page; silence for a day rejects.",
+        action=f"accept, waive, release or reject on that page; silence for {settings.answer_hours:g} h rejects.",
     )
 
 
@@ -109,7 +109,7 @@ def _version_asks(settings: Settings, use_case: str, request: JsonObject) -> Mes
         why=verdict.summary if verdict else "The gate's report could not be read.",
         live=_live(settings, use_case),
         link=_link(settings, f"gate/{use_case}/{request['run_id']}"),
-        action="approve or reject at Airflow's step `approve`; silence for a day rejects.",
+        action=f"approve or reject at Airflow's step `approve`; silence for {settings.answer_hours:g} h rejects.",
     )
 
 

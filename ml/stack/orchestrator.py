@@ -37,10 +37,10 @@ class Orchestrator:
         headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
         self._http = httpx.Client(base_url=f"{url}/api/v2", headers=headers, timeout=30)
 
-    def trigger(self, dag_id: str, conf: dict[str, Any]) -> str:
-        """Start a run and return its id, once the DAG is known."""
+    def trigger(self, dag_id: str, conf: dict[str, Any], run_id: str | None = None) -> str:
+        """Start a run, under an id or Airflow's own, and return the id, once the DAG is known."""
         self._await_dag(dag_id)
-        body = {"logical_date": None, "conf": conf}
+        body = {"logical_date": None, "conf": conf, "dag_run_id": run_id}
         return str(self._call("POST", f"/dags/{dag_id}/dagRuns", json=body)["dag_run_id"])
 
     def state(self, dag_id: str, run_id: str) -> str:
