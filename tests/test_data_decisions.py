@@ -10,7 +10,7 @@ from ml.contract import Rule, Verdict
 from ml.errors import ConfigInvalid, DataRejected, GateFailed, IntegrityBroken, PromotionConflict
 from ml.files import sha256, write_verdict
 from ml.pipeline import decide as act
-from ml.pipeline.decision import Decision, asking, decide, ensure_fit, in_force, rejected
+from ml.pipeline.decision import Decision, asking, decide, ensure_fit, in_force, rejected, settled
 from ml.registry import ledger
 from ml.store import Bucket
 
@@ -124,6 +124,18 @@ def test_nothing_goes_live_from_data_that_were_rejected_or_await_a_word(promoter
         ensure_fit(promoter, name, RUN)
     assert rejected(ledger.history(promoter, name)) == {RUN}
     assert rejected(ledger.history(promoter, name)[:1]) == set()
+
+
+def test_a_persons_word_about_what_was_seen_ends_a_runs_waiting_and_silence_does_not(promoter, name, judge):
+    verdict = judge(refused=False, approve=["*"])
+    silence = decision(verdict, "reject", who="nobody in time", why="no answer in time")
+    decide(promoter, name, silence, TODAY)
+    assert settled(promoter, name, RUN) is None
+    word = decide(promoter, name, decision(verdict, "accept", request="form 2"), TODAY)
+    decide(promoter, name, decision(verdict, "waive", request="form 3"), TODAY)
+    assert settled(promoter, name, RUN) == word
+    judge(refused=True)
+    assert settled(promoter, name, RUN) is None
 
 
 def carried_out(settings, name, verdict, kind, request="form 1", **more):

@@ -17,7 +17,7 @@ import pytest
 
 from ml.config import Settings
 from ml.contract import Rule, Verdict
-from ml.files import write_json, write_parquet, write_verdict
+from ml.files import sha256, write_json, write_parquet, write_verdict
 from ml.pipeline import decide, promote, storage_id
 from ml.registry import ledger
 from ml.serving import listing, snapshot
@@ -144,7 +144,9 @@ def publish_data_verdict(folder, reports, run, newest="nine days old"):
         Rule(name="purchases.fresh", observed=9, limit=7, passed=False, sentence=f"The newest are {newest}."),
         Rule(name="purchases.whole", observed=1, limit=0, passed=False, severity="quarantine", sentence="One is cut."),
     )
-    write_verdict(folder / "data.json", Verdict(stage="validate", accepted=False, rules=rules, summary="Refused."))
+    verdict = Verdict(stage="validate", accepted=False, rules=rules, summary="Refused.")
+    counted = {"purchases.whole": {"rows": 120, "digest": sha256(b"marks")}}
+    write_verdict(folder / "data.json", verdict, aside=counted)
     reports.put(f"{NAME}/{run}/validate/verdict.json", (folder / "data.json").read_bytes())
     aside = {
         "rule": "purchases.whole",
@@ -493,6 +495,14 @@ def test_a_decision_is_sent_once_by_who_is_logged_in_about_what_was_shown(desk):
         assert f"<td>{until}</td>" in page
         assert "waive" in olga.get(f"/ledger/{NAME}", params={"action": "decide", "who": "olga"}).text
         assert "No entries" in olga.get(f"/ledger/{NAME}", params={"who": "olga", "since": "2999-01-01"}).text
+
+
+def test_the_form_offers_the_very_rows_that_were_set_aside_and_sends_which(desk):
+    with desk.client("olga") as olga:
+        assert "Release these 120 rows" in olga.get(DECIDE).text
+        said = {"kind": "release_rows", "rule": "purchases.whole", "rows": "1, 3-5"}
+        assert sent(olga, desk, DECIDE, token_of(olga, DECIDE), **said).status_code == 303
+    assert said.items() <= asked(desk, "decide")[-1][1].items()
 
 
 def test_the_home_page_says_what_waits_until_somebody_decided(desk):
