@@ -118,7 +118,8 @@ def _about(entry: Entry) -> tuple[tuple[str, str], ...]:
         return (("from", entry.from_digest or "nothing"), ("to", entry.to_digest or "nothing"))
     parts = [entry.decision[name] for name in ("kind", "rule") if entry.decision[name]]
     until = f" until {entry.decision['until']}" if entry.decision["until"] else ""
-    return (("data", f"{' '.join(map(str, parts))}{until} of {entry.run_id}"),)
+    rows = f" {entry.decision['count']} rows" if "count" in entry.decision else ""
+    return (("data", f"{' '.join(map(str, parts))}{rows}{until} of {entry.run_id}"),)
 
 
 def show_tried(out: Console, use_case: UseCase, tried: Sequence[Tried]) -> None:
