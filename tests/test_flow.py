@@ -45,6 +45,8 @@ PLANTED = (NUMBER, "anna.k@planted.example, 4111 1111 1111 1111", "Anna Kowalska
 ANSWER_SECONDS = 20
 """How long a step waits for a person."""
 AGE = "ratings.age_of_a_person"
+REVIEWED = "manual__reviewed"
+"""The run of `rating` that asks a data owner."""
 
 
 @pytest.fixture(scope="module")
@@ -169,9 +171,14 @@ def freeze_asking(running: stack.Stack, run_id: str, zone: Path) -> None:
     keeper = running.settings("ingest", "pseudonym_key", "master_key")
     source = {"kind": "files", "location": str(zone)}
     freeze(keeper, load("rating"), RunRequest(run_id=run_id, as_of=date.fromisoformat(AS_OF), source=source))
-    runs, key = Bucket.open(keeper, "runs"), f"rating/{run_id}/params.yaml"
+    change_params(running, "rating", run_id, "checks", approve=["*"])
+
+
+def change_params(running: stack.Stack, use_case: str, run_id: str, section: str, **changes: object) -> None:
+    """Change what a run was frozen with, as no form can."""
+    runs, key = Bucket.open(running.settings("promote"), "runs"), f"{use_case}/{run_id}/params.yaml"
     params = yaml.safe_load(runs.get(key))
-    params["rating"]["checks"]["approve"] = ["*"]
+    params[use_case][section] |= changes
     runs.put(key, yaml.safe_dump(params).encode())
 
 
@@ -189,7 +196,7 @@ def stop(http: httpx.Client, run_id: str) -> None:
 
 def test_silence_rejects_and_an_owner_releases_rows_that_the_next_run_learns_from(running, tmp_path, chat):
     orchestrator = Orchestrator(running.airflow_url, running.secrets["airflow_password"])
-    run_id, reader = "manual__reviewed", running.settings("read")
+    run_id, reader = REVIEWED, running.settings("read")
     step = place_of(run_id, "review", "retrain_rating")
     freeze_asking(running, run_id, rated(tmp_path / "zone", 3))
     released = {"reason": "they are that old", "rule": AGE, "until": None, "rows": "1-2"}
@@ -206,33 +213,31 @@ def test_silence_rejects_and_an_owner_releases_rows_that_the_next_run_learns_fro
         await_end(orchestrator, run_id, "retrain_rating")
         clear(http, run_id, "review", "retrain_rating")
         await_question(http, step)
-        assert orchestrator.look_again("retrain_rating", run_id, "review")
-        await_question(http, step)
         assert say(owner, step, "Release these rows", **released) == 200
         assert await_end(orchestrator, run_id, "retrain_rating") == "failed"
         entry = ledger.history(reader, "rating")[-1]
         assert (entry.decision["kind"], entry.decision["count"], entry.who) == ("release_rows", 2, "owner")
         (again,) = set(orchestrator.runs("retrain_rating")) - {run_id}
-        assert await_state(http, place_of(again, "anonymise", "retrain_rating"), "success", "failed") == "success"
+        assert await_state(http, place_of(again, "validate", "retrain_rating"), "success", "failed") == "success"
         stop(http, again)
     verdict = judged(reader, "rating", storage_id(again)).verdict
     assert verdict.summary == "Accepted: 599 of 600 ratings pass."
 
 
-def test_people_are_told_of_refused_data_and_a_waiver_typed_by_one_starts_a_run(running, tmp_path, chat, mail):
-    orchestrator = Orchestrator(running.airflow_url, running.secrets["airflow_password"])
-    form = {"source": "files", "source_location": str(rated(tmp_path / "zone", 200)), "as_of": AS_OF}
-    run_id = orchestrator.trigger("retrain_rating", form)
-    assert await_end(orchestrator, run_id, "retrain_rating") == "failed"
-    told = await_message(chat[1], "rating: data refused")
-    assert f"{running.airflow_url}/tradewind/decide/rating/{storage_id(run_id)}" in told
-    assert "rating: data refused" in [letter["Subject"] for letter in mail[1]]
-    waiver = ["waive", "--rule", "ratings.quarantined_share", "--until", date.today().isoformat()]
-    seen = judged(running.settings("read"), "rating", storage_id(run_id)).digest
-    named = ["--run", storage_id(run_id), "--reason", "a club of the old", "--verdict", seen]
-    done = CliRunner().invoke(app, ["decide", "rating", *waiver, *named, "--home", str(running.home)])
-    assert done.exit_code == 0, done.output
+def test_people_are_told_of_refused_data_and_a_waiver_typed_by_one_starts_a_run(running, chat, mail):
+    change_params(running, "rating", REVIEWED, "checks", max_quarantined=0)
+    place = place_of(REVIEWED, "validate", "retrain_rating")
     with api(running) as http:
+        clear(http, REVIEWED, "validate", "retrain_rating", include_downstream=False)
+        assert await_state(http, place, "failed") == "failed"
+        told = await_message(chat[1], "rating: data refused")
+        assert f"{running.airflow_url}/tradewind/decide/rating/{REVIEWED}" in told
+        assert "rating: data refused" in [letter["Subject"] for letter in mail[1]]
+        seen = judged(running.settings("read"), "rating", REVIEWED).digest
+        waiver = ["waive", "--rule", "ratings.quarantined_share", "--until", date.today().isoformat()]
+        named = ["--run", REVIEWED, "--reason", "a club of the old", "--verdict", seen, "--home", str(running.home)]
+        done = CliRunner().invoke(app, ["decide", "rating", *waiver, *named])
+        assert done.exit_code == 0, done.output
         stop(http, done.output.splitlines()[-1].removeprefix("started "))
 
 
@@ -316,15 +321,9 @@ def test_an_erased_customer_is_gone_from_the_stored_data_and_the_version_cannot_
 
 
 def test_people_are_told_of_a_refused_candidate(running, chat, mail):
-    promoter, orchestrator = (
-        running.settings("promote"),
-        Orchestrator(running.airflow_url, running.secrets["airflow_password"]),
-    )
+    orchestrator = Orchestrator(running.airflow_url, running.secrets["airflow_password"])
     (run_id,) = orchestrator.runs("retrain_recommend")
-    runs, key = Bucket.open(promoter, "runs"), f"recommend/{storage_id(run_id)}/params.yaml"
-    params = yaml.safe_load(runs.get(key))
-    params["recommend"]["gate"]["min_units"] = 1_000_000
-    runs.put(key, yaml.safe_dump(params).encode())
+    change_params(running, "recommend", storage_id(run_id), "gate", min_units=1_000_000)
     with api(running) as http:
         clear(http, run_id, "evaluate", include_downstream=False)
         assert await_state(http, place_of(run_id, "evaluate"), "failed") == "failed"
