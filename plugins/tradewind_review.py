@@ -16,13 +16,6 @@ from tradewind_tasks import REVIEW_TASK, reading, request_of, run_stage
 
 WAIVER_DAYS = 7  # what the form suggests
 UNTIL = "The last day on which a waiver or release counts; 90 days at most."
-KINDS = {
-    "Accept": "accept",
-    "Accept and waive the rule": "waive",
-    "Release these rows": "release_rows",
-    "Release the rule's rows until the day": "release",
-    "Reject": "reject",
-}
 FIELDS = {"waive": ("rule", "until"), "release": ("rule", "until"), "release_rows": ("rule", "rows")}
 
 
@@ -70,11 +63,11 @@ class ReviewWhenAsked(HITLOperator):
     def execute_complete(self, context: Any, event: dict[str, Any]) -> Any:
         """Keep the answer in the ledger, and end the run unless it was accepted."""
         from ml.pipeline.approval import NOBODY
-        from ml.pipeline.decision import judged
+        from ml.pipeline.decision import ANSWERS, judged
 
         said = super().execute_complete(context, event)
         person, given, request = said["responded_by_user"], said["params_input"], request_of(context)
-        kind = KINDS[said["chosen_options"][0]]
+        kind = next(kind for kind, answer in ANSWERS.items() if [answer] == said["chosen_options"])
         target = {
             "kind": kind,
             "is_answer": True,
@@ -110,13 +103,15 @@ class RunAgain(TriggerDagRunOperator):
 
 def review(use_case: str) -> ReviewWhenAsked:
     """Return the step between validate and anonymise."""
+    from ml.pipeline.decision import ANSWERS
+
     return ReviewWhenAsked(
         task_id=REVIEW_TASK,
         use_case=use_case,
         subject=f"May {use_case} learn from these data?",
         body="These rules do not hold, and ask for a data owner. Say why you decide so: it is kept, signed, in the ledger.",
-        options=list(KINDS),
-        defaults="Reject",
+        options=list(ANSWERS.values()),
+        defaults=ANSWERS["reject"],
         params={
             "reason": Param(
                 "", type="string", title="Reason", description="Kept in the ledger; one word is not enough."

@@ -24,17 +24,9 @@ from ml.desk.form import issue, redeem
 from ml.desk.move_view import CHANNEL, move_page
 from ml.desk.orchestrator import answer, start
 from ml.desk.run_list import run_state
-from ml.pipeline.decision import LONGEST_DAYS, REASON_LENGTH, Kind
+from ml.pipeline.decision import ANSWERS, LONGEST_DAYS, REASON_LENGTH, Kind
 
 WAIVER_DAYS = 7  # what the form suggests
-ANSWERS: dict[str, str] = {
-    "accept": "Accept",
-    "reject": "Reject",
-    "waive": "Accept and waive the rule",
-    "release_rows": "Release these rows",
-    "release": "Release the rule's rows until the day",
-}
-"""What a decision is called at the step that waits."""
 
 UseCaseName = Annotated[str, Depends(may_read)]
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=REASON_LENGTH, max_length=500)]

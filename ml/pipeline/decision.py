@@ -35,6 +35,14 @@ RELEASES: tuple[Kind, ...] = ("release", "release_rows")
 """What a new run has to follow."""
 WORDS: tuple[Kind, ...] = ("accept", "reject")
 """What is said of a run's data as a whole; the newest counts."""
+ANSWERS: dict[Kind, str] = {
+    "accept": "Accept",
+    "waive": "Accept and waive the rule",
+    "release_rows": "Release these rows",
+    "release": "Release the rule's rows until the day",
+    "reject": "Reject",
+}
+"""What a decision is called at the step of a run that waits."""
 CHANNEL = "data"
 LONGEST_DAYS = 90
 REASON_LENGTH = 8  # characters; fewer tell a later reader nothing
