@@ -205,6 +205,8 @@ def test_silence_rejects_and_an_owner_releases_rows_that_the_next_run_learns_fro
         shown = await_question(http, step)
         assert "nobody is that old or that young" in shown["body"]
         assert say(operator, step, "Release these rows", **released) == 403
+        assert orchestrator.look_again("retrain_rating", run_id, "review")
+        await_question(http, step)  # the ledger holds no word yet
         assert await_state(http, step, "failed") == "failed"
         entry = ledger.history(reader, "rating")[-1]
         assert (entry.decision["kind"], entry.who) == ("reject", "nobody in time")
