@@ -42,6 +42,14 @@ def judged(context):
     return read_verdict(out / "verdict.json"), read_json(out / "metrics.json")
 
 
+def gains(metrics, column):
+    """Return int8's gain over production over all rows, and (rows, gain) of each part by a column."""
+    named = {"of": "int8", "against": "production", "metric": "hit"}.items()
+    whole, *_ = [one["gain"] for one in metrics["differences"] if one.items() >= named]
+    parts = [part for part in metrics["slices"] if part["column"] == column]
+    return whole, [(part["rows"], one["gain"]) for part in parts for one in part["gains"] if one.items() >= named]
+
+
 def production_figure(metrics):
     found = next(one for one in metrics["contenders"] if one["kind"] == "production")
     return found["figures"]["hit"]["value"], found["fault"]
@@ -135,11 +143,14 @@ def test_part_that_loses_is_named_and_refused_though_the_whole_gains(run, live):
     planted = spoiled(context, lambda frame: (frame["colour"] == "1") & (frame["size"] == "2"))
     judgement = replace(planted.use_case.judgement, slices=("colour", "size"))
     params = planted.params.model_copy(update={"gate": PARAMS.gate.model_copy(update={"part_units": 10})})
-    verdict, _ = judged(replace(planted, params=params, use_case=replace(planted.use_case, judgement=judgement)))
+    verdict, metrics = judged(replace(planted, params=params, use_case=replace(planted.use_case, judgement=judgement)))
     assert [rule.name for rule in verdict.blocking()] == ["no_part_lost"]
     told = verdict.blocking()[0].sentence
     assert "worst first: colour × size: 1 × 2 -100.0%" in told
     assert "colour: 0" not in told
+    whole, parts = gains(metrics, "colour")
+    assert all(gain["low"] < gain["value"] < gain["high"] for _, gain in parts)
+    assert sum(rows * gain["value"] for rows, gain in parts) / len(test) == pytest.approx(whole["value"], abs=1e-6)
 
 
 def test_version_that_learned_from_the_test_rows_is_no_yardstick(run, live):

@@ -52,9 +52,10 @@ class Figures:
         """Return the contender's figure for each declared metric; without evidence where it has none."""
         return {one.name: self.draws.figure(_key(contender, one.name)) for one in self.judgement.metrics}
 
-    def gain(self, contender: Contender, other: Contender, metric: str) -> Estimate:
-        """Return how much better the first is, in the metric's unit."""
-        return self.draws.difference(_key(contender, metric), _key(other, metric), self.judgement.metric(metric).sign)
+    def gain(self, contender: Contender, other: Contender, metric: str, part: Slice | None = None) -> Estimate:
+        """Return how much better the first is, in the metric's unit; over all rows or those of a part."""
+        own, others = (_key(one, metric, part) for one in (contender, other))
+        return self.draws.difference(own, others, self.judgement.metric(metric).sign)
 
     def relative_gain(self, contender: Contender, other: Contender, metric: str) -> Estimate:
         """Return how much better the first is, relative to the other."""
@@ -210,12 +211,22 @@ def _slice(figures: Figures, part: Slice) -> JsonObject:
         "figures": {
             f"{one.kind}:{one.name}": _slice_figures(figures, one, part) for one in figures.contenders if shown
         },
+        "gains": list(_slice_gains(figures, part)) if shown else [],
     }
 
 
 def _slice_figures(figures: Figures, contender: Contender, part: Slice) -> Mapping[str, JsonObject]:
     names = (one.name for one in figures.judgement.metrics)
     return {name: plain(figures.draws.figure(_key(contender, name, part))) for name in names}
+
+
+def _slice_gains(figures: Figures, part: Slice) -> Iterator[JsonObject]:
+    """Yield each variant against each earlier version in a part, in the primary metric."""
+    primary = figures.judgement.primary
+    for variant in (one for one in figures.contenders if one.kind == "variant"):
+        for other in (one for one in figures.contenders if one.kind == "production"):
+            gain = plain(figures.gain(variant, other, primary, part))
+            yield {"of": variant.name, "against": other.name, "metric": primary, "gain": gain}
 
 
 def _number(value: float) -> float | None:
