@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -15,6 +16,11 @@ from ml.config import Role, Settings
 from ml.files import sha256
 from ml.stack import objectstore, secret
 from ml.stack.process import Children, free_port
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+CHROMIUM = "/usr/bin/chromium"
 
 # PySpark takes a main module without a file for a doctest run and ends the process; pytest-xdist's workers have none.
 if not hasattr(sys.modules["__main__"], "__file__"):
@@ -59,6 +65,17 @@ def object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectSto
         yield ObjectStore(f"http://127.0.0.1:{port}", known, folder)
     finally:
         children.stop(objectstore.CHILD)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """A browser without a window."""
+    from playwright.sync_api import sync_playwright
+
+    if not Path(CHROMIUM).exists():
+        pytest.skip(f"needs a Chromium at {CHROMIUM}")
+    with sync_playwright() as driver:
+        yield driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-background-networking"])
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 from ml.explanation.card import figure, size
 from ml.files import write_json
 from ml.pipeline import evaluate, explain
+from tests.accessible import faults
 from tests.toy_use_case import TRUE_WEIGHTS, lay_out
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
@@ -151,3 +152,9 @@ def test_numbers_are_told_shortly(value, told):
 @pytest.mark.parametrize(("value", "told"), [(0, "0 bytes"), (999, "999 bytes"), (12_300, "12.3 kB"), (5e6, "5 MB")])
 def test_sizes_have_a_fitting_unit(value, told):
     assert size(value) == told
+
+
+def test_card_can_be_used_by_keyboard_with_a_screen_reader_and_on_a_phone(context, chromium):
+    tab = chromium.new_page()
+    tab.set_content((context.reports("explain") / "card.html").read_text())
+    assert faults(tab) == []

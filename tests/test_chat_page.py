@@ -6,6 +6,7 @@ from html import unescape
 import httpx
 import pytest
 
+from tests.accessible import faults
 from tests.service_shop import Desk
 
 ADA = "customer-ada-1815"
@@ -129,3 +130,22 @@ def test_one_customer_is_shown_to_all_applications_and_what_is_not_served_says_s
     assert asked.text.count("This application is not ready. Ask another server.") == 2
     assert "not ready" in browser.send("/customer", ask="payment", amount="10").text
     assert "<script" not in browser.page
+
+
+def test_every_page_can_be_used_by_keyboard_with_a_screen_reader_and_on_a_phone(browser, url, desk, chromium):
+    tab = chromium.new_page()
+    tab.goto(f"{url}/sign-in")
+    found = {"/sign-in": faults(tab)}
+    browser.send("/sign-in/customer", token=desk.customer(ADA), next="/chat")
+    browser.send("/chat", message="How do I return shoes?")
+    kept = [{"name": name, "value": value, "url": url} for name, value in browser.http.cookies.items()]
+    tab.context.add_cookies(kept)
+    for path in ("/chat", "/customer"):
+        tab.goto(f"{url}{path}")
+        found[path] = faults(tab)
+    tab.goto(f"{url}/chat")
+    tab.fill("input[name=message]", "Has my order been shipped yet?")
+    tab.keyboard.press("Enter")
+    tab.locator("article.answer").last.wait_for()
+    found["an answer"] = faults(tab)
+    assert {place: told for place, told in found.items() if told} == {}
