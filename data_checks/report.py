@@ -25,7 +25,6 @@ def report(outcomes: Sequence[Outcome], found: Sequence[Ruling], verdict: Verdic
     ordered = sorted(standard.shifts.values(), key=lambda shift: (shift.unit is None, -shift.strength))
     drawable = [shift for shift in ordered if shift.kind != "presence"][:PICTURES]
     drawn = {(shift.table, shift.column): _picture(shift) for shift in drawable}
-    trend = [*_trend(history), _now(outcomes, standard)]
     return {
         "schema": REPORT_SCHEMA,
         "accepted": verdict.accepted,
@@ -34,8 +33,7 @@ def report(outcomes: Sequence[Outcome], found: Sequence[Ruling], verdict: Verdic
         "tables": [_table(outcome, history) for outcome in outcomes],
         "rules": [_rule(ruling, history) for ruling in found],
         "columns": [_column(shift, drawn.get((shift.table, shift.column))) for shift in ordered],
-        "trend": trend,
-        "trend_picture": chart.trend(trend) if len(trend) > 1 else None,
+        "trend": [*_trend(history), _now(outcomes, standard)],
     }
 
 

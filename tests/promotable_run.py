@@ -98,7 +98,9 @@ def verdict(accepted=True):
     )
 
 
-def lay_out_run(root, held, seed=1, name=NAME, *, accepted=True, production=None, metrics=METRICS, ingested=None):
+def lay_out_run(
+    root, held, seed=1, name=NAME, *, accepted=True, production=None, metrics=METRICS, explained=None, ingested=None
+):
     """Write what the stages before packaging leave in a run's workspace; return the package stage's context."""
     rng = np.random.default_rng(seed)
     context = StageContext(
@@ -114,7 +116,7 @@ def lay_out_run(root, held, seed=1, name=NAME, *, accepted=True, production=None
     write_verdict(context.data("evaluate") / "verdict.json", verdict(accepted))
     write_json(context.data("evaluate") / "metrics.json", metrics)
     write_json(context.data("train") / "machine.json", machine.describe())
-    write_json(context.data("explain") / "explanations.json", {"examples": []})
+    write_json(context.data("explain") / "explanations.json", explained or {"examples": []})
     context.reports("explain").mkdir(parents=True)
     (context.reports("explain") / "card.html").write_text("<h1>Toy</h1>")
     write_json(root / "inputs.json", context.inputs)

@@ -2,82 +2,25 @@
 
 from __future__ import annotations
 
-import re
 import time
-from pathlib import Path
 
 import pytest
 
-from data_checks.message import Message, told
-from data_checks.runner import checks_of
-from data_checks.standing import STANDING
-from ml.desk import data_report
 from ml.desk.data_report import page_of_report
 from ml.desk.language import LANGUAGES, choose
 from ml.desk.view import environment
 from ml.errors import ModelNotFound
-from ml.use_cases import NAMES
-
-TEMPLATE = (Path(data_report.__file__).parent / "templates" / "data_report.html.j2").read_text()
-SCRIPT = "<script>alert(1)</script>"
-
-
-def rule(number, **changes):
-    share = changes.get("share", 0.0)
-    return {
-        "name": f"sales.rule_{number:04d}",
-        "table": "sales",
-        "severity": "warn",
-        "passed": True,
-        "message": Message(
-            "All {rows:,} {table} satisfy {rule}.", {"rows": 9, "table": "sales", "rule": SCRIPT}
-        ).record(),
-        "owner": "finance",
-        "reason": told("products without a brand").record(),
-        "since": "2026-11-24",
-        "basis": "constant",
-        "weight": share,
-        "failing": int(1000 * share),
-        "evaluated": 1000,
-        "share": share,
-        "before": share,
-        "examples": [{"partition": "2026-11", "row": 7, "values": {"price": "3.5"}}] if share else [],
-        **changes,
-    }
-
-
-def report(rules):
-    return {
-        "schema": data_report.SCHEMA,
-        "accepted": False,
-        "as_of": "2026-11-25",
-        "compared": {"run": "before", "as_of": "2026-11-24"},
-        "tables": [{"name": "sales", "received": 1000, "passed": 900, "newest_day": "2026-11-25", "before": None}],
-        "rules": rules,
-        "columns": [],
-        "trend": [{"run": None, "as_of": "2026-11-25", "rows": 1000, "quarantined": 100}],
-        "trend_picture": None,
-    }
-
-
-BROKEN = [
-    rule(1, passed=False, share=0.01, before=0.01),
-    rule(2, passed=False, share=0.9, severity="block", before=0.0),
-    rule(3, passed=False, share=0.05, severity="quarantine", before=0.2),
-    rule(4, passed=False, share=0.06, severity="quarantine", before=0.06),
-]
+from tests.told_report import BROKEN, report, rule
 
 
 def rendered(page, code="en"):
+    language, trend = choose(code, ""), [{"accepted": False, **page.report["trend"][-1]}]
     values = {
-        "base": "",
-        "name": "shop",
-        "run": "run",
-        "languages": LANGUAGES,
-        "link": lambda **kept: "?",
-        "airflow": None,
+        **{"base": "", "name": "shop", "run": "run", "languages": LANGUAGES, "here": lambda **changed: "?"},
+        **{"language": language, "say": language.say, "told": language.told},
+        **{"trend": trend, "trend_picture": "", "airflow": None},
     }
-    return environment().get_template("data_report.html.j2").render(page=page, language=choose(code, ""), **values)
+    return environment().get_template("data_report.html.j2").render(page=page, **values)
 
 
 def test_the_worst_come_first_and_what_changed_is_told():
@@ -126,12 +69,13 @@ def test_a_page_speaks_the_language_that_is_asked_for_else_the_readers():
     assert choose("en", "zh").code == "en"
 
 
-def test_every_sentence_of_the_page_and_every_rule_is_told_in_chinese():
-    words = choose("zh", "").words
-    asked = {text for pair in re.findall(r"say\((?:\"([^\"]+)\"|'([^']+)')", TEMPLATE) for text in pair if text}
-    checks = [check for name in NAMES for check in checks_of(name)]
-    reasons = {told(check.reason).template for check in checks} | {rule.reason for rule in STANDING}
-    owners = {check.owner for check in checks} | {rule.owner for rule in STANDING}
-    assert {text for text in asked | reasons | owners if text not in words} == set()
-    places = re.compile(r"{[^}]*}")
-    assert {text for text, own in words.items() if sorted(places.findall(text)) != sorted(places.findall(own))} == set()
+def test_all_columns_are_shown_where_they_are_asked_for():
+    columns = [
+        {"table": "sales", "column": f"c{n:02d}", "kind": "number", "state": "steady", "effect": 0.01, "limit": 0.1}
+        | {"missing": [0, 0], "middle": [1.0, 2.0], "picture": "<svg></svg>" if n < 5 else None}
+        for n in range(30)
+    ]
+    whole = {**report(BROKEN), "columns": columns}
+    few, every = (rendered(page_of_report(whole, None, are_all_columns=asked)) for asked in (False, True))
+    assert ("sales.c11" in few, "sales.c12" in few, "All 30 columns" in few) == (True, False, True)
+    assert (every.count("<figure"), "sales.c29" in every) == (5, True)

@@ -6,7 +6,6 @@ through Airflow's API with the person's own login. Those runs check again who as
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, Literal
 
@@ -15,7 +14,7 @@ from fastapi import APIRouter, Depends, Form, Request
 from pydantic import BaseModel, StringConstraints
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from ml.config import Settings
 from ml.desk.access import may_read, may_start
@@ -23,6 +22,7 @@ from ml.desk.decide_view import DecidePage, decide_page
 from ml.desk.form import issue, redeem
 from ml.desk.move_view import CHANNEL, move_page
 from ml.desk.orchestrator import answer, start
+from ml.desk.page import Show, led
 from ml.desk.run_list import run_state
 from ml.pipeline.decision import ANSWERS, LONGEST_DAYS, REASON_LENGTH, Kind
 
@@ -30,7 +30,6 @@ WAIVER_DAYS = 7  # what the form suggests
 
 UseCaseName = Annotated[str, Depends(may_read)]
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=REASON_LENGTH, max_length=500)]
-Show = Callable[..., Response]
 
 
 class DecisionForm(BaseModel):
@@ -89,7 +88,7 @@ def _decide(router: APIRouter, settings: Settings, show: Show) -> None:
         given = said.model_dump(mode="json", include={"rule", "until", "rows", "reason"})
         if page.step and _answers(page, said):
             await answer(request, page.step.place, ANSWERS[said.kind], given)
-            return _led(request, f"/decide/{use_case}/{run}")
+            return led(request, f"/decide/{use_case}/{run}", 303)
         made = {"kind": said.kind, "run": run, "verdict": page.judged.digest, **given}
         return await _started(request, "decide", use_case, slip.number, made)
 
@@ -132,8 +131,4 @@ def _ensure(may: bool, what: str) -> None:
 async def _started(request: Request, verb: str, use_case: str, number: str, conf: dict[str, Any]) -> Response:
     run_id = f"{verb}__{number}"
     await start(request, f"{verb}_{use_case}", run_id, conf)
-    return _led(request, f"/asked/{verb}/{use_case}/{run_id}")
-
-
-def _led(request: Request, page: str) -> Response:
-    return RedirectResponse(f"{request.scope['root_path']}{page}", status_code=303)
+    return led(request, f"/asked/{verb}/{use_case}/{run_id}", 303)

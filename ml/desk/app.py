@@ -2,54 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import date
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, FastAPI, Query, Request
-from jinja2 import Environment
 from starlette.exceptions import HTTPException
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import Response
 
 from ml.config import Settings
 from ml.desk import document
 from ml.desk.access import RETRAIN, anonymous, get_user, may_read, readable
 from ml.desk.act_routes import acts
 from ml.desk.data_routes import data_reports
-from ml.desk.decide_view import is_undecided
-from ml.desk.document import KNOWN, Document
+from ml.desk.document import KNOWN
+from ml.desk.home_view import Home, read_all, see
 from ml.desk.ledger_view import Filter, ledger_page
 from ml.desk.listing_view import Order, listing_csv, listing_page
 from ml.desk.live_view import look
+from ml.desk.page import HEADERS, Show, led, sent, shower
 from ml.desk.quarantine_view import quarantine_page
 from ml.desk.run_list import last_runs
+from ml.desk.timetable import next_runs
+from ml.desk.version_routes import versions
 from ml.desk.view import environment, page_of
 from ml.desk.waiting import waiting
 from ml.errors import ModelNotFound, TradewindError
 from ml.pipeline import storage_id
 
-POLICY = (
-    "default-src 'none'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src data:; "
-    "base-uri 'none'; form-action {forms}; frame-ancestors 'self'"
-)
-"""No script runs on any page, so nothing a report quotes from the data can act as the reader."""
-HEADERS = {
-    "Content-Security-Policy": POLICY.format(forms="'none'"),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-    "Cache-Control": "private, no-store",
-}
-FORM_HEADERS = {**HEADERS, "Content-Security-Policy": POLICY.format(forms="'self'")}
-"""Of the few pages that hold a form of ours; whatever a report quotes cannot send one."""
+RUNS_AT_HOME = 3
 STROKES = {"icon.svg": "#1e293b", "icon-dark.svg": "#e2e8f0"}
 ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24" fill="none" stroke="{stroke}" stroke-width="2" '
     'stroke-linejoin="round"><path d="M12 3v14M12 4c5 2 7 6 7 11h-7M10 7c-3 2-5 5-5 8h5M3 18c2 3 16 3 18 0"/></svg>'
 )
 
+BOUNDS = {"s3_attempts": 2, "s3_timeout_s": 10.0}
+"""A person waits for a page: the store is asked twice, and not for long."""
+
 UseCaseName = Annotated[str, Depends(may_read)]
-Show = Callable[..., Response]
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -59,13 +50,13 @@ def create_app(settings: Settings) -> FastAPI:
         settings: Role `read`, with the public signing key.
     """
     app = FastAPI(title="Tradewind", dependencies=[Depends(get_user)], docs_url=None, redoc_url=None, openapi_url=None)
-    show = _shower(environment())
+    settings, show = settings.model_copy(update=BOUNDS), shower(environment())
     app.add_exception_handler(HTTPException, partial(_refused, show))
-    app.add_exception_handler(TradewindError, _unavailable)
+    app.add_exception_handler(TradewindError, partial(_unavailable, show))
     for router in (
         _index(settings, show),
         _runs(settings, show),
-        _versions(settings, show),
+        versions(settings, show),
         _listings(settings, show),
         data_reports(settings, show),
         acts(settings, show),
@@ -76,24 +67,29 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 def _index(settings: Settings, show: Show) -> APIRouter:
-    router = APIRouter()
+    router, home = APIRouter(), Home(partial(read_all, settings))
 
     @router.get("/")
     def index(request: Request, names: Annotated[tuple[str, ...], Depends(readable)]) -> Response:
-        shown = [{"name": name, "now": look(settings, name), "runs": last_runs(name)} for name in names]
-        newest = [(name, runs[0].storage_id) for name in names if (runs := last_runs(name, 1))]
-        undecided = [(name, run) for name, run in newest if is_undecided(settings, name, run)]
-        return show(request, "index.html.j2", use_cases=shown, waits=waiting(names), undecided=undecided)
+        known, is_fresh = home.glance()
+        seen = {name: known.seen[name] for name in names} if known else {}
+        return show(
+            request,
+            "index.html.j2",
+            names=names,
+            seen=seen,
+            read_at=known and known.at,
+            is_fresh=is_fresh,
+            waits=waiting(names),
+            undecided=[(name, one.undecided) for name, one in seen.items() if one.undecided],
+            runs={name: last_runs(name, RUNS_AT_HOME) for name in names},
+            planned=next_runs(names),
+        )
 
     @router.get("/use-case/{use_case}")
     def use_case(request: Request, use_case: UseCaseName) -> Response:
-        return show(
-            request,
-            "use_case.html.j2",
-            name=use_case,
-            now=look(settings, use_case, history=True),
-            runs=last_runs(use_case),
-        )
+        about = {"runs": last_runs(use_case), "planned": next_runs([use_case])}
+        return show(request, "use_case.html.j2", name=use_case, seen=see(settings, use_case), **about)
 
     @router.get("/ledger/{use_case}")
     def ledger(
@@ -110,7 +106,7 @@ def _index(settings: Settings, show: Show) -> APIRouter:
 
     @router.get("/dag/{dag_id}")
     def dag(request: Request, dag_id: str) -> Response:
-        return _led(request, f"/use-case/{_use_case_of(dag_id)}")
+        return led(request, f"/use-case/{_use_case_of(dag_id)}")
 
     return router
 
@@ -122,28 +118,37 @@ def _runs(settings: Settings, show: Show) -> APIRouter:
     def run(request: Request, use_case: UseCaseName, run: str) -> Response:
         found = document.files(settings, use_case, run)
         known = {place: title for place, title in KNOWN.items() if place in found}
-        facts = document.inputs(settings, use_case, run)
-        return show(request, "run.html.j2", name=use_case, run=run, known=known, files=found, inputs=facts)
+        became = [entry.to_digest for entry in look(settings, use_case).history if entry.run_id == run]
+        return show(
+            request,
+            "run.html.j2",
+            name=use_case,
+            run=run,
+            known=known,
+            files=found,
+            inputs=document.inputs(settings, use_case, run),
+            versions=list(dict.fromkeys(filter(None, became))),
+        )
 
     @router.get("/dag/{dag_id}/run/{run_id}")
     def dag_run(request: Request, dag_id: str, run_id: str) -> Response:
-        return _led(request, f"/run/{_use_case_of(dag_id)}/{storage_id(run_id)}")
+        return led(request, f"/run/{_use_case_of(dag_id)}/{storage_id(run_id)}")
 
     @router.get("/run/{use_case}/{run}/task/{task}")
     def task(request: Request, use_case: UseCaseName, run: str, task: str) -> Response:
         found = document.files(settings, use_case, run)
         reported = (place for place in KNOWN if place in found and place.startswith(f"{task}/"))
         pages = (page_of(use_case, run, place) for place in reported)
-        return _led(request, next(pages, f"/run/{use_case}/{run}"))
+        return led(request, next(pages, f"/run/{use_case}/{run}"))
 
     @router.get("/dag/{dag_id}/run/{run_id}/task/{task_id}")
     def dag_task(request: Request, dag_id: str, run_id: str, task_id: str) -> Response:
-        return _led(request, f"/run/{_use_case_of(dag_id)}/{storage_id(run_id)}/task/{task_id}")
+        return led(request, f"/run/{_use_case_of(dag_id)}/{storage_id(run_id)}/task/{task_id}")
 
     @router.get("/gate/{use_case}/{run}")
     def gate(request: Request, use_case: UseCaseName, run: str) -> Response:
         judged = document.judgement(settings, use_case, run, "evaluate")
-        return show(request, "gate.html.j2", name=use_case, judged=judged, about=f"run {run}")
+        return show(request, "gate.html.j2", name=use_case, judged=judged, run=run, digest=None)
 
     @router.get("/quarantine/{use_case}/{run}")
     def quarantine(
@@ -154,26 +159,7 @@ def _runs(settings: Settings, show: Show) -> APIRouter:
 
     @router.get("/report/{use_case}/{run}/{path:path}")
     def report(use_case: UseCaseName, run: str, path: str) -> Response:
-        return _sent(document.report(settings, use_case, run, path))
-
-    return router
-
-
-def _versions(settings: Settings, show: Show) -> APIRouter:
-    router = APIRouter()
-
-    @router.get("/version/{use_case}/{digest}/card")
-    def card(use_case: UseCaseName, digest: str) -> Response:
-        return _sent(document.card(settings, use_case, digest))
-
-    @router.get("/version/{use_case}/{digest}/gate")
-    def version_gate(request: Request, use_case: UseCaseName, digest: str) -> Response:
-        judged = document.gate(settings, use_case, digest)
-        return show(request, "gate.html.j2", name=use_case, judged=judged, about=f"version {digest}")
-
-    @router.get("/version/{use_case}/{digest}/record")
-    def record(use_case: UseCaseName, digest: str) -> Response:
-        return JSONResponse(document.record(settings, use_case, digest), headers=HEADERS)
+        return sent(document.report(settings, use_case, run, path))
 
     return router
 
@@ -220,22 +206,6 @@ def _use_case_of(dag_id: str) -> str:
     return use_case
 
 
-def _shower(templates: Environment) -> Show:
-    def show(request: Request, template: str, *, has_form: bool = False, status: int = 200, **values: Any) -> Response:
-        page = templates.get_template(template).render(base=request.scope["root_path"], **values)
-        return HTMLResponse(page, status_code=status, headers=FORM_HEADERS if has_form else HEADERS)
-
-    return show
-
-
-def _led(request: Request, page: str) -> Response:
-    return RedirectResponse(f"{request.scope['root_path']}{page}", status_code=307)
-
-
-def _sent(found: Document) -> Response:
-    return Response(found.data, media_type=found.content_type, headers=HEADERS)
-
-
 async def _refused(show: Show, request: Request, error: Exception) -> Response:
     """Lead a person without a login to it, and tell one whose form was refused the reason; programs get the status."""
     is_form = request.method == "POST" and "text/html" in request.headers.get("accept", "")
@@ -244,9 +214,11 @@ async def _refused(show: Show, request: Request, error: Exception) -> Response:
     return await anonymous(request, error)
 
 
-async def _unavailable(_: Request, error: Exception) -> Response:
+async def _unavailable(show: Show, request: Request, error: Exception) -> Response:
     """Say in a sentence why there is no page."""
     if not isinstance(error, TradewindError):
         raise error
     status = 404 if isinstance(error, ModelNotFound) else 503
+    if "text/html" in request.headers.get("accept", ""):
+        return show(request, "problem.html.j2", status=status, sentence=str(error))
     return Response(str(error), status_code=status, media_type="text/plain", headers=HEADERS)

@@ -37,13 +37,17 @@ class DataPage:
     changed: list[tuple[str, JsonObject]]
     """What became of rules on rows since the last accepted run: `new`, `worse`, `better` or `gone`."""
     columns: list[JsonObject]
+    """Those that are shown; those that moved most first."""
+    are_all_columns: bool
     number: int
     pages: int
     table: str | None
     """The table to which rules are narrowed."""
 
 
-def data_page(settings: Settings, use_case: str, run: str, number: int, table: str | None) -> DataPage:
+def data_page(
+    settings: Settings, use_case: str, run: str, number: int, table: str | None, *, are_all_columns: bool = False
+) -> DataPage:
     """Return a page of the report.
 
     Raises:
@@ -52,11 +56,19 @@ def data_page(settings: Settings, use_case: str, run: str, number: int, table: s
     found = json.loads(document.report(settings, use_case, run, REPORT).data)
     places = document.files(settings, use_case, run)
     privacy = json.loads(document.report(settings, use_case, run, PRIVACY).data) if PRIVACY in places else None
-    return page_of_report(found, privacy, number=number, table=table, has_docs=DOCS in places)
+    return page_of_report(
+        found, privacy, number=number, table=table, are_all_columns=are_all_columns, has_docs=DOCS in places
+    )
 
 
 def page_of_report(
-    found: JsonObject, privacy: JsonObject | None, *, number: int = 1, table: str | None = None, has_docs: bool = False
+    found: JsonObject,
+    privacy: JsonObject | None,
+    *,
+    number: int = 1,
+    table: str | None = None,
+    are_all_columns: bool = False,
+    has_docs: bool = False,
 ) -> DataPage:
     """Return a page of a report that was read."""
     ordered = sorted(found["rules"], key=_urgency)
@@ -74,7 +86,8 @@ def page_of_report(
         important=_most_important(failed),
         counts={**counts, "all": len(ordered)},
         changed=[(change, rule) for rule in ordered if (change := _change(rule))] if found["compared"] else [],
-        columns=found["columns"][:COLUMNS_SHOWN],
+        columns=found["columns"][: None if are_all_columns else COLUMNS_SHOWN],
+        are_all_columns=are_all_columns,
         number=number,
         pages=pages,
         table=table,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 from ml.config import Settings
 from ml.contract import JsonObject, Rule
-from ml.desk.document import checked
+from ml.desk.data_report import REPORT, URGENCY
+from ml.desk.document import checked, report
 from ml.desk.waiting import REVIEW, Waiting, waiting
-from ml.errors import TradewindError
+from ml.errors import ModelNotFound
 from ml.pipeline.decision import Judged, Kind, asking, in_force, judged
 from ml.registry.entry import Entry
 from ml.registry.ledger import Ledger
@@ -24,6 +26,9 @@ class DecidePage:
     run: str
     judged: Judged
     failed: tuple[Rule, ...]
+    """Those that refuse first."""
+    messages: dict[str, JsonObject]
+    """By rule: its sentence in translatable words, where the data report has it."""
     asked: frozenset[str]
     """Names of the rules that hold the run until somebody decides."""
     step: Waiting | None
@@ -59,12 +64,21 @@ def decide_page(settings: Settings, use_case: str, run: str) -> DecidePage:
         use_case=use_case,
         run=run,
         judged=found,
-        failed=found.failed(),
+        failed=tuple(sorted(found.failed(), key=lambda rule: URGENCY.index(rule.severity))),
+        messages=_messages(settings, use_case, run),
         asked=frozenset(rule.name for rule in asking(settings, use_case, run)) if steps else frozenset(),
         step=steps[0] if steps else None,
         decided=tuple(entry for entry in reversed(entries) if entry.action == "decide" and entry.run_id == run),
         standing=standing(entries, datetime.now(UTC).date()),
     )
+
+
+def _messages(settings: Settings, use_case: str, run: str) -> dict[str, JsonObject]:
+    try:
+        found = json.loads(report(settings, use_case, run, REPORT).data)
+    except ModelNotFound:
+        return {}
+    return {rule["name"]: rule["message"] for rule in found["rules"]}
 
 
 def standing(entries: Iterable[Entry], today: date) -> list[JsonObject]:
@@ -76,12 +90,10 @@ def _days_left(until: str | None, today: date) -> int | None:
     return None if until is None else (date.fromisoformat(until) - today).days
 
 
-def is_undecided(settings: Settings, use_case: str, run: str) -> bool:
-    """Tell whether a run's data were refused and nobody has said a word about it; what cannot be read is said elsewhere."""
+def is_undecided(settings: Settings, use_case: str, run: str, entries: Iterable[Entry]) -> bool:
+    """Tell whether a run's data were refused and nobody has said a word about it."""
     try:
-        if judged(settings, use_case, run).verdict.accepted:
-            return False
-        entries = Ledger.open(settings, use_case).entries
-    except TradewindError:
+        is_accepted = judged(settings, use_case, run).verdict.accepted
+    except ModelNotFound:
         return False
-    return not any(entry.run_id == run for entry in entries if entry.decision)
+    return not is_accepted and not any(entry.run_id == run for entry in entries if entry.decision)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import PurePosixPath
 
+import yaml
+
 from ml.config import Settings
 from ml.contract import JsonObject
 from ml.errors import ModelNotFound
@@ -58,6 +60,32 @@ class Judgement:
     footprint: JsonObject | None = None
     """What the exported forms took on the machine of a run; a version knows nothing of it."""
 
+    @property
+    def contenders(self) -> list[JsonObject]:
+        """Return everybody who was measured."""
+        return list(self.metrics.get("contenders", [])) if self.metrics else []
+
+    @property
+    def variant(self) -> str | None:
+        """Return the form that ships; of a refused candidate the most faithful one, which its card is about too."""
+        first = next((one["name"] for one in self.contenders if one["kind"] == "variant"), None)
+        return self.verdict.get("chosen") or first
+
+    @property
+    def compared(self) -> list[JsonObject]:
+        """Return that form's figures and those of baselines and earlier versions, the form first."""
+        shown = [one for one in self.contenders if one["name"] == self.variant or one["kind"] != "variant"]
+        return sorted(shown, key=lambda one: one["name"] != self.variant)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """The frozen files of the run that made a version."""
+
+    inputs: JsonObject
+    lock: JsonObject
+    """`dvc.lock`: what each stage read and made, by digest."""
+
 
 def report(settings: Settings, use_case: str, run: str, path: str) -> Document:
     """Return one file of a run's reports.
@@ -72,6 +100,11 @@ def report(settings: Settings, use_case: str, run: str, path: str) -> Document:
         found = "none" if size is None else f"one of {size} bytes"
         raise ModelNotFound(f"a report of at most {SIZE_LIMIT_BYTES} bytes at that place", found, "Open the run again.")
     return Document(data=bucket.get(key), content_type=TYPES.get(PurePosixPath(path).suffix, DOWNLOAD))
+
+
+def has(settings: Settings, use_case: str, run: str, path: str) -> bool:
+    """Tell whether a run has a report at a place."""
+    return Bucket.open(settings, "reports").exists("/".join(checked((use_case, run, *path.split("/")))))
 
 
 def files(settings: Settings, use_case: str, run: str) -> list[str]:
@@ -106,29 +139,45 @@ def inputs(settings: Settings, use_case: str, run: str) -> JsonObject | None:
 
 def card(settings: Settings, use_case: str, digest: str) -> Document:
     """Return the model card of a version, as its signed record names it."""
-    data = fetch_document(settings, use_case, _named(digest), artifact.CARD)["card.html"]
+    data = fetch_document(settings, use_case, named(digest), artifact.CARD)["card.html"]
     return Document(data=data, content_type=TYPES[".html"])
 
 
 def gate(settings: Settings, use_case: str, digest: str) -> Judgement:
     """Return the gate report of a version, as its signed record names it."""
-    evidence = fetch_document(settings, use_case, _named(digest), artifact.GATE)
+    evidence = fetch_document(settings, use_case, named(digest), artifact.GATE)
     return Judgement(verdict=json.loads(evidence["verdict.json"]), metrics=json.loads(evidence["metrics.json"]))
+
+
+def explanations(settings: Settings, use_case: str, digest: str) -> JsonObject:
+    """Return what `explain` found out about a version, which lies beside its card."""
+    found: JsonObject = json.loads(
+        fetch_document(settings, use_case, named(digest), artifact.CARD)["explanations.json"]
+    )
+    return found
+
+
+def origin(settings: Settings, use_case: str, digest: str) -> Origin:
+    """Return the frozen files of a version's run, as its signed record names them."""
+    found = fetch_document(settings, use_case, named(digest), artifact.LOCK)
+    return Origin(inputs=json.loads(found["inputs.json"]), lock=yaml.safe_load(found["dvc.lock"]) or {})
 
 
 def record(settings: Settings, use_case: str, digest: str) -> JsonObject:
     """Return the signed record of a version."""
-    return fetch_record(settings, use_case, _named(digest)).payload
+    return fetch_record(settings, use_case, named(digest)).payload
 
 
 def checked(parts: Iterable[str]) -> list[str]:
+    """Return the parts of a key, checked; raise `ModelNotFound` where one is none."""
     listed = list(parts)
     if len(listed) > DEPTH or not all(NAME.fullmatch(part) for part in listed):
         raise ModelNotFound("names of letters, digits and . _ ~ = + -", "another", "Open the run again.")
     return listed
 
 
-def _named(digest: str) -> str:
+def named(digest: str) -> str:
+    """Return a version's digest, checked; raise `ModelNotFound` where it is none."""
     if not DIGEST.fullmatch(digest):
         raise ModelNotFound("a digest sha256:<64 hexadecimal digits>", "another name", "Take it from the ledger.")
     return digest

@@ -20,6 +20,7 @@ COLOURS = {
     "baseline": "#7b8794",
 }
 """By role of a contender; each is also named in words, so that no one has to tell colours apart."""
+REFUSED = "#c2272d"  # data that a rule refused; its mark has another shape too
 WIDTH = 360  # of a whole chart [px]: the card lays as many side by side as fit
 AXIS = {
     "labelColor": INK,
@@ -56,15 +57,21 @@ def intervals(rows: Sequence[JsonObject], axis: str, label: str) -> str:
         axis: Title of the axis, with its unit.
         label: What a reader who cannot see the chart is told.
     """
+    return _svg(_points(rows, axis), ROW * len(rows), label)
+
+
+def changes(rows: Sequence[JsonObject], axis: str, label: str) -> str:
+    """Draw a point and its interval for each row beside a line at 0, where nothing changed.
+
+    Args:
+        rows: As for `intervals`.
+        axis: Title of the axis, with its unit.
+        label: What a reader who cannot see the chart is told.
+    """
     import altair as alt
 
-    base = alt.Chart(_frame(rows)).encode(y=_names(), color=_colours())
-    scale = alt.Scale(zero=False, nice=True)
-    bars = base.mark_rule(strokeWidth=3, opacity=0.55, strokeCap="round").encode(
-        x=alt.X("low:Q", title=axis, scale=scale), x2="high:Q"
-    )
-    points = base.mark_point(filled=True, size=70, opacity=1).encode(x=alt.X("value:Q", title=axis, scale=scale))
-    return _svg(bars + points, ROW * len(rows), label)
+    nothing = alt.Chart(_frame([{"nothing": 0}])).mark_rule(color=COLOURS["baseline"], strokeDash=[4, 3])
+    return _svg(nothing.encode(x="nothing:Q") + _points(rows, axis), ROW * len(rows), label)
 
 
 def paired_intervals(rows: Sequence[JsonObject], axis: str, label: str) -> str:
@@ -170,23 +177,40 @@ def categories(rows: Sequence[JsonObject], order: Sequence[str]) -> str:
 
 
 def trend(rows: Sequence[JsonObject]) -> str:
-    """Draw the rows of each run, oldest first.
+    """Draw the rows of each run, oldest first; a run that was refused as a cross.
 
     Args:
-        rows: `as_of`, `rows`.
+        rows: `rows` and whether they were `accepted`.
     """
     import altair as alt
 
-    numbered = [{"number": number, "day": row["as_of"], "rows": row["rows"]} for number, row in enumerate(rows)]
+    numbered = [{"number": at, "rows": row["rows"], "accepted": row["accepted"]} for at, row in enumerate(rows)]
     x = alt.X("number:O", title=None, axis=None)
     y = alt.Y("rows:Q", title=None, axis=alt.Axis(format="~s", tickCount=3), scale=alt.Scale(zero=True))
-    chart = alt.Chart(_frame(numbered)).mark_line(point=True, color=COLOURS["production"]).encode(x=x, y=y)
-    return _svg(chart, SMALL_HEIGHT, None)
+    base, both = alt.Chart(_frame(numbered)).encode(x=x, y=y), [True, False]
+    shape = alt.Shape("accepted:N", scale=alt.Scale(domain=both, range=["circle", "cross"]), legend=None)
+    colours = alt.Scale(domain=both, range=[COLOURS["ships"], REFUSED])
+    points = base.mark_point(filled=True, size=60, opacity=1).encode(
+        shape=shape, color=alt.Color("accepted:N", scale=colours, legend=None)
+    )
+    return _svg(base.mark_line(color=COLOURS["baseline"]) + points, SMALL_HEIGHT, None)
 
 
 def _smallest(rows: Sequence[JsonObject]) -> float:
     """Return the least size that a noticeable share of the rows has: the axis is logarithmic above it."""
     return min((abs(row["value"]) for row in rows if row["value"] and row["share"] >= NOTICEABLE), default=1.0)
+
+
+def _points(rows: Sequence[JsonObject], axis: str) -> Any:
+    import altair as alt
+
+    base = alt.Chart(_frame(rows)).encode(y=_names(), color=_colours())
+    scale = alt.Scale(zero=False, nice=True)
+    bars = base.mark_rule(strokeWidth=3, opacity=0.55, strokeCap="round").encode(
+        x=alt.X("low:Q", title=axis, scale=scale), x2="high:Q"
+    )
+    points = base.mark_point(filled=True, size=70, opacity=1).encode(x=alt.X("value:Q", title=axis, scale=scale))
+    return bars + points
 
 
 def _frame(rows: Sequence[JsonObject]) -> pd.DataFrame:
