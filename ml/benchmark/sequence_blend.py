@@ -1,9 +1,10 @@
-"""Mixes scorers of sequences: weights are chosen where the validation item's rank among the best of each can be counted."""
+"""Two stages: every scorer names its best items, and what was named is told by features that a ranker orders."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,22 +18,29 @@ Scorer = Callable[[Sequences], Floats]
 """Histories -> scores `(n_users, n_items)`."""
 
 USERS = 256  # whose scores are in memory at a time
-NEAR = 100  # items of each scorer that compete
-GRID = (0.0, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
-ROUNDS = 3  # times each weight is looked at
-SEEN = 1e6  # below every score
+NEAR = 60  # items that each scorer names
+NEVER = 1_000_000  # the rank of an item that nobody named
+SEEN = np.float32(-1e9)  # below every score
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mix:
-    """What was chosen on validation users."""
+class Candidates:
+    """Items named for some users, flat, a user's together."""
 
-    weights: Mapping[str, float]
-    """Of each scorer's standardised scores."""
-    with_seen: bool
-    """Whether items of the history are candidates."""
-    ndcg: float
-    """NDCG@10 on the validation users."""
+    row: Ints
+    """User of each."""
+    features: Floats
+    """`(n_candidates, n_features)`"""
+    wanted: NDArray[np.bool_]
+    """Whether it is the item that came next."""
+    n_users: int
+
+
+class Ranker(Protocol):
+    """What orders candidates."""
+
+    def score(self, candidates: Candidates) -> NDArray[np.float64]:
+        """Return `(n_candidates,)`, higher is better."""
 
 
 def ranks(scorer: Scorer, histories: Sequences, wanted: Ints) -> Ints:
@@ -53,118 +61,120 @@ def ranks(scorer: Scorer, histories: Sequences, wanted: Ints) -> Ints:
     return np.concatenate(parts, axis=1)
 
 
-def ranks_of_all(
-    scorers: Mapping[str, Scorer], mixes: Mapping[str, Mix], histories: Sequences, wanted: Ints
-) -> dict[str, Ints]:
-    """Return the places `(n_users,)` under each mix; each scorer is asked once.
-
-    Args:
-        scorers: By name.
-        mixes: By name.
-        histories: What is known.
-        wanted: `(n_users,)` the item that came next.
-    """
-    parts: dict[str, list[Ints]] = {name: [] for name in mixes}
-    for users, part in _chunks(histories):
-        scores = {name: standardised(scorer(part)) for name, scorer in scorers.items()}
-        for name, mix in mixes.items():
-            total = np.sum([weight * scores[one] for one, weight in mix.weights.items() if weight > 0], axis=0)
-            parts[name].append(_ranks(_masked(total, part, mix.with_seen), wanted[users]))
-    return {name: np.concatenate(places) for name, places in parts.items()}
-
-
 def ndcg(places: Ints) -> NDArray[np.float64]:
     """Return 1 / log2(1 + rank) within the first ten, else 0."""
     found: NDArray[np.float64] = np.where(places <= K, 1 / np.log2(1.0 + places), 0.0)
     return found
 
 
-def alone(name: str, scorer: Scorer, histories: Sequences, wanted: Ints) -> Mix:
-    """Return one scorer as a mix, with or without items of the history as is better."""
-    figures = ndcg(ranks(scorer, histories, wanted)).mean(axis=1)
-    return Mix(weights={name: 1.0}, with_seen=bool(figures[1] > figures[0]), ndcg=float(figures.max()))
+def named(scorers: Mapping[str, Scorer], histories: Sequences, wanted: Ints, with_seen: bool) -> Candidates:
+    """Return the union of each scorer's best items.
+
+    Args:
+        scorers: By name.
+        histories: What is known.
+        wanted: `(n_users,)` the item that came next.
+        with_seen: Whether items of the history are named, too.
+    """
+    parts = [
+        _named({name: scorer(part) for name, scorer in scorers.items()}, part, wanted[users], with_seen)
+        for users, part in _chunks(histories)
+    ]
+    begins = np.cumsum([0, *(part.n_users for part in parts)])
+    return Candidates(
+        row=np.concatenate([part.row + begin for part, begin in zip(parts, begins, strict=False)]),
+        features=np.concatenate([part.features for part in parts]),
+        wanted=np.concatenate([part.wanted for part in parts]),
+        n_users=int(begins[-1]),
+    )
 
 
-def standardised(scores: Floats) -> Floats:
-    """Return each row with mean 0 and deviation 1."""
-    deviation = scores.std(axis=1, keepdims=True)
-    found: Floats = (scores - scores.mean(axis=1, keepdims=True)) / np.maximum(deviation, 1e-9)
+def places(candidates: Candidates, scores: NDArray[np.float64]) -> Ints:
+    """Return each user's next item's place `(n_users,)` under scores of the candidates; of equals it comes last."""
+    found = np.full(candidates.n_users, NEVER)
+    at = np.flatnonzero(candidates.wanted)
+    own = np.full(candidates.n_users, np.inf)
+    own[candidates.row[at]] = scores[at]
+    ahead = np.bincount(candidates.row[scores >= own[candidates.row]], minlength=candidates.n_users)
+    found[candidates.row[at]] = ahead[candidates.row[at]]
     return found
 
 
-def choose(scorers: Mapping[str, Scorer], histories: Sequences, wanted: Ints) -> Mix:
-    """Return the best mix, with or without items of the history."""
-    found = _candidates(scorers, histories, wanted)
-    mixes = [_climb(tuple(scorers), *found, with_seen=with_seen) for with_seen in (False, True)]
-    return max(mixes, key=lambda mix: mix.ndcg)
+@dataclass(frozen=True, kw_only=True)
+class Contest:
+    """Who is compared, and on what."""
+
+    peers: Mapping[str, tuple[Scorer, bool]]
+    """By name: its scorer, and whether items of the history are candidates."""
+    parts: Mapping[str, Scorer]
+    """What names items and tells them."""
+    with_seen: bool
+    """Whether the parts name items of the history."""
+    ranker: Ranker
 
 
-def _chunks(histories: Sequences) -> list[tuple[Ints, Sequences]]:
-    starts = range(0, histories.n_users, USERS)
-    parts = [np.arange(start, min(start + USERS, histories.n_users)) for start in starts]
-    return [(users, histories.take(users)) for users in parts]
+def places_of_all(contest: Contest, histories: Sequences, wanted: Ints) -> Iterator[tuple[Ints, dict[str, Ints]]]:
+    """Yield some users' ranks under ours and each peer; each scorer is asked once.
+
+    Args:
+        contest: Who is compared.
+        histories: What is known.
+        wanted: `(n_users,)` the item that came next.
+
+    Yields:
+        Places under ours `(n_some,)`, and by peer.
+    """
+    scorers = {**contest.parts, **{name: scorer for name, (scorer, _) in contest.peers.items()}}
+    for users, part in _chunks(histories):
+        scores = {name: scorer(part) for name, scorer in scorers.items()}
+        found = _named({name: scores[name] for name in contest.parts}, part, wanted[users], contest.with_seen)
+        peers = {
+            name: _ranks(_masked(scores[name], part, seen), wanted[users]) for name, (_, seen) in contest.peers.items()
+        }
+        yield places(found, contest.ranker.score(found)), peers
+
+
+def _chunks(histories: Sequences) -> Iterator[tuple[Ints, Sequences]]:
+    for start in range(0, histories.n_users, USERS):
+        users = np.arange(start, min(start + USERS, histories.n_users))
+        yield users, histories.take(users)
 
 
 def _masked(scores: Floats, histories: Sequences, with_seen: bool) -> Floats:
     if not with_seen:
         scores = scores.copy()
-        scores[histories.row, histories.items] = -SEEN
+        scores[histories.row, histories.items] = SEEN
     return scores
 
 
 def _ranks(scores: Floats, wanted: Ints) -> Ints:
     own = scores[np.arange(len(wanted)), wanted][:, None]
-    places: Ints = (scores >= own).sum(axis=1)
-    return places
+    found: Ints = (scores >= own).sum(axis=1)
+    return found
 
 
-def _candidates(scorers: Mapping[str, Scorer], histories: Sequences, wanted: Ints) -> tuple[Floats, Floats, Floats]:
-    """Return scores of candidates and of the wanted item, and which candidates were seen before.
-
-    Candidates `(n_users, n_candidates, n_scorers)` are the best of each scorer, with and without the history; those
-    that are there twice or are the wanted item itself are not a number. Wanted: `(n_users, 1, n_scorers)`, seen:
-    `(n_users, n_candidates)`, 0 or 1, its first column tells of the wanted item.
-    """
-    parts = []
-    for users, part in _chunks(histories):
-        scores = [standardised(scorer(part)) for scorer in scorers.values()]
-        best = np.concatenate(
-            [top_k(_masked(one, part, with_seen), NEAR) for one in scores for with_seen in (False, True)], axis=1
-        )
-        own = wanted[users][:, None]
-        listed = np.concatenate([own, np.sort(best, axis=1)], axis=1)
-        values = np.stack([np.take_along_axis(one, listed, axis=1) for one in scores], axis=2)
-        again = np.diff(listed, axis=1, prepend=-1) == 0
-        again[:, 1:] |= listed[:, 1:] == own
-        values[again] = np.nan
-        seen = np.take_along_axis(part.matrix().toarray() > 0, listed, axis=1)
-        parts.append((values[:, 1:], values[:, :1], seen.astype(np.float32)))
-    return tuple(np.concatenate(column) for column in zip(*parts, strict=True))  # type: ignore[return-value]
+def _named(scores: Mapping[str, Floats], part: Sequences, wanted: Ints, with_seen: bool) -> Candidates:
+    begin, listed, standing = np.arange(part.n_users)[:, None] * part.n_items, [], []
+    for one in scores.values():
+        fresh = _masked(one, part, with_seen=False)
+        best = top_k(fresh, NEAR)
+        listed.append(begin + best)
+        if with_seen:
+            listed.append(begin + top_k(one, NEAR))
+        standing.append(np.take_along_axis(fresh, best[:, [0, -1]], axis=1))
+    row, item = np.divmod(np.unique(np.concatenate(listed, axis=1)), part.n_items)
+    told = [_told(one[row, item], edges[row]) for one, edges in zip(scores.values(), standing, strict=True)]
+    features = np.concatenate([*told, _of_users(part)[row]], axis=1)
+    return Candidates(row=row, features=features, wanted=item == wanted[row], n_users=part.n_users)
 
 
-def _climb(names: Sequence[str], near: Floats, own: Floats, seen: Floats, *, with_seen: bool) -> Mix:
-    """Change one weight at a time as long as it helps, from the best single scorer."""
-    # only `seen` candidates are handicapped; the wanted item is, too, where it was seen
-    far = 0.0 if with_seen else SEEN
+def _told(values: Floats, edges: Floats) -> Floats:
+    """Return a scorer's values as they are, and with its best new item at 1 and its last named one at 0."""
+    first, last = edges.T
+    return np.stack([values, (values - last) / np.maximum(first - last, 1e-9)], axis=1)
 
-    def measure(weights: Floats) -> float:
-        ahead = (near @ weights) - far * seen[:, 1:] >= (own @ weights) - far * seen[:, :1]
-        return float(ndcg(1 + ahead.sum(axis=1)).mean())
 
-    near = np.where(np.isnan(near), -SEEN, near)
-    singles = np.eye(len(names), dtype=np.float32)
-    weights = max(singles, key=measure)
-    best = measure(weights)
-    for _ in range(ROUNDS):
-        before = best
-        for at in range(len(names)):
-            for value in GRID:
-                tried = weights.copy()
-                tried[at] = value
-                figure = measure(tried) if tried.any() else 0.0
-                if figure > best + 1e-6:
-                    weights, best = tried, figure
-        if best == before:
-            break
-    told = {name: float(weight) for name, weight in zip(names, weights, strict=True)}
-    return Mix(weights=told, with_seen=with_seen, ndcg=best)
+def _of_users(part: Sequences) -> Floats:
+    """Return how much each user's history holds, and how much of it is new each time."""
+    distinct = np.diff(part.matrix().indptr)
+    return np.stack([np.log(part.sizes), distinct / part.sizes], axis=1).astype(np.float32)

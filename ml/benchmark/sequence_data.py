@@ -74,6 +74,11 @@ class Sequences:
         shape = (self.n_users, self.n_items)
         return sparse.csr_array((weights[at], (row[at], item[at])), shape=shape)
 
+    def frequency(self, decay: float) -> sparse.csr_array:
+        """Return users by items: the weights `decay ** (ago - 1)` of all times each item came, added up."""
+        weights = np.power(decay, self.ago - 1.0).astype(np.float32)
+        return sparse.csr_array((weights, (self.row, self.items)), shape=(self.n_users, self.n_items))
+
     def take(self, users: Ints) -> Sequences:
         """Return some users' sequences."""
         parts = [self.items[self.starts[user] : self.starts[user + 1]] for user in users]

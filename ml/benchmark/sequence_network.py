@@ -1,14 +1,13 @@
 """A self-attentive network for sequences, as SASRec (Kang and McAuley 2018, arXiv:1808.09781), trained by cross-entropy.
 
-Its loss is a softmax over drawn items instead of one negative: that is what such networks lacked (Petrov and Macdonald
-2023, arXiv:2308.07192; Klenitskiy and Vasilev 2023, arXiv:2309.07602).
+Its loss is a softmax over all items, or over many drawn ones, instead of one negative: that is what such networks lacked
+(Petrov and Macdonald 2023, arXiv:2308.07192; Klenitskiy and Vasilev 2023, arXiv:2309.07602).
 """
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,19 +18,20 @@ from numpy.typing import NDArray
 
 from ml.benchmark.sequence_data import Sequences
 
-log = logging.getLogger(__name__)
-
 SIZE, HEADS, BLOCKS = 64, 2, 2
-DROPOUT = 0.3
+DROPOUTS = ((30, 0.5), (100, 0.3))  # below so many events an item; the denser, the less
+LEAST_DROPOUT = 0.2
 LONGEST = 100  # newest items that are looked at
-DRAWN = 1000  # items of the softmax beside those of the step
+DRAWN = 1500  # items of the softmax beside the one that came; a smaller catalogue enters whole
 STEP_TOKENS = 6400  # most positions of a step
 STEPS = 64  # of a pass at least, where there are users enough
 SMALLEST = 32  # users of a step
-RATE = 0.001
+RATE = 0.002
 PASSES = 200  # most passes over the users
 LOOKS = 20  # at the validation users, where all passes are needed
-MOST_SECONDS = 600  # of training: a slower machine ends earlier, and says so
+AGAIN = 0.25  # share of the best number of passes that follow once the validation items are known
+
+Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +41,8 @@ class Course:
     seed: int
     tokens: float
     """Positions that are learned from in all: what bounds the time, whatever the machine."""
+    seconds: float = 420.0
+    """Most time: a slower machine ends earlier, and says so."""
     patience: int = 4
     """Looks at the validation users without a better figure before the end."""
 
@@ -50,12 +52,15 @@ class Attentive:
 
     Args:
         n_items: Items; number 0 stands for an empty position.
-        width: Positions.
+        dropout: Share of each layer's values that a step leaves out.
     """
 
-    def __init__(self, n_items: int, width: int) -> None:
-        self.width, self.n_items = width, n_items
-        self.model = _build(n_items, width)
+    def __init__(self, n_items: int, dropout: float) -> None:
+        self.n_items, self.dropout = n_items, dropout
+        self.passes = 0  # after which it was best
+        self.model = _build(n_items, dropout)
+        self.optimizer = keras.optimizers.Adam(RATE, beta_2=0.98)
+        self.step = _step(self)
 
     @property
     def vectors(self) -> Any:
@@ -64,15 +69,11 @@ class Attentive:
 
     def score(self, sequences: Sequences) -> NDArray[np.float32]:
         """Return `(n_users, n_items)`: logarithms of the softmax after each user's last item."""
-        last = self.model(tf.constant(padded(sequences, self.width)), training=False)[:, -1]
+        width = int(min(sequences.sizes.max(), LONGEST))
+        last = self.model(tf.constant(padded(sequences, width)), training=False)[:, -1]
         logits = tf.matmul(last, self.vectors[1:], transpose_b=True)
         found: NDArray[np.float32] = tf.nn.log_softmax(logits).numpy()
         return found
-
-
-def width_of(sequences: Sequences) -> int:
-    """Return how many positions are enough for all but the longest histories."""
-    return int(np.clip(np.quantile(sequences.sizes, 0.95), 5, LONGEST))
 
 
 def padded(sequences: Sequences, width: int) -> NDArray[np.int32]:
@@ -83,9 +84,7 @@ def padded(sequences: Sequences, width: int) -> NDArray[np.int32]:
     return found
 
 
-def learn(
-    train: Sequences, course: Course, look: Callable[[Attentive], float], tell: Callable[[str], None]
-) -> Attentive:
+def learn(train: Sequences, course: Course, look: Callable[[Attentive], float], tell: Tell) -> Attentive:
     """Return the network as it was best.
 
     Args:
@@ -95,22 +94,20 @@ def learn(
         tell: Receives progress.
     """
     keras.utils.set_random_seed(course.seed)
-    network = Attentive(train.n_items, width_of(train))
-    passes = int(np.clip(course.tokens / (train.n_users * network.width), 1, PASSES))
+    network = Attentive(train.n_items, _dropout(train))
+    passes = int(np.clip(course.tokens / np.minimum(train.sizes, LONGEST).sum(), 1, PASSES))
     every = max(1, passes // LOOKS)
-    step = _step(network)
     best, kept, waited, began = -1.0, network.model.get_weights(), 0, time.monotonic()
     for number in range(1, passes + 1):
-        losses = [step(*batch) for batch in _steps(train, network, np.random.default_rng([course.seed, number]))]
-        late = time.monotonic() - began > MOST_SECONDS
+        loss = _pass(network, train, np.random.default_rng([course.seed, number]))
+        late = time.monotonic() - began > course.seconds
         if number % every and number < passes and not late:
             continue
         figure = look(network)
-        loss = float(tf.reduce_mean(tf.stack(losses)).numpy())
         tell(f"pass {number}: loss {loss:.3f}, NDCG@10 on validation {figure:.4f}, {time.monotonic() - began:.0f} s")
         waited = 0 if figure > best else waited + 1
         if figure > best:
-            best, kept = figure, network.model.get_weights()
+            best, kept, network.passes = figure, network.model.get_weights(), number
         if late:
             tell(f"training ended for time, after {number} of {passes} passes")
         if late or waited >= course.patience:
@@ -119,30 +116,49 @@ def learn(
     return network
 
 
-def _build(n_items: int, width: int) -> keras.Model:
+def refine(network: Attentive, sequences: Sequences, seed: int) -> None:
+    """Learn on, at a rate that falls with each pass, from sequences that now hold the validation items.
+
+    Args:
+        network: As it was best before.
+        sequences: All but the test items.
+        seed: Of what is drawn.
+    """
+    passes = max(1, round(AGAIN * network.passes))
+    for number in range(passes):
+        network.optimizer.learning_rate = RATE * (1 - number / passes)
+        _pass(network, sequences, np.random.default_rng([seed, PASSES + 1 + number]))
+
+
+def _dropout(train: Sequences) -> float:
+    dense = len(train.items) / train.n_items
+    return next((dropout for limit, dropout in DROPOUTS if dense < limit), LEAST_DROPOUT)
+
+
+def _build(n_items: int, dropout: float) -> keras.Model:
     small = keras.initializers.RandomNormal(stddev=0.02)
-    items = keras.Input((width,), dtype="int32")
-    place = keras.layers.Embedding(width, SIZE, embeddings_initializer=small)(keras.ops.arange(width))
+    items = keras.Input((None,), dtype="int32")
+    ago = keras.ops.flip(keras.ops.cumsum(keras.ops.ones_like(items), axis=1), axis=1) - 1
+    place = keras.layers.Embedding(LONGEST, SIZE, embeddings_initializer=small)(ago)
     table = keras.layers.Embedding(n_items + 1, SIZE, embeddings_initializer=small, name="items")
     there = keras.ops.not_equal(items, 0)
-    state = keras.layers.Dropout(DROPOUT)(table(items) * SIZE**0.5 + place)
+    state = keras.layers.Dropout(dropout)(table(items) * SIZE**0.5 + place)
     state = state * keras.ops.expand_dims(keras.ops.cast(there, "float32"), 2)
     for _ in range(BLOCKS):
-        state = _block(state, keras.ops.expand_dims(there, 1))
+        state = _block(state, keras.ops.expand_dims(there, 1), dropout)
     return keras.Model(items, keras.layers.LayerNormalization()(state))
 
 
-def _block(state: Any, there: Any) -> Any:
+def _block(state: Any, there: Any, dropout: float) -> Any:
     normal = keras.layers.LayerNormalization()(state)
-    attend = keras.layers.MultiHeadAttention(HEADS, SIZE // HEADS, dropout=DROPOUT)
+    attend = keras.layers.MultiHeadAttention(HEADS, SIZE // HEADS, dropout=dropout)
     state = state + attend(normal, normal, attention_mask=there, use_causal_mask=True)
-    inner = keras.layers.Dense(2 * SIZE, activation="gelu")(keras.layers.LayerNormalization()(state))
-    return state + keras.layers.Dropout(DROPOUT)(keras.layers.Dense(SIZE)(inner))
+    inner = keras.layers.Dense(2 * SIZE, activation="relu")(keras.layers.LayerNormalization()(state))
+    return state + keras.layers.Dropout(dropout)(keras.layers.Dense(SIZE)(inner))
 
 
 def _step(network: Attentive) -> Callable[..., Any]:
     """Return the compiled step: softmax over the step's drawn items and the one that came."""
-    optimizer = keras.optimizers.Adam(RATE, beta_2=0.98)
 
     @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
     def step(inputs: Any, targets: Any, drawn: Any) -> Any:
@@ -156,26 +172,40 @@ def _step(network: Attentive) -> Callable[..., Any]:
             both = tf.concat([own[:, None], other], axis=1)
             loss = tf.reduce_mean(tf.reduce_logsumexp(both, axis=1) - own)
         variables = network.model.trainable_variables
-        optimizer.apply(tape.gradient(loss, variables), variables)
+        network.optimizer.apply(tape.gradient(loss, variables), variables)
         return loss
 
     return step  # type: ignore[no-any-return]
 
 
-def _steps(train: Sequences, network: Attentive, rng: np.random.Generator) -> Iterator[tuple[Any, Any, Any]]:
-    """Yield inputs, targets and drawn items of each step of a pass; of a long sequence a stretch is drawn."""
-    width = network.width
-    useful = np.flatnonzero(train.sizes >= 2)
-    size = min(max(1, STEP_TOKENS // width), max(SMALLEST, len(useful) // STEPS))
-    for chosen in np.split(rng.permutation(useful), np.arange(size, len(useful), size)):
-        room = np.maximum(train.sizes[chosen] - width - 1, 0)
-        ends = train.starts[1:][chosen] - (rng.random(len(chosen)) * (room + 1)).astype(np.int64)
-        at = ends[:, None] - width - 1 + np.arange(width + 1)
-        window = np.where(at >= train.starts[chosen][:, None], train.items[np.maximum(at, 0)] + 1, 0)
-        drawn = rng.permutation(train.n_items)[:DRAWN] + 1
-        inputs = np.where(window[:, :-1] > 0, window[:, :-1], 0)
-        yield (
-            tf.constant(inputs, tf.int32),
-            tf.constant(np.where(inputs > 0, window[:, 1:], 0), tf.int32),
-            tf.constant(drawn, tf.int32),
-        )
+def _pass(network: Attentive, sequences: Sequences, rng: np.random.Generator) -> float:
+    """Learn from all users once and return the mean loss."""
+    losses = []
+    for users in _groups(sequences, rng):
+        drawn = rng.permutation(network.n_items)[:DRAWN] + 1
+        losses.append(network.step(*_windows(sequences, users, rng), tf.constant(drawn, tf.int32)))
+    return float(tf.reduce_mean(tf.stack(losses)).numpy())
+
+
+def _groups(sequences: Sequences, rng: np.random.Generator) -> list[NDArray[np.int64]]:
+    """Return users of about the same number of items together, the groups in any order."""
+    useful = np.flatnonzero(sequences.sizes >= 2)
+    width = np.minimum(sequences.sizes[useful], LONGEST + 1) - 1
+    drawn = rng.random(len(useful))
+    ordered = useful[np.argsort(width * (0.9 + 0.2 * drawn) + drawn)]
+    limit = min(STEP_TOKENS, max(SMALLEST * float(width.mean()), width.sum() / STEPS))
+    filled = np.cumsum(np.minimum(sequences.sizes[ordered], LONGEST + 1) - 1)
+    groups = np.split(ordered, np.flatnonzero(np.diff((filled // limit).astype(int))) + 1)
+    return [groups[at] for at in rng.permutation(len(groups))]
+
+
+def _windows(sequences: Sequences, users: NDArray[np.int64], rng: np.random.Generator) -> tuple[Any, Any]:
+    """Return inputs and targets `(n_users, width)`; of a long sequence a stretch is drawn."""
+    sizes, starts = sequences.sizes[users], sequences.starts[users]
+    width = int(min(sizes.max() - 1, LONGEST))
+    room = np.maximum(sizes - width - 1, 0)
+    ends = starts + sizes - (rng.random(len(users)) * (room + 1)).astype(np.int64)
+    at = ends[:, None] - width - 1 + np.arange(width + 1)
+    window = np.where(at >= starts[:, None], sequences.items[np.maximum(at, 0)] + 1, 0)
+    inputs = window[:, :-1]
+    return tf.constant(inputs, tf.int32), tf.constant(np.where(inputs > 0, window[:, 1:], 0), tf.int32)

@@ -12,7 +12,7 @@ from rich.table import Table
 from ml.benchmark.sequence_run import OURS, Line, peak_gb, run
 from ml.files import write_json
 
-SCHEMA = "tradewind/sequences/1"
+SCHEMA = "tradewind/sequences/2"
 
 
 def report(path: Path, seed: int, *, out: Path | None, with_peers: bool) -> None:
@@ -32,19 +32,22 @@ def report(path: Path, seed: int, *, out: Path | None, with_peers: bool) -> None
     shown = [line for line in lines if with_peers or line.name == OURS]
     console.print(_table(shown))
     seconds = round(time.monotonic() - began, 1)
-    console.print(f"{seconds:.0f} s, at most {peak_gb():.1f} GB of memory")
+    cpu_seconds = round(time.process_time(), 1)
+    console.print(f"{seconds:.0f} s, {cpu_seconds:.0f} CPU seconds, at most {peak_gb():.1f} GB of memory")
     if out is not None:
         figures = {line.name: asdict(line) for line in shown}
-        write_json(out, {"schema": SCHEMA, "seed": seed, "seconds": seconds, "peak_gb": peak_gb(), "figures": figures})
+        took = {"seconds": seconds, "cpu_seconds": cpu_seconds, "peak_gb": peak_gb()}
+        write_json(out, {"schema": SCHEMA, "seed": seed, **took, "figures": figures})
 
 
 def _table(lines: list[Line]) -> Table:
-    table = Table("", "HR@10", "NDCG@10", "history's items", "chosen on validation")
+    table = Table("", "HR@10", "NDCG@10", "ours ÷ this: HR@10", "NDCG@10", "history's items", "chosen on validation")
     for line in lines:
         candidates = "may come again" if line.with_seen else "left out"
-        table.add_row(line.name, _cell(line.hit), _cell(line.ndcg), candidates, line.note)
+        ratios = ("", "") if line.name == OURS else (_cell(line.ours_hit, 3), _cell(line.ours_ndcg, 3))
+        table.add_row(line.name, _cell(line.hit, 4), _cell(line.ndcg, 4), *ratios, candidates, line.note)
     return table
 
 
-def _cell(figure: tuple[float, float]) -> str:
-    return f"{figure[0]:.4f} ± {figure[1]:.4f}"
+def _cell(figure: tuple[float, float], digits: int) -> str:
+    return f"{figure[0]:.{digits}f} ± {figure[1]:.{digits}f}"
