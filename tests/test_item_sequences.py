@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ml.benchmark.sequence_blend import Candidates, named, places
 from ml.benchmark.sequence_data import Sequences, read
 from ml.benchmark.sequence_items import ease, transitions
+from ml.benchmark.sequence_ranker import learned
 from ml.benchmark.sequence_run import OURS, run
 from ml.errors import SourceInvalid
 
@@ -57,6 +59,28 @@ def test_what_follows_sooner_counts_more():
     np.testing.assert_allclose(follows[0], np.array([0, 1, 1 / 2]) / 2.5, rtol=1e-6)
 
 
+def test_times_an_item_came_add_up():
+    found = sequences([0, 1, 0], n_items=3).frequency(0.5).toarray()
+    np.testing.assert_allclose(found, [[1 + 1 / 4, 1 / 2, 0]])
+
+
+@pytest.mark.parametrize(("with_seen", "wanted", "n_named"), [(False, 2, 1), (True, 0, 3)])
+def test_items_of_the_history_are_named_where_they_may_come_again(with_seen, wanted, n_named):
+    histories, scores = sequences([0, 1], n_items=3), np.array([[3, 1, 2]], dtype=np.float32)
+    found = named({"one": lambda some: scores}, histories, np.array([wanted]), with_seen)
+    assert places(found, found.features[:, 0]).tolist() == [1]
+    assert len(found.row) == n_named
+
+
+def test_the_order_of_candidates_is_learned_from_what_came_next(rng):
+    features = rng.normal(size=(60 * 20, 3)).astype(np.float32)
+    best = features[:, 1].reshape(60, 20).argmax(axis=1)
+    wanted = (np.arange(20) == best[:, None]).ravel()
+    candidates = Candidates(row=np.repeat(np.arange(60), 20), features=features, wanted=wanted, n_users=60)
+    found = learned(candidates, 1, lambda text: None)
+    assert (places(candidates, found.score(candidates)) == 1).mean() > 0.9
+
+
 def test_ours_beats_popularity_on_sequences_with_a_pattern(tmp_path, rng):
     file = tmp_path / "chains.txt"
     chains = [np.arange(start, start + 8) % 40 for start in rng.integers(0, 40, 150)]
@@ -66,4 +90,5 @@ def test_ours_beats_popularity_on_sequences_with_a_pattern(tmp_path, rng):
     found = {line.name: line for line in run(file, 1, told.append, tokens=2e4)}
     assert found[OURS].ndcg[0] > 2 * found["popularity"].ndcg[0]
     assert found[OURS].ndcg[0] > 0.9
+    assert found["popularity"].ours_ndcg[0] == pytest.approx(found[OURS].ndcg[0] / found["popularity"].ndcg[0])
     assert "150 users, 40 items" in told[0]

@@ -154,16 +154,18 @@ def _ranks(scores: Floats, wanted: Ints) -> Ints:
 
 
 def _named(scores: Mapping[str, Floats], part: Sequences, wanted: Ints, with_seen: bool) -> Candidates:
-    begin, listed, standing = np.arange(part.n_users)[:, None] * part.n_items, [], []
+    begin, listed, edges = np.arange(part.n_users)[:, None] * part.n_items, [], []
     for one in scores.values():
         fresh = _masked(one, part, with_seen=False)
         best = top_k(fresh, NEAR)
-        listed.append(begin + best)
+        values = np.take_along_axis(fresh, best, axis=1)
+        is_fresh = values > SEEN
+        listed.append((begin + best)[is_fresh])
         if with_seen:
-            listed.append(begin + top_k(one, NEAR))
-        standing.append(np.take_along_axis(fresh, best[:, [0, -1]], axis=1))
-    row, item = np.divmod(np.unique(np.concatenate(listed, axis=1)), part.n_items)
-    told = [_told(one[row, item], edges[row]) for one, edges in zip(scores.values(), standing, strict=True)]
+            listed.append((begin + top_k(one, NEAR)).ravel())
+        edges.append(np.stack([values[:, 0], np.where(is_fresh, values, values[:, :1]).min(axis=1)], axis=1))
+    row, item = np.divmod(np.unique(np.concatenate(listed)), part.n_items)
+    told = [_told(one[row, item], edge[row]) for one, edge in zip(scores.values(), edges, strict=True)]
     features = np.concatenate([*told, _of_users(part)[row]], axis=1)
     return Candidates(row=row, features=features, wanted=item == wanted[row], n_users=part.n_users)
 

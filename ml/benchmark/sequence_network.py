@@ -27,6 +27,7 @@ STEP_TOKENS = 6400  # most positions of a step
 STEPS = 64  # of a pass at least, where there are users enough
 SMALLEST = 32  # users of a step
 RATE = 0.002
+SLOWER = 0.7  # the rate's factor at each look without a better figure
 PASSES = 200  # most passes over the users
 LOOKS = 20  # at the validation users, where all passes are needed
 AGAIN = 0.25  # share of the best number of passes that follow once the validation items are known
@@ -41,9 +42,9 @@ class Course:
     seed: int
     tokens: float
     """Positions that are learned from in all: what bounds the time, whatever the machine."""
-    seconds: float = 420.0
+    seconds: float
     """Most time: a slower machine ends earlier, and says so."""
-    patience: int = 4
+    patience: int = 5
     """Looks at the validation users without a better figure before the end."""
 
 
@@ -105,9 +106,11 @@ def learn(train: Sequences, course: Course, look: Callable[[Attentive], float], 
             continue
         figure = look(network)
         tell(f"pass {number}: loss {loss:.3f}, NDCG@10 on validation {figure:.4f}, {time.monotonic() - began:.0f} s")
-        waited = 0 if figure > best else waited + 1
         if figure > best:
-            best, kept, network.passes = figure, network.model.get_weights(), number
+            best, kept, waited, network.passes = figure, network.model.get_weights(), 0, number
+        else:
+            waited += 1
+            network.optimizer.learning_rate = network.optimizer.learning_rate * SLOWER
         if late:
             tell(f"training ended for time, after {number} of {passes} passes")
         if late or waited >= course.patience:
@@ -126,7 +129,7 @@ def refine(network: Attentive, sequences: Sequences, seed: int) -> None:
     """
     passes = max(1, round(AGAIN * network.passes))
     for number in range(passes):
-        network.optimizer.learning_rate = RATE * (1 - number / passes)
+        network.optimizer.learning_rate = RATE / 2 * (1 - number / passes)
         _pass(network, sequences, np.random.default_rng([seed, PASSES + 1 + number]))
 
 

@@ -25,11 +25,13 @@ LONG = 0.95  # decay of EASE on long histories, beside the one that is best alon
 PENALTIES = (20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
 FACTORS = tuple(Factors(size=size, confidence=confidence) for size in (64, 128) for confidence in (1.0, 10.0))
 TUNED_ITEMS = 4000  # most frequent items on which EASE's penalty is tuned
+TRIAL_ITEMS = 14_000  # most frequent items that EASE holds on validation: a minute; on the test it holds `EASE_ITEMS`
 TUNED_USERS = 2000  # validation users on whom settings are chosen, drawn by the seed
 RANKED_USERS = 8000  # validation users from whom the order of candidates is learned
 AGAIN = 0.005  # share of validation items seen before, from which on items of the history are candidates
 TIE = 1e-6  # weight of popularity: orders items that were not bought before
-TOKENS = 2.0e7  # positions the network learns from in all, unless its time is over before
+TOKENS = 3.0e7  # positions the network learns from in all, unless its time is over before
+NETWORK_ENDS = 600.0  # its time is over so long after the beginning [s], but it has a minute at least
 THREADS = 2
 OURS = "ours"
 POPULARITY, PERSONAL, KNN, EASE, ALS = "popularity", "personal frequency", "item-kNN", "EASE-R", "ALS"
@@ -110,17 +112,18 @@ def run(path: Path, seed: int, tell: Tell, tokens: float = TOKENS) -> list[Line]
         f"{sequences.n_users:,} users, {sequences.n_items:,} items, {len(sequences.items):,} events; "
         f"{sequences.too_short:,} users with fewer than 3 items left out"
     )
-    return _run(sequences, seed, tokens, told)
+    return _run(sequences, seed, tokens, began + NETWORK_ENDS, told)
 
 
-def _run(sequences: Sequences, seed: int, tokens: float, tell: Tell) -> list[Line]:
+def _run(sequences: Sequences, seed: int, tokens: float, end: float, tell: Tell) -> list[Line]:
     from ml.benchmark.sequence_network import Course, learn, refine
 
     train, wanted = sequences.held_out(VALID)
     trial = _trial(train, wanted, seed)
     tuned, fitted = _tune(trial, seed, tell)
     tell("training the network")
-    network = learn(train, Course(seed=seed, tokens=tokens), lambda one: _figure(one.score, trial), tell)
+    course = Course(seed=seed, tokens=tokens, seconds=max(60.0, end - time.monotonic()))
+    network = learn(train, course, lambda one: _figure(one.score, trial), tell)
     parts = _parts(train, fitted, tuned, network.score)
     users = np.sort(np.random.default_rng(seed).permutation(train.n_users)[:RANKED_USERS])
     tell(f"learning to order what the parts name, from {len(users):,} users")
@@ -158,7 +161,7 @@ def _tune(trial: Trial, seed: int, tell: Tell) -> tuple[Tuned, Fitted]:
     tell("tuning EASE and ALS")
     first = Tuned(penalty=max(PENALTIES, key=by_ease), factors=max(FACTORS, key=by_als), seed=seed, decays={})
     tell(f"EASE: penalty {first.penalty:g}; ALS: {first.factors.size} factors, confidence {first.factors.confidence:g}")
-    fitted = _fit(trial.train, first)
+    fitted = _fit(trial.train, first, TRIAL_ITEMS)
     decays = {}
     for name, score in fitted.items():
         decays[name] = max(DECAYS, key=partial(_decayed, score, trial))
@@ -185,9 +188,9 @@ def _both(scorer: Scorer, trial: Trial) -> NDArray[np.float64]:
     return found
 
 
-def _fit(train: Sequences, tuned: Tuned) -> Fitted:
+def _fit(train: Sequences, tuned: Tuned, ease_items: int = item_models.EASE_ITEMS) -> Fitted:
     """Fit each model that counts items."""
-    ease, near = item_models.ease(train, tuned.penalty), item_models.neighbours(train)
+    ease, near = item_models.ease(train, tuned.penalty, ease_items), item_models.neighbours(train)
     follows, model = item_models.transitions(train), item_models.als(train, tuned.factors, tuned.seed, THREADS)
     counts = np.bincount(train.items, minlength=train.n_items)
     tie = (TIE * counts / counts.max()).astype(np.float32)
