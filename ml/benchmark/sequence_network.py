@@ -23,7 +23,7 @@ DROPOUTS = ((30, 0.5), (100, 0.3))  # below so many events an item; the denser, 
 LEAST_DROPOUT = 0.2
 LONGEST = 100  # newest items that are looked at
 DRAWN = 1500  # items of the softmax beside the one that came; a smaller catalogue enters whole
-STEP_TOKENS = 6400  # most positions of a step
+STEP_TOKENS = 3200  # most positions of a step
 STEPS = 64  # of a pass at least, where there are users enough
 SMALLEST = 32  # users of a step
 RATE = 0.002
@@ -182,17 +182,19 @@ def _step(network: Attentive) -> Callable[..., Any]:
 
 
 def _pass(network: Attentive, sequences: Sequences, rng: np.random.Generator) -> float:
-    """Learn from all users once and return the mean loss."""
+    """Learn from all users once and return the mean loss; 0 where nobody has two items to learn from."""
     losses = []
     for users in _groups(sequences, rng):
         drawn = rng.permutation(network.n_items)[:DRAWN] + 1
         losses.append(network.step(*_windows(sequences, users, rng), tf.constant(drawn, tf.int32)))
-    return float(tf.reduce_mean(tf.stack(losses)).numpy())
+    return float(tf.reduce_mean(tf.stack(losses)).numpy()) if losses else 0.0
 
 
 def _groups(sequences: Sequences, rng: np.random.Generator) -> list[NDArray[np.int64]]:
     """Return users of about the same number of items together, the groups in any order."""
     useful = np.flatnonzero(sequences.sizes >= 2)
+    if not len(useful):
+        return []
     width = np.minimum(sequences.sizes[useful], LONGEST + 1) - 1
     drawn = rng.random(len(useful))
     ordered = useful[np.argsort(width * (0.9 + 0.2 * drawn) + drawn)]

@@ -87,7 +87,7 @@ def _logit(candidates: Candidates) -> Ordering:
         nothing = np.zeros(candidates.features.shape[1])
         return Ordering(mean=nothing, deviation=nothing + 1, weights=nothing)
     mean, deviation = some.features.mean(axis=0), some.features.std(axis=0) + 1e-9
-    x = (some.features - mean) / deviation
+    x = ((some.features - mean) / deviation).astype(np.float64)
     begins = np.flatnonzero(np.diff(some.row, prepend=-1))
     wanted = x[some.wanted].sum(axis=0)
 
