@@ -22,8 +22,8 @@ from ml.use_cases.recommend.judgement import K
 
 DECAYS = (1.0, 0.9, 0.8, 0.6, 0.4, 0.2)  # a later item; tried on validation
 LONG = 0.95  # decay of EASE on long histories, beside the one that is best alone
-PENALTIES = (20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
-FACTORS = tuple(Factors(size=size, confidence=confidence) for size in (64, 128) for confidence in (1.0, 10.0))
+PENALTIES = (5.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
+FACTORS = tuple(Factors(size=size, confidence=confidence) for size in (64, 128) for confidence in (1.0, 10.0, 40.0))
 TUNED_ITEMS = 4000  # most frequent items on which EASE's penalty is tuned
 TRIAL_ITEMS = 14_000  # most frequent items that EASE holds on validation: a minute; on the test it holds `EASE_ITEMS`
 TUNED_USERS = 2000  # validation users on whom settings are chosen, drawn by the seed
