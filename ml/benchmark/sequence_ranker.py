@@ -33,7 +33,7 @@ SETTINGS = {
     "lambdarank_truncation_level": 20,
     "deterministic": True,
     "force_row_wise": True,
-    "num_threads": 2,
+    "num_threads": 1,  # rows are few, and a second thread that has to wait for its core costs more than it brings
     "verbosity": -1,
 }
 
