@@ -27,11 +27,11 @@ FACTORS = tuple(Factors(size=size, confidence=confidence) for size in (64, 128) 
 TUNED_ITEMS = 4000  # most frequent items on which EASE's penalty is tuned
 TRIAL_ITEMS = 14_000  # most frequent items that EASE holds on validation: a minute; on the test it holds `EASE_ITEMS`
 TUNED_USERS = 2000  # validation users on whom settings are chosen, drawn by the seed
-RANKED_USERS = 4000  # validation users from whom the order of candidates is learned
+RANKED_USERS = 6000  # validation users from whom the order of candidates is learned
 AGAIN = 0.005  # share of validation items seen before, from which on items of the history are candidates
 TIE = 1e-6  # weight of popularity: orders items that were not bought before
 TOKENS = 3.0e7  # positions the network learns from in all, unless its time is over before
-NETWORK_ENDS = 480.0  # its time is over so long after the beginning [s], but it has a minute at least
+NETWORK_ENDS = 600.0  # its time is over so long after the beginning [s], but it has a minute at least
 THREADS = 2
 OURS = "ours"
 POPULARITY, PERSONAL, KNN, EASE, ALS = "popularity", "personal frequency", "item-kNN", "EASE-R", "ALS"
