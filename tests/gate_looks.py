@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ml.contract import Judgement, Metric
-from ml.evaluation import exported, figures, gate, gather, part, worst_part, yardstick
+from ml.evaluation import exported, figures, gate, gather, part, wording, worst_part, yardstick
 from ml.evaluation.contender import Contender
 from ml.evaluation.evidence import Parity, Yardstick
 from ml.files import write_json
@@ -138,6 +138,11 @@ def whose_parity_is_known():
         return [one.parity and one.parity.difference for one in exported.read_variants(Path(folder))]
 
 
+def how_a_change_is_told():
+    """With its sign, except where it rounds to zero."""
+    return [wording.signed(change) for change in (-0.0006, -0.0004, 0.0, 0.0004, 0.0006)]
+
+
 SHOWN = [("group", "9", 40), ("group", "10", 80), ("place", "a", 60), ("place", "b", 30), ("place", "(missing)", 30)]
 PAIRS = [("9 × a", 20), ("10 × a", 40), ("10 × b", 20), ("10 × (missing)", 20)]
 LOST = [("group: 9", -0.5, 0.0)]
@@ -152,4 +157,5 @@ LOOKS = {
     who_is_who: ([(True, False), (False, True)], 0),
     who_may_know_the_test_rows: ([True, False, True, True, True, False], True),
     whose_parity_is_known: [0.5, None, None, None],
+    how_a_change_is_told: ["-0.1%", "0.0%", "0.0%", "0.0%", "+0.1%"],
 }

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from ml.evaluation.gate import judge
-from ml.evaluation.wording import signed
 from ml.parameter import GateParams
 from tests.gate_table import CASES, FULL, GOOD, KNOWN, LIVE, PARAMS, at_least, lost, over
 
@@ -51,13 +50,6 @@ def test_what_is_live_is_chosen_before_a_smaller_one():
 )  # fmt: skip
 def test_refusal_says_what_was_seen(changes, said):
     assert said in verdict_of(replace(GOOD, **changes)).summary
-
-
-@pytest.mark.parametrize(
-    ("change", "told"), [(-0.0004, "0.0%"), (0.0, "0.0%"), (0.0004, "0.0%"), (-0.0006, "-0.1%"), (0.0006, "+0.1%")]
-)
-def test_a_change_that_rounds_to_zero_has_no_sign(change, told):
-    assert signed(change) == told
 
 
 def test_yardstick_that_cannot_be_used_says_why():
