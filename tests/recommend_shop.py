@@ -19,7 +19,7 @@ from ml.use_cases.recommend.params import RecommendFeatures
 from ml.use_cases.recommend.sample import sample
 
 FOLDERS: list[TemporaryDirectory[str]] = []
-THREADS = 2
+THREADS = 2  # of all that trains in the process of the tests: TensorFlow takes no other number afterwards
 PARAMS = RecommendFeatures(min_count=3, max_history=32)
 
 

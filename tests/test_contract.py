@@ -18,6 +18,7 @@ from ml.privacy.key_ring import KeyRing
 from ml.privacy.pseudonym import fingerprint
 from ml.sources import open_source
 from ml.use_cases import NAMES, load
+from tests.recommend_shop import THREADS
 from tests.sample_shop import land, opened
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -54,7 +55,7 @@ def trained(request, tmp_path_factory, object_store) -> Trained:
     use_case = load(request.param)
     zone, root = tmp_path_factory.mktemp("zone"), tmp_path_factory.mktemp("run")
     land(zone, use_case.data.sample(np.random.default_rng(11), CUSTOMERS), use_case.data.tables)
-    section = run_params(use_case, RunRequest(run_id="contract", as_of=LAST, train={"epochs": 2}))
+    section = run_params(use_case, RunRequest(run_id="contract", as_of=LAST, train={"epochs": 2, "threads": THREADS}))
     spec, settings = {"kind": "files", "location": str(zone)}, object_store.settings("ingest", pseudonym_key=KEY)
     frozen = open_source(spec, settings).freeze(use_case.data.tables, LAST)
     inputs = {

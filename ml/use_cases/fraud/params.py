@@ -56,7 +56,7 @@ class FraudTrain(Section):
     """Units of each of the network's two layers."""
     dropout: float = Field(0.1, ge=0, lt=0.9, json_schema_extra=searched(0, 0.4))
     """Share of the first layer's numbers that is dropped while training."""
-    threads: int = Field(1, ge=1, le=64)
+    threads: int = Field(2, ge=1, le=64)
     """Threads of one TensorFlow operation; another number can change the last bits of the weights."""
 
 

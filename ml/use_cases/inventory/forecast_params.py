@@ -65,5 +65,5 @@ class TrainParams(Section):
     """Networks whose quantiles are averaged."""
     warm_start: bool = False
     """Whether training starts at the quantiles that all examples share, relative to their scale: fewer passes are needed."""
-    threads: int = Field(1, ge=1, le=64)
+    threads: int = Field(2, ge=1, le=64)
     """Threads of one TensorFlow operation; another number can change the last bits of the weights."""

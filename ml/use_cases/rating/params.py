@@ -37,7 +37,7 @@ class RatingTrain(Section):
     """Gain in R² on `valid` from which the network ships instead of the straight line, which everybody can read."""
     confidence: float = Field(0.95, gt=0.5, lt=1)
     """Confidence level of the coefficients' intervals."""
-    threads: int = Field(1, ge=1, le=64)
+    threads: int = Field(2, ge=1, le=64)
     """Threads of one TensorFlow operation; another number can change the last bits of the weights."""
 
 

@@ -55,7 +55,7 @@ class RecommendTrain(Section):
     """Units of the layers that weigh a history's product."""
     dropout: float = Field(0.1, ge=0, lt=0.9, json_schema_extra=searched(0, 0.4))
     """Share of the explore term's numbers that is dropped while training."""
-    threads: int = Field(1, ge=1, le=64)
+    threads: int = Field(2, ge=1, le=64)
     """Threads of one TensorFlow operation; another number can change the last bits of the weights."""
 
 

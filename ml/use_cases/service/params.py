@@ -37,7 +37,7 @@ class ServiceTrain(Section):
     """Share of each label's weight that is spread over all intents."""
     student_blocks: int = Field(3, ge=1, le=6)
     """Blocks of the student; the teacher has MiniLM's six."""
-    threads: int = Field(1, ge=1, le=64)
+    threads: int = Field(2, ge=1, le=64)
     """Threads of one TensorFlow operation; another number can change the last bits of the weights."""
 
 
