@@ -218,7 +218,7 @@ def _show_answer(out: Console, stack: Stack, use_case: str, digest: str) -> None
         request = read_json(folder / "golden.json")["cases"][0]["request"]
     answer = ask(stack, f"/v1/{use_case}/predict", request)
     out.print(f"\n[bold]POST {stack.server_url}/v1/{use_case}/predict[/]")
-    asked = json.dumps(request)
+    asked = json.dumps(request, ensure_ascii=False)
     out.print(f"  {asked if len(asked) <= REQUEST_WIDTH else asked[: REQUEST_WIDTH - 1] + '…'}", markup=False)
     for name, value in answer.items():
         if isinstance(value, list) and value and isinstance(value[0], dict):
