@@ -11,6 +11,7 @@ import typer
 from ml.config import Role, Settings, load_settings
 
 UseCaseName = Annotated[str, typer.Argument(help="recommend, …")]
+Reason = Annotated[str, typer.Option(help="Kept in the ledger.")]
 Home = Annotated[Path, typer.Option(envvar="TRADEWIND_HOME", help="Folder of the embedded stack.")]
 DEFAULT_HOME = Path(".tradewind")
 

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from ml.acting import DEFAULT_HOME, Home, UseCaseName, acting, caller, reader
+from ml.acting import DEFAULT_HOME, Home, Reason, UseCaseName, acting, caller, reader
 from ml.config import Settings, load_settings
 from ml.contract import JsonObject
 from ml.pipeline.decision import Judged, Kind
@@ -26,7 +26,7 @@ def decide(  # noqa: PLR0913, PLR0917 - the options of a command
     use_case: UseCaseName,
     kind: Annotated[Kind, typer.Argument(help="What is decided.")],
     run: Annotated[str, typer.Option(help="Whose data, as its page names it.")],
-    reason: Annotated[str, typer.Option(help="Kept in the ledger.")],
+    reason: Reason,
     rule: Annotated[str | None, typer.Option(help="For all but accept and reject.")] = None,
     until: Annotated[datetime | None, typer.Option(formats=[DAY], help="Last day of a waiver or release.")] = None,
     rows: Annotated[str, typer.Option(help="Of release_rows: `1, 3-5` of the rows set aside; default all.")] = "",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ml.acting import DEFAULT_HOME, Home, UseCaseName, acting, caller
+from ml.acting import DEFAULT_HOME, Home, Reason, UseCaseName, acting, caller
 from ml.config import Settings
 from ml.errors import ConfigInvalid, ModelNotFound
 from ml.registry.erasure import Erasure, Policy
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 privacy = typer.Typer()
 
-Reason = Annotated[str, typer.Option(help="Kept in the ledger.")]
 NEXT: dict[Policy, str] = {
     "retrain": "retrain; the next run leaves the customer out",
     "withdraw": "withdraw: it does not go live again, and what is live is to be replaced",

@@ -11,14 +11,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from ml.acting import DEFAULT_HOME, Home, UseCaseName, acting, caller, reader
+from ml.acting import DEFAULT_HOME, Home, Reason, UseCaseName, acting, caller, reader
 from ml.config import Settings
 from ml.errors import ConfigInvalid, IntegrityBroken, ModelNotFound
 
 release = typer.Typer()
 
 Target = Annotated[str, typer.Option("--to", help="Digest of the version.")]
-Reason = Annotated[str, typer.Option(help="Kept in the ledger.")]
 Channel = Annotated[str, typer.Option(help="production, candidate, or another name.")]
 PRODUCTION = "production"
 
