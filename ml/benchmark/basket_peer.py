@@ -10,8 +10,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg, sparse
-from threadpoolctl import threadpool_limits
 
+from ml.benchmark import factors
 from ml.benchmark.basket_data import Baskets, Scores, Weigh
 from ml.use_cases.recommend.judgement import top_k
 
@@ -85,20 +85,15 @@ def ease(data: Baskets, split: str, seed: int) -> Fitted:  # noqa: ARG001
 
 
 def als(data: Baskets, split: str, seed: int) -> Fitted:
-    """Alternating least squares (Hu, Koren and Volinsky 2008) by `implicit`; customers' vectors from decayed histories."""
-    from implicit.cpu.als import AlternatingLeastSquares
-
-    matrix = sparse.csr_matrix(data.learned(split))
+    """Alternating least squares; customers' vectors from decayed histories."""
+    matrix = data.learned(split)
     matrix.data = np.log1p(matrix.data)
-    for factors, alpha, ridge in product(FACTORS, CONFIDENCES, REGULARISATIONS):
-        with threadpool_limits(1, "blas"):
-            wanted = AlternatingLeastSquares(
-                factors=factors, alpha=alpha, regularization=ridge, iterations=15, num_threads=2, random_state=seed
-            )
-        model = cache(partial(_learned, wanted, matrix))
+    for size, alpha, ridge in product(FACTORS, CONFIDENCES, REGULARISATIONS):
+        wanted = factors.Factors(size=size, confidence=alpha, ridge=ridge)
+        model = cache(partial(factors.fit, matrix, wanted, seed))
         for name, weigh in FEW_DECAYS.items():
             yield (
-                f"{name}, {factors} factors, confidence {alpha:g}, regularisation {ridge:g}",
+                f"{name}, {size} factors, confidence {alpha:g}, regularisation {ridge:g}",
                 partial(_by_factors, model, data, split, weigh),
             )
 
@@ -178,16 +173,7 @@ def _ease(matrix: sparse.csr_array, penalty: float) -> Callable[[sparse.csr_arra
     return score
 
 
-def _learned(model: Any, matrix: sparse.csr_matrix) -> Any:
-    with threadpool_limits(1, "blas"):  # it runs threads of its own
-        model.fit(matrix, show_progress=False)
-    return model
-
-
 def _by_factors(fitted: Callable[[], Any], data: Baskets, split: str, weigh: Weigh) -> Scores:
-    known = sparse.csr_matrix(data.history(split, weigh))
+    known = data.history(split, weigh)
     known.data = np.log1p(known.data)
-    model = fitted()
-    users = model.recalculate_user(np.arange(known.shape[0]), known)
-    found: Scores = (users @ model.item_factors.T).astype(np.float32)
-    return found
+    return factors.scores(fitted(), known)

@@ -1,4 +1,4 @@
-"""Models of sequences that count: who was bought by the same users, what follows what, EASE and ALS."""
+"""Models of sequences that count: who was bought by the same users, what follows what, EASE."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ ROWS = 1000  # items whose similarities are dense at a time
 EASE_ITEMS = 20_000  # most frequent items that enter EASE: their inverse takes 1.6 GB
 REACH = 5  # items ahead that count as following
 DAMPING = 10.0  # added to each squared norm
-ITERATIONS = 15  # of ALS
 
 
 @dataclass(frozen=True)
@@ -72,43 +71,6 @@ def inverted(matrix: Any, penalty: float) -> Floats:
         block = np.tril(inverse[start:end, start:end])
         inverse[start:end, start:end] = block + np.tril(block, -1).T
     found: Floats = inverse.T  # symmetric, and by rows as sparse products want it
-    return found
-
-
-@dataclass(frozen=True, kw_only=True)
-class Factors:
-    """Settings of ALS."""
-
-    size: int
-    confidence: float
-    ridge: float = 1.0
-
-
-def als(sequences: Sequences, factors: Factors, seed: int, threads: int) -> Any:
-    """Fit alternating least squares (Hu, Koren and Volinsky 2008) by `implicit`; an item counts once a user."""
-    from implicit.cpu.als import AlternatingLeastSquares
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1, "blas"):  # it runs threads of its own
-        model = AlternatingLeastSquares(
-            factors=factors.size,
-            alpha=factors.confidence,
-            regularization=factors.ridge,
-            iterations=ITERATIONS,
-            num_threads=threads,
-            random_state=seed,
-        )
-        model.fit(sparse.csr_matrix(sequences.matrix()), show_progress=False)
-    return model
-
-
-def by_factors(model: Any, history: Any) -> Floats:
-    """Return `(n_rows, n_items)`: ALS's scores for users whose vectors come from these histories by items."""
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1, "blas"):
-        users = model.recalculate_user(np.arange(history.shape[0]), sparse.csr_matrix(history))
-    found: Floats = users @ model.item_factors.T
     return found
 
 

@@ -12,12 +12,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ml.benchmark import factors as als
 from ml.benchmark import sequence_blend as blend
 from ml.benchmark import sequence_items as item_models
 from ml.benchmark import sequence_ranker as ranking
+from ml.benchmark.factors import Factors
 from ml.benchmark.sequence_blend import Contest, Scorer
 from ml.benchmark.sequence_data import Sequences, read
-from ml.benchmark.sequence_items import Factors
 from ml.use_cases.recommend.judgement import K
 
 DECAYS = (1.0, 0.9, 0.8, 0.6, 0.4, 0.2)  # a later item; tried on validation
@@ -155,8 +156,8 @@ def _tune(trial: Trial, seed: int, tell: Tell) -> tuple[Tuned, Fitted]:
         return _figure(lambda some: model.score(some.matrix(DECAYS[1])), trial)
 
     def by_als(factors: Factors) -> float:
-        model = item_models.als(trial.train, factors, seed, THREADS)
-        return _figure(lambda some: item_models.by_factors(model, some.matrix(DECAYS[1])), trial)
+        model = als.fit(trial.train.matrix(), factors, seed)
+        return _figure(lambda some: als.scores(model, some.matrix(DECAYS[1])), trial)
 
     tell("tuning EASE and ALS")
     first = Tuned(penalty=max(PENALTIES, key=by_ease), factors=max(FACTORS, key=by_als), seed=seed, decays={})
@@ -191,14 +192,14 @@ def _both(scorer: Scorer, trial: Trial) -> NDArray[np.float64]:
 def _fit(train: Sequences, tuned: Tuned, ease_items: int = item_models.EASE_ITEMS) -> Fitted:
     """Fit each model that counts items."""
     ease, near = item_models.ease(train, tuned.penalty, ease_items), item_models.neighbours(train)
-    follows, model = item_models.transitions(train), item_models.als(train, tuned.factors, tuned.seed, THREADS)
+    follows, model = item_models.transitions(train), als.fit(train.matrix(), tuned.factors, tuned.seed)
     counts = np.bincount(train.items, minlength=train.n_items)
     tie = (TIE * counts / counts.max()).astype(np.float32)
     return {
         PERSONAL: lambda decay, some: some.frequency(decay).toarray() + tie,
         KNN: lambda decay, some: (some.matrix(decay) @ near).toarray(),
         EASE: lambda decay, some: ease.score(some.matrix(decay)),
-        ALS: lambda decay, some: item_models.by_factors(model, some.matrix(decay)),
+        ALS: lambda decay, some: als.scores(model, some.matrix(decay)),
         "transitions": lambda decay, some: (some.matrix(decay) @ follows).toarray(),
     }
 
