@@ -32,6 +32,9 @@ PASSES = 200  # most passes over the users
 LOOKS = 20  # at the validation users, where all passes are needed
 AGAIN = 0.25  # share of the best number of passes that follow once the validation items are known
 
+STEP = (*[tf.TensorSpec([None, None], tf.int32)] * 2, tf.TensorSpec([None], tf.int32))
+"""Inputs, targets and drawn items of a step: its function is traced once for all shapes."""
+
 Tell = Callable[[str], None]
 
 
@@ -163,7 +166,7 @@ def _block(state: Any, there: Any, dropout: float) -> Any:
 def _step(network: Attentive) -> Callable[..., Any]:
     """Return the compiled step: softmax over the step's drawn items and the one that came."""
 
-    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
+    @tf.function(input_signature=STEP)  # type: ignore[untyped-decorator]
     def step(inputs: Any, targets: Any, drawn: Any) -> Any:
         with tf.GradientTape() as tape:
             states = tf.boolean_mask(network.model(inputs, training=True), targets > 0)
