@@ -16,6 +16,7 @@ RETRAIN = "retrain_"
 DIGEST = "^sha256:[0-9a-f]{64}$"
 STORAGE_ID = "^[A-Za-z0-9][A-Za-z0-9._~=-]{0,199}$"
 NUMBERS = {"integer": int, "number": float}
+UNTIL = "Last day a waiver or release counts; 90 days at most."
 ROWS = "For release_rows: their numbers on the page of rows set aside, such as 1, 3-5. Empty means all."
 
 
@@ -168,16 +169,18 @@ def decision_params() -> dict[str, Param]:
             type="string", pattern=STORAGE_ID, title="Run", description="Whose report was read, as in its page."
         ),
         "verdict": Param(type="string", pattern=DIGEST, title="Verdict", description="Digest of that run's verdict."),
-        "rule": Param(None, type=["null", "string"], title="Rule", description="For waive, both releases and end."),
-        "until": Param(
-            None,
-            type=["null", "string"],
-            format="date",
-            title="Until",
-            description="The last day a waiver or release counts.",
-        ),
-        "rows": Param(None, type=["null", "string"], title="Rows", description=ROWS),
+        **rule_params("For waive, both releases and end."),
         "reason": Param(type="string", minLength=REASON_LENGTH, title="Reason", description="Kept in the ledger."),
+    }
+
+
+def rule_params(rule: str) -> dict[str, Param]:
+    """Return the fields that say which rule a decision is about, until when it counts and for which rows."""
+    optional = {"type": ["null", "string"]}
+    return {
+        "rule": Param(None, **optional, title="Rule", description=rule),
+        "until": Param(None, **optional, format="date", title="Until", description=UNTIL),
+        "rows": Param(None, **optional, title="Rows", description=ROWS),
     }
 
 

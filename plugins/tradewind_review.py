@@ -10,7 +10,7 @@ from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOpe
 from airflow.sdk import Param
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from airflow.sdk.execution_time.hitl import HITLUser
-from tradewind_form import RETRAIN, ROWS
+from tradewind_form import RETRAIN, rule_params
 from tradewind_notify import TellPeople
 from tradewind_tasks import REVIEW_TASK, reading, request_of, run_stage
 
@@ -116,17 +116,7 @@ def review(use_case: str) -> ReviewWhenAsked:
             "reason": Param(
                 "", type="string", title="Reason", description="Kept in the ledger; one word is not enough."
             ),
-            "rule": Param(
-                None, type=["null", "string"], title="Rule", description="To waive, or whose rows to release."
-            ),
-            "until": Param(
-                None,
-                type=["null", "string"],
-                format="date",
-                title="Until",
-                description="Last day of it; 90 days at most.",
-            ),
-            "rows": Param(None, type=["null", "string"], title="Rows", description=ROWS),
+            **rule_params("To waive, or whose rows to release."),
         },
         notifiers=TellPeople("data_ask", use_case),
     )
