@@ -19,7 +19,7 @@ from ml.desk.document import KNOWN
 from ml.desk.home_view import Home, read_all, see
 from ml.desk.ledger_view import Filter, ledger_page
 from ml.desk.listing_view import Order, listing_csv, listing_page
-from ml.desk.live_view import look
+from ml.desk.live_view import made_by
 from ml.desk.page import HEADERS, Show, led, sent, shower
 from ml.desk.quarantine_view import quarantine_page
 from ml.desk.run_list import last_runs
@@ -118,7 +118,6 @@ def _runs(settings: Settings, show: Show) -> APIRouter:
     def run(request: Request, use_case: UseCaseName, run: str) -> Response:
         found = document.files(settings, use_case, run)
         known = {place: title for place, title in KNOWN.items() if place in found}
-        became = [entry.to_digest for entry in look(settings, use_case).history if entry.run_id == run]
         return show(
             request,
             "run.html.j2",
@@ -127,7 +126,7 @@ def _runs(settings: Settings, show: Show) -> APIRouter:
             known=known,
             files=found,
             inputs=document.inputs(settings, use_case, run),
-            versions=list(dict.fromkeys(filter(None, became))),
+            versions=made_by(settings, use_case, run),
         )
 
     @router.get("/dag/{dag_id}/run/{run_id}")

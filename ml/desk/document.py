@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import PurePosixPath
@@ -15,7 +15,7 @@ from ml.config import Settings
 from ml.contract import JsonObject
 from ml.errors import ModelNotFound
 from ml.packaging import artifact
-from ml.registry.fetch import fetch_document, fetch_record
+from ml.registry.fetch import fetch_document, fetch_documents, fetch_record
 from ml.store import Bucket
 
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -87,6 +87,17 @@ class Origin:
     """`dvc.lock`: what each stage read and made, by digest."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Papers:
+    """A version's signed record and what it names."""
+
+    record: JsonObject
+    judged: Judgement
+    origin: Origin
+    explanations: JsonObject
+    """What `explain` found out, which lies beside the card."""
+
+
 def report(settings: Settings, use_case: str, run: str, path: str) -> Document:
     """Return one file of a run's reports.
 
@@ -145,22 +156,24 @@ def card(settings: Settings, use_case: str, digest: str) -> Document:
 
 def gate(settings: Settings, use_case: str, digest: str) -> Judgement:
     """Return the gate report of a version, as its signed record names it."""
-    evidence = fetch_document(settings, use_case, named(digest), artifact.GATE)
-    return Judgement(verdict=json.loads(evidence["verdict.json"]), metrics=json.loads(evidence["metrics.json"]))
+    return _judged(fetch_document(settings, use_case, named(digest), artifact.GATE))
 
 
-def explanations(settings: Settings, use_case: str, digest: str) -> JsonObject:
-    """Return what `explain` found out about a version, which lies beside its card."""
-    found: JsonObject = json.loads(
-        fetch_document(settings, use_case, named(digest), artifact.CARD)["explanations.json"]
+def papers(settings: Settings, use_case: str, digest: str) -> Papers:
+    """Return what a version's signed record names; its signature is looked at once."""
+    kinds = (artifact.GATE, artifact.CARD, artifact.LOCK)
+    record, found = fetch_documents(settings, use_case, named(digest), kinds)
+    frozen = found[artifact.LOCK]
+    return Papers(
+        record=record.payload,
+        judged=_judged(found[artifact.GATE]),
+        origin=Origin(inputs=json.loads(frozen["inputs.json"]), lock=yaml.safe_load(frozen["dvc.lock"]) or {}),
+        explanations=json.loads(found[artifact.CARD]["explanations.json"]),
     )
-    return found
 
 
-def origin(settings: Settings, use_case: str, digest: str) -> Origin:
-    """Return the frozen files of a version's run, as its signed record names them."""
-    found = fetch_document(settings, use_case, named(digest), artifact.LOCK)
-    return Origin(inputs=json.loads(found["inputs.json"]), lock=yaml.safe_load(found["dvc.lock"]) or {})
+def _judged(evidence: Mapping[str, bytes]) -> Judgement:
+    return Judgement(verdict=json.loads(evidence["verdict.json"]), metrics=json.loads(evidence["metrics.json"]))
 
 
 def record(settings: Settings, use_case: str, digest: str) -> JsonObject:

@@ -29,6 +29,17 @@ class Now:
     """Why the above could not be read."""
 
 
+def made_by(settings: Settings, use_case: str, run: str) -> list[str]:
+    """Return the versions that moves of the ledger name as a run's, newest first; none where the ledger does not hold."""
+    try:
+        entries = Ledger.open(settings, use_case).entries
+    except StorageUnavailable:
+        raise
+    except TradewindError:
+        return []
+    return list(dict.fromkeys(one.to_digest for one in reversed(entries) if one.run_id == run and one.to_digest))
+
+
 def look(settings: Settings, use_case: str) -> Now:
     """Return what is live; a ledger that does not hold is said, not raised, but `StorageUnavailable` is."""
     try:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ml.config import Settings
 from ml.contract import JsonObject
-from ml.desk.document import Judgement, Origin, explanations, gate, has, named, origin, record
+from ml.desk.document import Judgement, Origin, has, named, papers
 from ml.desk.lineage import Graph, graph
 from ml.desk.live_view import CHANNEL
 from ml.errors import ModelNotFound, TradewindError
@@ -97,16 +97,15 @@ def version_page(settings: Settings, use_case: str, digest: str) -> VersionPage:
 
 
 def _dossier(settings: Settings, use_case: str, digest: str) -> Dossier:
-    told, came = record(settings, use_case, digest), origin(settings, use_case, digest)
-    why = explanations(settings, use_case, digest)
-    importance = why.get("importance", {})
+    found = papers(settings, use_case, digest)
+    importance = found.explanations.get("importance", {})
     return Dossier(
-        record=told,
-        judged=gate(settings, use_case, digest),
-        origin=came,
-        graph=graph(use_case, came.lock),
+        record=found.record,
+        judged=found.judged,
+        origin=found.origin,
+        graph=graph(use_case, found.origin.lock),
         reasons=importance.get("reasons", [])[:REASONS_SHOWN],
         inputs=importance.get("inputs", [])[:REASONS_SHOWN],
-        completeness=why.get("completeness"),
-        has_data_report=has(settings, use_case, told["run_id"], DATA_REPORT),
+        completeness=found.explanations.get("completeness"),
+        has_data_report=has(settings, use_case, found.record["run_id"], DATA_REPORT),
     )

@@ -8,7 +8,7 @@ import json
 import logging
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,12 +110,17 @@ def fetch_document(settings: Settings, use_case: str, digest: str, artifact_type
         ModelNotFound: There is no such version, or its record names no such document.
         IntegrityBroken: A signature or digest does not hold.
     """
+    return fetch_documents(settings, use_case, digest, (artifact_type,))[1][artifact_type]
+
+
+def fetch_documents(
+    settings: Settings, use_case: str, digest: str, artifact_types: Iterable[str]
+) -> tuple[SignedRecord, dict[str, dict[str, bytes]]]:
+    """Return a version's signed record, and by type the files of some documents that it names; raise as `fetch_document` does."""
     shelf = Shelf.open(settings, use_case)
     shelf.manifest(digest)
-    named = _newest(shelf, Verifier.open(settings), digest).payload["documents"].get(artifact_type)
-    if named is None:
-        raise ModelNotFound(f"a document {artifact_type} of {digest}", "none", "Look at the record's `documents`.")
-    return {title: shelf.blob(layer.digest) for title, layer in _titled(shelf.manifest(named))}
+    record = _newest(shelf, Verifier.open(settings), digest)
+    return record, {kind: _files(shelf, record, kind) for kind in artifact_types}
 
 
 def fetch_image(settings: Settings, use_case: str, digest: str, folder: Path) -> Path:
@@ -132,6 +137,14 @@ def fetch_image(settings: Settings, use_case: str, digest: str, folder: Path) ->
         write_bytes(layout.path(named["digest"]), shelf.blob(named["digest"]))
     layout.add_manifest(manifest, "image")
     return folder
+
+
+def _files(shelf: Shelf, record: SignedRecord, artifact_type: str) -> dict[str, bytes]:
+    named = record.payload["documents"].get(artifact_type)
+    if named is None:
+        about = f"a document {artifact_type} of {record.payload['version']}"
+        raise ModelNotFound(about, "none", "Look at the record's `documents`.")
+    return {title: shelf.blob(layer.digest) for title, layer in _titled(shelf.manifest(named))}
 
 
 def _settle(beside: Path, target: Path) -> None:
