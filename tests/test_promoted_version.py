@@ -6,8 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from ml.desk.version_view import version_page
 from ml.errors import IntegrityBroken, ModelNotFound
-from ml.files import read_json, sha256_file
+from ml.files import read_json, sha256_file, write_json
 from ml.packaging import artifact
 from ml.packaging.golden import replay
 from ml.packaging.oci import Layout
@@ -97,6 +98,16 @@ def test_record_tells_where_a_version_came_from(ready, promoter, name):
     assert told["image"]["digest"] is None
     assert set(told["documents"]) == {*artifact.REQUIRED, artifact.LOCK, artifact.PROVENANCE}
     assert "secret" not in json.dumps(told)
+
+
+def test_a_version_that_a_later_run_made_again_keeps_the_papers_it_went_live_with(ready, promoter, name):
+    root, digest = ready()
+    walk_in(promoter, name, root)
+    write_json(root / "inputs.json", {**read_json(root / "inputs.json"), "run_id": "run-2"})
+    assert not walk_in(promoter, name, root)["is_new"]
+    assert fetch_record(promoter, name, digest).payload["run_id"] == "run-2"
+    assert fetch_record(promoter, name, digest, "run-1").digest == ledger.live(promoter, name, "production").record
+    assert version_page(promoter, name, digest).dossier.record["run_id"] == "run-1"
 
 
 def test_document_of_a_version_comes_back_as_it_was_attached(ready, promoter, name):

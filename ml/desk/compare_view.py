@@ -120,14 +120,16 @@ def compare_page(settings: Settings, use_case: str, one: str | None, other: str 
     newest = (waits.digest, *choices) if waits else choices
     one = one or next((digest for digest in newest if digest != other), None)
     is_pair = one is not None and other is not None and one != other
-    found = compare(side(settings, use_case, str(one)), side(settings, use_case, str(other))) if is_pair else None
+    found = compare(side(settings, view, str(one)), side(settings, view, str(other))) if is_pair else None
     return ComparePage(choices=choices, one=one, other=other, live=live, found=found)
 
 
-def side(settings: Settings, use_case: str, name: str) -> Side:
-    """Return a version by its digest, or a run's candidate by the run's id."""
-    is_version = DIGEST.fullmatch(name) is not None
-    judged = gate(settings, use_case, name) if is_version else judgement(settings, use_case, name, "evaluate")
+def side(settings: Settings, view: Ledger, name: str) -> Side:
+    """Return a version of a ledger's use case by its digest, or a run's candidate by the run's id."""
+    if DIGEST.fullmatch(name):
+        judged = gate(settings, view.use_case, name, view.run_of(name))
+    else:
+        judged = judgement(settings, view.use_case, name, "evaluate")
     if judged.metrics is None:
         raise ModelNotFound(f"figures of {name}", "none", "Its gate got no further; open the run.")
     return Side(name=name, judged=judged, metrics=judged.metrics)

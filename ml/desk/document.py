@@ -148,21 +148,21 @@ def inputs(settings: Settings, use_case: str, run: str) -> JsonObject | None:
     return found
 
 
-def card(settings: Settings, use_case: str, digest: str) -> Document:
-    """Return the model card of a version, as its signed record names it."""
-    data = fetch_document(settings, use_case, named(digest), artifact.CARD)["card.html"]
+def card(settings: Settings, use_case: str, digest: str, run_id: str | None) -> Document:
+    """Return the model card of a version, as its signed record names it: that of a run, else the newest."""
+    data = fetch_document(settings, use_case, named(digest), artifact.CARD, run_id)["card.html"]
     return Document(data=data, content_type=TYPES[".html"])
 
 
-def gate(settings: Settings, use_case: str, digest: str) -> Judgement:
-    """Return the gate report of a version, as its signed record names it."""
-    return _judged(fetch_document(settings, use_case, named(digest), artifact.GATE))
+def gate(settings: Settings, use_case: str, digest: str, run_id: str | None) -> Judgement:
+    """Return the gate report of a version, as its signed record names it: that of a run, else the newest."""
+    return _judged(fetch_document(settings, use_case, named(digest), artifact.GATE, run_id))
 
 
-def papers(settings: Settings, use_case: str, digest: str) -> Papers:
-    """Return what a version's signed record names; its signature is looked at once."""
+def papers(settings: Settings, use_case: str, digest: str, run_id: str | None) -> Papers:
+    """Return what a version's signed record names, that of a run, else the newest; its signature is looked at once."""
     kinds = (artifact.GATE, artifact.CARD, artifact.LOCK)
-    record, found = fetch_documents(settings, use_case, named(digest), kinds)
+    record, found = fetch_documents(settings, use_case, named(digest), kinds, run_id)
     frozen = found[artifact.LOCK]
     return Papers(
         record=record.payload,
@@ -176,9 +176,9 @@ def _judged(evidence: Mapping[str, bytes]) -> Judgement:
     return Judgement(verdict=json.loads(evidence["verdict.json"]), metrics=json.loads(evidence["metrics.json"]))
 
 
-def record(settings: Settings, use_case: str, digest: str) -> JsonObject:
-    """Return the signed record of a version."""
-    return fetch_record(settings, use_case, named(digest)).payload
+def record(settings: Settings, use_case: str, digest: str, run_id: str | None) -> JsonObject:
+    """Return the signed record of a version: that of a run, else the newest."""
+    return fetch_record(settings, use_case, named(digest), run_id).payload
 
 
 def checked(parts: Iterable[str]) -> list[str]:

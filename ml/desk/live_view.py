@@ -31,13 +31,24 @@ class Now:
 
 def made_by(settings: Settings, use_case: str, run: str) -> list[str]:
     """Return the versions that moves of the ledger name as a run's, newest first; none where the ledger does not hold."""
+    view = _held(settings, use_case)
+    entries = reversed(view.entries) if view else ()
+    return list(dict.fromkeys(one.to_digest for one in entries if one.run_id == run and one.to_digest))
+
+
+def run_of(settings: Settings, use_case: str, digest: str) -> str | None:
+    """Return the run whose version it was when it last went live; none where it never did, or the ledger does not hold."""
+    view = _held(settings, use_case)
+    return view.run_of(digest) if view else None
+
+
+def _held(settings: Settings, use_case: str) -> Ledger | None:
     try:
-        entries = Ledger.open(settings, use_case).entries
+        return Ledger.open(settings, use_case)
     except StorageUnavailable:
         raise
     except TradewindError:
-        return []
-    return list(dict.fromkeys(one.to_digest for one in reversed(entries) if one.run_id == run and one.to_digest))
+        return None
 
 
 def look(settings: Settings, use_case: str) -> Now:
@@ -47,7 +58,7 @@ def look(settings: Settings, use_case: str) -> Now:
         live, waits = view.live(CHANNEL), view.live(CANDIDATE)
         return Now(
             live=live,
-            judged=None if live is None else gate(settings, use_case, live.digest),
+            judged=None if live is None else gate(settings, use_case, live.digest, live.run_id),
             waits=waits if waits and not (live and live.digest == waits.digest) else None,
             history=tuple(reversed(view.entries)),
         )

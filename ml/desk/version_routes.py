@@ -12,6 +12,7 @@ from ml.desk import document
 from ml.desk.access import may_read
 from ml.desk.compare_picture import change_picture, part_pictures
 from ml.desk.compare_view import compare_page
+from ml.desk.live_view import run_of
 from ml.desk.page import HEADERS, Show, language_of, sent
 from ml.desk.version_view import version_page
 
@@ -42,13 +43,15 @@ def versions(settings: Settings, show: Show) -> APIRouter:
 def _documents(router: APIRouter, settings: Settings, show: Show) -> None:
     @router.get("/version/{use_case}/{digest}/card")
     def card(use_case: UseCaseName, digest: str) -> Response:
-        return sent(document.card(settings, use_case, digest))
+        return sent(document.card(settings, use_case, digest, run_of(settings, use_case, digest)))
 
     @router.get("/version/{use_case}/{digest}/gate")
     def gate(request: Request, use_case: UseCaseName, digest: str) -> Response:
-        judged = document.gate(settings, use_case, digest)
+        judged = document.gate(settings, use_case, digest, run_of(settings, use_case, digest))
         return show(request, "gate.html.j2", name=use_case, judged=judged, run=None, digest=digest)
 
     @router.get("/version/{use_case}/{digest}/record")
     def record(use_case: UseCaseName, digest: str) -> Response:
-        return JSONResponse(document.record(settings, use_case, digest), headers=HEADERS)
+        return JSONResponse(
+            document.record(settings, use_case, digest, run_of(settings, use_case, digest)), headers=HEADERS
+        )

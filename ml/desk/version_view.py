@@ -79,7 +79,7 @@ def version_page(settings: Settings, use_case: str, digest: str) -> VersionPage:
     entries = [entry for entry in reversed(view.entries) if digest in (entry.to_digest, entry.from_digest)]
     dossier, problem = None, None
     try:
-        dossier = _dossier(settings, use_case, digest)
+        dossier = _dossier(settings, use_case, digest, view.run_of(digest))
     except TradewindError as error:
         if isinstance(error, ModelNotFound) and not entries:
             raise
@@ -96,8 +96,8 @@ def version_page(settings: Settings, use_case: str, digest: str) -> VersionPage:
     )
 
 
-def _dossier(settings: Settings, use_case: str, digest: str) -> Dossier:
-    found = papers(settings, use_case, digest)
+def _dossier(settings: Settings, use_case: str, digest: str, run_id: str | None) -> Dossier:
+    found = papers(settings, use_case, digest, run_id)
     importance = found.explanations.get("importance", {})
     return Dossier(
         record=found.record,

@@ -71,8 +71,10 @@ def fetch_version(settings: Settings, use_case: str, digest: str, folder: Path) 
     return target
 
 
-def fetch_record(settings: Settings, use_case: str, digest: str) -> SignedRecord:
-    """Return the newest version record that a trusted key signed.
+def fetch_record(settings: Settings, use_case: str, digest: str, run_id: str | None = None) -> SignedRecord:
+    """Return the newest version record that a trusted key signed, of one of its runs where that run is named and has one.
+
+    Equal data make an equal version again: a version has a record for each run that made it.
 
     Raises:
         ModelNotFound: There is no such version.
@@ -80,14 +82,11 @@ def fetch_record(settings: Settings, use_case: str, digest: str) -> SignedRecord
     """
     shelf = Shelf.open(settings, use_case)
     shelf.manifest(digest)
-    return _newest(shelf, Verifier.open(settings), digest)
+    return _newest(shelf, Verifier.open(settings), digest, run_id)
 
 
 def fetch_gate_report(settings: Settings, use_case: str, digest: str, gate: str | None) -> bytes | None:
-    """Return the gate report of that digest that one of a version's signed records names; none if no record does.
-
-    A version has a record for each run that made it, and each run's gate has a report of its own.
-    """
+    """Return the gate report of that digest that one of a version's signed records names; none if no record does."""
     shelf = Shelf.open(settings, use_case)
     shelf.manifest(digest)
     for record in _valid(shelf, Verifier.open(settings), digest):
@@ -97,7 +96,9 @@ def fetch_gate_report(settings: Settings, use_case: str, digest: str, gate: str 
     return None
 
 
-def fetch_document(settings: Settings, use_case: str, digest: str, artifact_type: str) -> dict[str, bytes]:
+def fetch_document(
+    settings: Settings, use_case: str, digest: str, artifact_type: str, run_id: str | None = None
+) -> dict[str, bytes]:
     """Return the files of a document that a version's signed record names, such as its drift profile, by name.
 
     Args:
@@ -105,21 +106,22 @@ def fetch_document(settings: Settings, use_case: str, digest: str, artifact_type
         use_case: Name of its use case.
         digest: Name of the version.
         artifact_type: One of `ml.packaging.artifact`.
+        run_id: Of the run whose record is asked, where it has one; else the newest is.
 
     Raises:
         ModelNotFound: There is no such version, or its record names no such document.
         IntegrityBroken: A signature or digest does not hold.
     """
-    return fetch_documents(settings, use_case, digest, (artifact_type,))[1][artifact_type]
+    return fetch_documents(settings, use_case, digest, (artifact_type,), run_id)[1][artifact_type]
 
 
 def fetch_documents(
-    settings: Settings, use_case: str, digest: str, artifact_types: Iterable[str]
+    settings: Settings, use_case: str, digest: str, artifact_types: Iterable[str], run_id: str | None = None
 ) -> tuple[SignedRecord, dict[str, dict[str, bytes]]]:
     """Return a version's signed record, and by type the files of some documents that it names; raise as `fetch_document` does."""
     shelf = Shelf.open(settings, use_case)
     shelf.manifest(digest)
-    record = _newest(shelf, Verifier.open(settings), digest)
+    record = _newest(shelf, Verifier.open(settings), digest, run_id)
     return record, {kind: _files(shelf, record, kind) for kind in artifact_types}
 
 
@@ -166,8 +168,8 @@ def _digests(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): sha256_file(path) for path in folder.rglob("*") if path.is_file()}
 
 
-def _newest(shelf: Shelf, verifier: Verifier, digest: str) -> SignedRecord:
-    """Return the newest record of a version that a trusted key signed; others are passed over with a warning."""
+def _newest(shelf: Shelf, verifier: Verifier, digest: str, run_id: str | None = None) -> SignedRecord:
+    """Return the newest record that a trusted key signed, if it can be of that run; others are passed over with a warning."""
     valid = list(_valid(shelf, verifier, digest))
     if not valid:
         raise IntegrityBroken(
@@ -175,7 +177,7 @@ def _newest(shelf: Shelf, verifier: Verifier, digest: str) -> SignedRecord:
             "none",
             "Do not serve it; promote it again, or trust the key that signed it.",
         )
-    return max(valid, key=lambda record: (record.payload["signed_at"], record.digest))
+    return max(valid, key=lambda one: (one.payload["run_id"] == run_id, one.payload["signed_at"], one.digest))
 
 
 def _valid(shelf: Shelf, verifier: Verifier, digest: str) -> Iterator[SignedRecord]:

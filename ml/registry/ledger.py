@@ -101,6 +101,11 @@ class Ledger:
                 return _live(entry, digest)
         return None
 
+    def run_of(self, version: str) -> str | None:
+        """Return the run whose version it was when it last went live; none where it never did."""
+        moves = (one.run_id for one in reversed(self._entries) if one.action in MOVES and one.to_digest == version)
+        return next(moves, None)
+
     def answered(self, request: str | None) -> Entry | None:
         """Return the entry that carried a request out; none while nobody did."""
         return next((entry for entry in self._entries if request is not None and entry.request == request), None)
