@@ -141,13 +141,19 @@ def _message(outcome: Outcome, finding: Finding) -> Message:
     if finding.fault is not None:
         return Message("{rule} could not be judged: {fault}", {**known, "fault": finding.fault})
     asked: Values = {"reason": told(check.reason), "owner": Message(check.owner)}
-    where: Values = {"partitions": len(finding.partitions), "first": finding.partitions[0]}
+    where: Values = {"place": _place(outcome, finding)}
     if finding.failing == 0:
-        words = "{table} in {partitions} partitions, first {first}: {reason}. Please ask: {owner}."
-        return Message(words, {**known, **where, **asked})
-    words = (
-        "{failing:,} of {rows:,} {table} ({share:.2%}) in {partitions} partitions, first {first}: {reason}. "
-        "{done}; please ask: {owner}."
-    )
+        return Message("{table}{place}: {reason}. Please ask: {owner}.", {**known, **where, **asked})
+    words = "{failing:,} of {rows:,} {table} ({share:.2%}){place}: {reason}. {done}; please ask: {owner}."
     share = finding.failing / max(finding.evaluated, 1)
     return Message(words, {**known, **where, **asked, "share": share, "done": DONE[check.severity]})
+
+
+def _place(outcome: Outcome, finding: Finding) -> Message | str:
+    """Return in which partitions rows fail; a table that is replaced whole has none to tell apart."""
+    if outcome.table.time_column is None:
+        return ""
+    count, first = len(finding.partitions), finding.partitions[0]
+    return Message(
+        " in {first}" if count == 1 else " in {count} partitions, first {first}", {"count": count, "first": first}
+    )
