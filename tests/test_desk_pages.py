@@ -26,6 +26,7 @@ from ml.stack.process import Children, free_port
 from ml.store import Bucket
 from ml.use_cases import load
 from tests.accessible import faults
+from tests.at_browser import signed_in
 from tests.promotable_run import lay_out_run, packaged_run, use_case, verdict, walk_in
 from tests.told_gate import estimate, measured
 from tests.told_report import BROKEN, report, rule
@@ -616,20 +617,9 @@ def test_rows_set_aside_are_counted_and_paged_and_hidden_columns_are_only_named(
         assert vera.get(place, params={"rule": "nothing"}).status_code == 404
 
 
-def signed_in(chromium, desk, user, **options):
-    """Return a tab of a browser in which a person has logged in."""
-    tab = chromium.new_context(**options).new_page()
-    tab.goto(f"{desk.url}/tradewind/asked/decide/{NAME}/none")
-    tab.fill("input[name=username]", user)
-    tab.fill("input[name=password]", "pass-word")
-    tab.click("button[type=submit]")
-    tab.wait_for_url("**/none")
-    return tab
-
-
 def test_every_page_can_be_used_by_keyboard_with_a_screen_reader_and_on_a_phone(desk, chromium):
     """The reports that stages wrote are pages of their own, and what tests put in their place is none."""
-    tab, found = signed_in(chromium, desk, "admin"), {}
+    tab, found = signed_in(chromium, desk.url, "admin", "pass-word"), {}
     shown = [path for path in paths(desk.digest) if not re.search(r"/(report|dag|task)/|/card|/record|/csv|svg$", path)]
     for path in [*shown, f"/asked/decide/{NAME}/none", f"/data/{NAME}/{storage_id(RUN)}?columns=all&lang=zh"]:
         tab.goto(f"{desk.url}/tradewind{path}")
@@ -643,7 +633,7 @@ def test_in_a_browser_an_owner_rejects_and_an_operator_rolls_back(desk, chromium
     root, newer = packaged_run(tmp_path, promoter, NAME, seed=2, production=desk.digest)
     walk_in(promoter, NAME, root)
     for user, page, button in (("olga", DECIDE, "Reject the data"), ("omar", MOVE, "Make it live")):
-        tab = signed_in(chromium, desk, user, viewport={"width": 390, "height": 800})
+        tab = signed_in(chromium, desk.url, user, "pass-word", viewport={"width": 390, "height": 800})
         tab.goto(f"{desk.url}/tradewind{page}")
         if page == MOVE:
             tab.check(f"input[value='{desk.digest}']")

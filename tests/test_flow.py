@@ -27,10 +27,12 @@ from ml.registry import ledger
 from ml.registry.fetch import fetch_document
 from ml.stack import summary
 from ml.stack import up as stack
+from ml.stack.airflow import passwords
 from ml.stack.orchestrator import ENDED, Orchestrator
 from ml.stack.process import free_port
 from ml.store import Bucket
 from ml.use_cases import load
+from tests.at_browser import answer, order, signed_in, trigger
 from tests.flow_steps import Killer, api, await_end, await_question, await_state, clear, place_of, say
 from tests.receivers import chat_receiver, mail_receiver
 from tests.sample_shop import land
@@ -42,7 +44,7 @@ AS_OF = "2026-06-30"
 NUMBER = "-zx81-planted"
 PLANTED = (NUMBER, "anna.k@planted.example, 4111 1111 1111 1111", "Anna Kowalska, +49 171 2345678")
 """Part of every customer's number, and what stands in columns that are dropped."""
-ANSWER_SECONDS = 20
+ANSWER_SECONDS = 30
 """How long a step waits for a person."""
 AGE = "ratings.age_of_a_person"
 REVIEWED = "manual__reviewed"
@@ -241,6 +243,47 @@ def test_people_are_told_of_refused_data_and_a_waiver_typed_by_one_starts_a_run(
         done = CliRunner().invoke(app, ["decide", "rating", *waiver, *named])
         assert done.exit_code == 0, done.output
         stop(http, done.output.splitlines()[-1].removeprefix("started "))
+
+
+def test_in_a_browser_people_trigger_waive_reject_promote_and_approve(running, chromium, tmp_path):
+    orchestrator, reader = (
+        Orchestrator(running.airflow_url, running.secrets["airflow_password"]),
+        running.settings("read"),
+    )
+    url, held = running.airflow_url, passwords(running.secrets)
+    admin, operator, owner = (signed_in(chromium, url, who, held[who]) for who in ("admin", "operator", "owner"))
+    source = {"source_location": str(rated(tmp_path / "zone", 150)), "as_of": AS_OF}
+    first = trigger(operator, "retrain_rating", {"source": "files", "approval": "required"}, source)
+    before = orchestrator.runs("retrain_rating")
+    with api(running) as http:
+        await_state(http, place_of(first, "validate", "retrain_rating"), "failed")
+        owner.goto(f"/tradewind/data/rating/{storage_id(first)}")
+        assert "are set aside; up to 20% are tolerated." in owner.inner_text("main")
+        owner.get_by_role("link", name="Decide about the data").click()
+        owner.get_by_text("Waive this rule").click()
+        order(owner, "Waive", "a club of the old, known to us")
+        (run_id,) = set(orchestrator.runs("retrain_rating")) - set(before)
+
+        step = place_of(run_id, "approve", "retrain_rating")
+        await_question(http, step)
+        answer(admin, "retrain_rating", run_id, "approve", "Reject", "not on a Friday")
+        assert await_state(http, place_of(run_id, "promote", "retrain_rating"), "skipped", "success") == "skipped"
+
+        operator.goto("/tradewind/move/rating")
+        operator.get_by_label("Promote").check()
+        order(operator, "Make it live", "it is Saturday")
+        entry, rejected = reversed(ledger.history(reader, "rating")[-2:])
+        assert (rejected.action, rejected.who, rejected.why) == ("reject", "admin", "not on a Friday")
+        assert (entry.action, entry.who, entry.to_digest) == ("promote", "operator", rejected.to_digest)
+
+        clear(http, run_id, "approve", "retrain_rating")
+        await_question(http, step)
+        answer(admin, "retrain_rating", run_id, "approve", "Approve", "it does well")
+        await_end(orchestrator, run_id, "retrain_rating")
+        said = http.get(f"{step}/-1/hitlDetails").json()
+        assert (said["responded_by_user"]["id"], said["chosen_options"]) == ("admin", ["Approve"])
+        assert http.get(step).json()["state"] == "success"
+    assert ledger.history(reader, "rating")[-1] == entry  # it was live already
 
 
 def verify_rebuilt(running: stack.Stack) -> subprocess.CompletedProcess:
