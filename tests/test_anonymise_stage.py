@@ -18,6 +18,7 @@ from ml.privacy.identifier import count_identifiers, is_card
 from ml.privacy.k_anonymity import ANY
 from ml.privacy.pseudonym import fingerprint, pseudonym
 from ml.shop import CUSTOMERS, PRODUCTS, PURCHASES
+from tests.accessible import faults
 from tests.toy_use_case import TOY, ToyParams
 
 KEY = bytes(range(32))
@@ -239,3 +240,10 @@ def test_free_text_keeps_no_personal_data_and_the_report_counts_it_by_type(conte
         [*(data.decode("latin-1") for data in outputs(context).values()), left.to_csv(), page, caplog.text]
     )
     assert not [value for value in planted if value in everywhere]
+
+
+def test_the_report_can_be_used_by_keyboard_with_a_screen_reader_and_on_a_phone(context, chromium):
+    anonymise.run(context)
+    tab = chromium.new_page()
+    tab.set_content((context.reports("anonymise") / "privacy.html").read_text())
+    assert faults(tab) == []

@@ -13,6 +13,7 @@ from ml.errors import DataRejected
 from ml.parameter import MonitorParams
 from ml.pipeline import monitor
 from ml.store import Bucket
+from tests.accessible import faults
 from tests.promoted_toy import make_live, prepare
 from tests.toy_use_case import TOY, examples
 
@@ -168,3 +169,11 @@ def test_fallen_quality_asks_for_a_retraining_only_where_a_loss_is_set(logged, c
 def test_while_nothing_is_live_it_waits(object_store):
     done = monitor.run(object_store.settings("train"), TOY, PARAMS, DAY)
     assert done == {"decision": "wait", "sentences": ["Nothing is live yet."]}
+
+
+def test_its_page_can_be_used_by_keyboard_with_a_screen_reader_and_on_a_phone(logged, watch, report, chromium):
+    logged(400, lambda features: {**features, "visits": features["visits"] + 1.0})
+    watch()
+    tab = chromium.new_page()
+    tab.set_content(report()[1])
+    assert faults(tab) == []
