@@ -38,6 +38,12 @@ def intents(  # noqa: PLR0913, PLR0917 (each is an option of the command)
     teachers: Annotated[
         int, typer.Option(min=0, max=9, help="Networks that answer together; 0: one, three where TRAIN has few rows.")
     ] = 0,
+    consistency: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=20, help="How much two readings of a text must agree; default: 6 where TRAIN has few rows."
+        ),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder for figures.json and the exported student.")] = Path("intents"),
 ) -> None:
     """Train teacher and student on a labelled CSV and score another: one command, any labels, out of scope included."""
@@ -50,7 +56,7 @@ def intents(  # noqa: PLR0913, PLR0917 (each is an option of the command)
         test=read_examples(test, text, label),
         out_of_scope=out_of_scope,
     )
-    told = run(rows, Settings(seed=seed, epochs=epochs, members=teachers), out)
+    told = run(rows, Settings(seed=seed, epochs=epochs, members=teachers, consistency=consistency), out)
     write_json(out / "figures.json", told)
     _show(Console(), told)
     typer.echo(out / "figures.json")

@@ -75,6 +75,25 @@ def test_a_teacher_learns_its_examples_and_a_shorter_student_says_the_same(taugh
     assert learn.accuracy(student, rows) == 1.0
 
 
+def wavering(consistency):
+    """Return how far 20 readings under dropout lie apart, after a teacher's two had to agree."""
+    import keras
+
+    from ml.use_cases.service import learn, network
+
+    keras.utils.set_random_seed(1)
+    teacher = network.build(replace(SMALL, dropout=0.3), 3)
+    course = learn.Course(seed=1, epochs=15, batch_size=4, learning_rate=5e-3, consistency=consistency)
+    learn.teach(teacher, labelled(), None, course)
+    readings = [teacher.answers({"tokens": labelled().tokens}, training=True).numpy() for _ in range(20)]
+    return np.std(readings, axis=0).mean()
+
+
+def test_readings_that_must_agree_waver_less():
+    prepare()
+    assert wavering(5.0) < 0.8 * wavering(0.0)
+
+
 def test_a_text_scores_the_same_whatever_it_is_filled_up_to(taught):
     teacher, *_ = taught
     rows = labelled().tokens
@@ -132,11 +151,11 @@ def test_without_out_of_scope_nothing_is_declined():
     assert figures(valid, 0.0)["accuracy"] == 1.0
 
 
-@pytest.mark.parametrize(("n_rows", "epochs", "members"), [(847, 20, 3), (10_003, 6, 1)])
-def test_few_rows_are_seen_more_often_and_by_more_teachers(n_rows, epochs, members):
-    found = Settings().settled(n_rows)
-    assert (found.epochs, found.members) == (epochs, members)
-    assert Settings(epochs=2, members=2).settled(n_rows) == Settings(epochs=2, members=2)
+@pytest.mark.parametrize(("n_rows", "epochs", "members", "consistency"), [(847, 20, 3, 6.0), (10_003, 6, 1, 0.0)])
+def test_few_rows_are_seen_more_often_and_by_more_teachers(n_rows, epochs, members, consistency):
+    found, asked = Settings().settled(n_rows), Settings(epochs=2, members=2, consistency=0.5)
+    assert (found.epochs, found.members, found.consistency) == (epochs, members, consistency)
+    assert asked.settled(n_rows) == asked
 
 
 def test_a_tenth_of_each_label_is_held_out_whatever_the_order_of_rows():

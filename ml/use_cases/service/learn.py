@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,8 @@ class Course:
     batch_size: int = 32
     learning_rate: float = 1e-4
     smoothing: float = 0.1
+    consistency: float = 0.0
+    """Weight of the difference between two readings of a text, each with a dropout of its own; 0 reads it once."""
 
 
 def teach(network: Network, train: Labelled, valid: Labelled | None, course: Course) -> list[JsonObject]:
@@ -55,7 +57,8 @@ def teach(network: Network, train: Labelled, valid: Labelled | None, course: Cou
         odds = found[:, : network.n_intents]
         spread = course.smoothing / network.n_intents
         hoped = tf.one_hot(wanted, network.n_intents) * (1 - course.smoothing) + spread
-        return tf.nn.softmax_cross_entropy_with_logits(hoped, odds)
+        wrong = tf.nn.softmax_cross_entropy_with_logits(hoped, odds)
+        return wrong + course.consistency * _apart(odds) if course.consistency else wrong
 
     return _fitted(network, train.tokens, train.intents, loss, valid, course)
 
@@ -78,7 +81,7 @@ def distil(
         apart = tf.nn.softmax_cross_entropy_with_logits(hoped, found[:, :n])
         return apart + VECTOR_WEIGHT * (1 - tf.reduce_sum(wanted[:, n:] * found[:, n:], axis=-1))
 
-    return _fitted(student, seen, told, loss, valid, course)
+    return _fitted(student, seen, told, loss, valid, replace(course, consistency=0.0))
 
 
 def said(networks: Sequence[Network], tokens: Tokens) -> Numbers:
@@ -93,10 +96,16 @@ def accuracy(network: Network, rows: Labelled) -> float:
 
 
 def _fitted(
-    network: Network, tokens: Tokens, targets: NDArray[Any], loss: Any, valid: Labelled | None, course: Course
+    network: Network,
+    tokens: Tokens,
+    targets: NDArray[Any],
+    loss: Any,
+    valid: Labelled | None,
+    course: Course,
 ) -> list[JsonObject]:
     def batches(epoch: int) -> Iterator[tuple[dict[str, Any], Any]]:
-        for rows in _alike(tokens, course.batch_size, course.seed, epoch):
+        for step in _alike(tokens, course.batch_size, course.seed, epoch):
+            rows = np.tile(step, 2) if course.consistency else step
             yield {TOKENS: tf.constant(trimmed(tokens[rows]))}, tf.constant(targets[rows])
 
     steps = course.epochs * -(-len(tokens) // course.batch_size)
@@ -104,6 +113,19 @@ def _fitted(
     watch = Watch.newest() if valid is None else _watch(network, valid, course)
     fit(network.scores, batches, loss, watch, course.epochs)
     return watch.epochs
+
+
+def _apart(odds: Any) -> Any:
+    """Return half the symmetric KL divergence between a step's two halves, row by row, for both halves alike.
+
+    R-Drop (Liang et al. 2021, arXiv:2106.14448): the second half holds the texts of the first, read again.
+
+    Args:
+        odds: Log-odds `(2 n_rows, n_intents)`.
+    """
+    once, again = (tf.nn.log_softmax(half) for half in tf.split(odds, 2))
+    apart = 0.5 * tf.reduce_sum((tf.exp(once) - tf.exp(again)) * (once - again), axis=-1)
+    return tf.tile(apart, [2])
 
 
 def _watch(network: Network, valid: Labelled, course: Course) -> Watch:

@@ -35,6 +35,8 @@ class ServiceTrain(Section):
     """Step size of Adam after its first tenth, from where it falls."""
     smoothing: float = Field(0.1, ge=0, lt=1, json_schema_extra=searched(0, 0.2))
     """Share of each label's weight that is spread over all intents."""
+    consistency: float = Field(0.0, ge=0, le=20)
+    """How much two readings of an utterance by the teacher, under dropout, must agree; 0 reads it once, in half the time."""
     student_blocks: int = Field(3, ge=1, le=6)
     """Blocks of the student; the teacher has MiniLM's six."""
     threads: int = Field(2, ge=1, le=64)

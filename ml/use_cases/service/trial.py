@@ -37,6 +37,7 @@ CHUNK = 256  # texts scored at a time
 MEMBER_SEEDS = 1000  # between the seeds of two members
 EPOCHS, LEAST_STEPS = 6, 550  # of a network: few examples are seen more often
 FEW_ROWS, TOGETHER = 2000, 3  # teachers of so few rows cost little, and three of them say more than one
+AGREEING = 6.0  # consistency where each row has to teach much; many rows gained little from being read twice
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +62,8 @@ class Settings:
     batch_size: int = 32
     learning_rate: float = 1e-4
     smoothing: float = 0.1
+    consistency: float | None = None
+    """How much two readings of a text by a teacher must agree (R-Drop); none leaves it to the number of rows."""
     members: int = 0
     """Teachers that answer together; each has an order of examples of its own."""
     student_blocks: int = 3
@@ -73,6 +76,7 @@ class Settings:
             self,
             epochs=self.epochs or max(EPOCHS, round(LEAST_STEPS / steps)),
             members=self.members or (TOGETHER if n_rows < FEW_ROWS else 1),
+            consistency=(AGREEING if n_rows < FEW_ROWS else 0.0) if self.consistency is None else self.consistency,
         )
 
 
@@ -201,7 +205,7 @@ def _student(teacher: Committee, data: _Data, settings: Settings) -> Network:
 def _course(settings: Settings) -> Course:
     from ml.use_cases.service.learn import Course
 
-    names = ("seed", "epochs", "batch_size", "learning_rate", "smoothing")
+    names = ("seed", "epochs", "batch_size", "learning_rate", "smoothing", "consistency")
     return Course(patience=settings.epochs, **{name: getattr(settings, name) for name in names})
 
 
