@@ -35,9 +35,7 @@ def intents(  # noqa: PLR0913, PLR0917 (each is an option of the command)
     epochs: Annotated[
         int, typer.Option(min=0, max=200, help="Most passes over TRAIN; 0: six, more where it has few rows.")
     ] = 0,
-    teachers: Annotated[
-        int, typer.Option(min=0, max=9, help="Networks that answer together; 0: one, three where TRAIN has few rows.")
-    ] = 0,
+    teachers: Annotated[int, typer.Option(min=1, max=9, help="Networks that answer together.")] = 1,
     consistency: Annotated[
         float | None,
         typer.Option(

@@ -36,7 +36,7 @@ LONGEST = 64  # tokens
 CHUNK = 256  # texts scored at a time
 MEMBER_SEEDS = 1000  # between the seeds of two members
 EPOCHS, LEAST_STEPS = 6, 550  # of a network: few examples are seen more often
-FEW_ROWS, TOGETHER = 2000, 3  # teachers of so few rows cost little, and three of them say more than one
+FEW_ROWS = 2000
 AGREEING = 6.0  # consistency where each row has to teach much; many rows gained little from being read twice
 
 
@@ -54,7 +54,7 @@ class Rows:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How both networks are trained; 0 leaves a number to how many rows there are to learn from."""
+    """How both networks are trained; passes of 0 and no consistency leave that to how many rows there are to learn from."""
 
     seed: int = 1
     threads: int = 2
@@ -64,7 +64,7 @@ class Settings:
     smoothing: float = 0.1
     consistency: float | None = None
     """How much two readings of a text by a teacher must agree (R-Drop); none leaves it to the number of rows."""
-    members: int = 0
+    members: int = 1
     """Teachers that answer together; each has an order of examples of its own."""
     student_blocks: int = 3
     """0 trains no student."""
@@ -75,7 +75,6 @@ class Settings:
         return replace(
             self,
             epochs=self.epochs or max(EPOCHS, round(LEAST_STEPS / steps)),
-            members=self.members or (TOGETHER if n_rows < FEW_ROWS else 1),
             consistency=(AGREEING if n_rows < FEW_ROWS else 0.0) if self.consistency is None else self.consistency,
         )
 
