@@ -48,6 +48,11 @@ class Killer(threading.Thread):
             return
 
 
+def steering(running: stack.Stack) -> Orchestrator:
+    """Return what starts and watches a stack's runs."""
+    return Orchestrator(running.airflow_url, running.secrets["airflow_password"])
+
+
 def api(running: stack.Stack, login: str = USER) -> httpx.Client:
     """Return a client of Airflow's API as one of the embedded logins."""
     held = {"username": login, "password": passwords(running.secrets)[login]}

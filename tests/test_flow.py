@@ -33,7 +33,7 @@ from ml.stack.process import free_port
 from ml.store import Bucket
 from ml.use_cases import load
 from tests.at_browser import answer, order, signed_in, trigger
-from tests.flow_steps import Killer, api, await_end, await_question, await_state, clear, place_of, say
+from tests.flow_steps import Killer, api, await_end, await_question, await_state, clear, place_of, say, steering
 from tests.receivers import chat_receiver, mail_receiver
 from tests.sample_shop import land
 from tests.stored_bytes import files, holders, objects
@@ -96,7 +96,7 @@ def running(tmp_path_factory, chat, mail):
 def test_killed_in_every_stage_and_approved_the_run_ends_live_and_served(running, landing_zone, capsys):
     killer = Killer(running.home)
     killer.start()
-    orchestrator = Orchestrator(running.airflow_url, running.secrets["airflow_password"])
+    orchestrator = steering(running)
     conf = {"source": "files", "source_location": str(landing_zone), "as_of": AS_OF, "train_epochs": 2}
     run_id = orchestrator.trigger("retrain_recommend", {**conf, "approval": "required"})
     with api(running) as http:
@@ -128,10 +128,7 @@ def test_killed_in_every_stage_and_approved_the_run_ends_live_and_served(running
 
 
 def test_a_rejection_is_in_the_ledger_and_moves_nothing(running):
-    orchestrator, reader = (
-        Orchestrator(running.airflow_url, running.secrets["airflow_password"]),
-        running.settings("read"),
-    )
+    orchestrator, reader = steering(running), running.settings("read")
     before = ledger.live(reader, "recommend", "production")
     (run_id,) = orchestrator.runs("retrain_recommend")
     with api(running) as http:
@@ -147,10 +144,7 @@ def test_a_rejection_is_in_the_ledger_and_moves_nothing(running):
 
 
 def test_a_version_is_moved_by_the_form_of_the_release_dag(running):
-    orchestrator, reader = (
-        Orchestrator(running.airflow_url, running.secrets["airflow_password"]),
-        running.settings("read"),
-    )
+    orchestrator, reader = steering(running), running.settings("read")
     live = ledger.live(reader, "recommend", "production")
     form = {"action": "promote", "digest": live.digest, "channel": "candidate", "reason": "to try it beside"}
     assert await_end(orchestrator, orchestrator.trigger("release_recommend", form), "release_recommend") == "success"
@@ -197,7 +191,7 @@ def stop(http: httpx.Client, run_id: str) -> None:
 
 
 def test_silence_rejects_and_an_owner_releases_rows_that_the_next_run_learns_from(running, tmp_path, chat):
-    orchestrator = Orchestrator(running.airflow_url, running.secrets["airflow_password"])
+    orchestrator = steering(running)
     run_id, reader = REVIEWED, running.settings("read")
     step = place_of(run_id, "review", "retrain_rating")
     freeze_asking(running, run_id, rated(tmp_path / "zone", 3))
@@ -246,10 +240,7 @@ def test_people_are_told_of_refused_data_and_a_waiver_typed_by_one_starts_a_run(
 
 
 def test_in_a_browser_people_trigger_waive_reject_promote_and_approve(running, chromium, tmp_path):
-    orchestrator, reader = (
-        Orchestrator(running.airflow_url, running.secrets["airflow_password"]),
-        running.settings("read"),
-    )
+    orchestrator, reader = steering(running), running.settings("read")
     url, held = running.airflow_url, passwords(running.secrets)
     admin, operator, owner = (signed_in(chromium, url, who, held[who]) for who in ("admin", "operator", "owner"))
     source = {"source_location": str(rated(tmp_path / "zone", 150)), "as_of": AS_OF}
@@ -344,18 +335,8 @@ def test_no_planted_value_is_stored_anywhere(running, landing_zone):
 
 def test_an_erased_customer_is_gone_from_the_stored_data_and_the_version_cannot_be_rebuilt(running, landing_zone):
     customer = pd.read_parquet(landing_zone / "customers.parquet").customer_id[1]
-    command = [
-        sys.executable,
-        "-m",
-        "ml",
-        "erase",
-        customer,
-        "--reason",
-        "asked to",
-        "--yes",
-        "--home",
-        str(running.home),
-    ]
+    erase = ["erase", customer, "--reason", "asked to", "--yes", "--home", str(running.home)]
+    command = [sys.executable, "-m", "ml", *erase]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     live = ledger.live(running.settings("read"), "recommend", "production").digest
@@ -366,7 +347,7 @@ def test_an_erased_customer_is_gone_from_the_stored_data_and_the_version_cannot_
 
 
 def test_people_are_told_of_a_refused_candidate(running, chat, mail):
-    orchestrator = Orchestrator(running.airflow_url, running.secrets["airflow_password"])
+    orchestrator = steering(running)
     (run_id,) = orchestrator.runs("retrain_recommend")
     change_params(running, "recommend", storage_id(run_id), "gate", min_units=1_000_000)
     with api(running) as http:
@@ -400,7 +381,7 @@ def shifted_requests(running: stack.Stack, digest: str, rows: int) -> bytes:
 
 
 def test_a_quiet_day_skips_and_a_shift_starts_a_retraining(running):
-    orchestrator = Orchestrator(running.airflow_url, running.secrets["airflow_password"])
+    orchestrator = steering(running)
     assert monitored(orchestrator) == "skipped"
     now = ledger.live(running.settings("read"), "recommend", "production")
     day = datetime.now(UTC).date().isoformat()
