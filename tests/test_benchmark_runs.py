@@ -82,6 +82,12 @@ def test_the_table_shows_means_intervals_and_missed_bars(file, tmp_path):
     assert "at most 0.3: **missed** with 0.4" in text
 
 
+def test_a_figure_that_a_peer_does_not_have_is_a_dash(file, tmp_path):
+    toy = comparison(lambda data, seed: {"recall": 0.5, "time": 2.0}, Counting())
+    text = table.markdown(toy, table.lines(measure(toy, file, tmp_path / "kept")), "origin")
+    assert "| other | 0.3 | – | 1 |" in text
+
+
 def test_a_relative_bar_is_held_against_the_best_baseline(file, tmp_path):
     bar = Bar(figure="recall", limit=1.3, side="at least", is_relative=True)
     harder = replace(bar, limit=1.6)

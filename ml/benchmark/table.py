@@ -113,6 +113,9 @@ def _named(line: Line, comparison: Comparison) -> str:
 
 
 def _cell(line: Line, name: str) -> str:
+    """Return a figure with its interval; a dash where the peer has none of that name."""
+    if name not in line.figures:
+        return "–"
     mean, half = line.figures[name]
     return f"{mean:.4g}" if math.isnan(half) else f"{mean:.4g} ± {half:.2g}"
 
