@@ -586,7 +586,7 @@ def test_a_decision_is_sent_once_by_who_is_logged_in_about_what_was_shown(desk):
         decide.run(promoter, NAME, {"train": {}}, {"who": who, "request": "form", "target": form})
         page = olga.get(DECIDE).text
         assert "<h2>In force</h2>" in page
-        assert f"<td>{until}</td>" in page
+        assert f'<td class="when">{until}</td>' in page
         assert "waive" in olga.get(f"/ledger/{NAME}", params={"action": "decide", "who": "olga"}).text
         assert "No entries" in olga.get(f"/ledger/{NAME}", params={"who": "olga", "since": "2999-01-01"}).text
 

@@ -232,11 +232,13 @@ def test_people_are_told_of_refused_data_and_a_waiver_typed_by_one_starts_a_run(
         assert f"{running.airflow_url}/tradewind/decide/rating/{REVIEWED}" in told
         assert "rating: data refused" in [letter["Subject"] for letter in mail[1]]
         seen = judged(running.settings("read"), "rating", REVIEWED).digest
-        waiver = ["waive", "--rule", "ratings.quarantined_share", "--until", date.today().isoformat()]
-        named = ["--run", REVIEWED, "--reason", "a club of the old", "--verdict", seen, "--home", str(running.home)]
-        done = CliRunner().invoke(app, ["decide", "rating", *waiver, *named])
+        rule = ["--rule", "ratings.quarantined_share", "--reason", "a club of the old"]
+        named = ["--run", REVIEWED, "--verdict", seen, "--home", str(running.home)]
+        waiver = ["decide", "rating", "waive", "--until", date.today().isoformat(), *rule, *named]
+        done = CliRunner().invoke(app, waiver)
         assert done.exit_code == 0, done.output
         stop(http, done.output.splitlines()[-1].removeprefix("started "))
+        assert CliRunner().invoke(app, ["decide", "rating", "end", *rule, *named]).exit_code == 0
 
 
 def test_in_a_browser_people_trigger_waive_reject_promote_and_approve(running, chromium, tmp_path):
@@ -247,7 +249,7 @@ def test_in_a_browser_people_trigger_waive_reject_promote_and_approve(running, c
     first = trigger(operator, "retrain_rating", {"source": "files", "approval": "required"}, source)
     before = orchestrator.runs("retrain_rating")
     with api(running) as http:
-        await_state(http, place_of(first, "validate", "retrain_rating"), "failed")
+        assert await_state(http, place_of(first, "validate", "retrain_rating"), "failed", "success") == "failed"
         owner.goto(f"/tradewind/data/rating/{storage_id(first)}")
         assert "are set aside; up to 20% are tolerated." in owner.inner_text("main")
         owner.get_by_role("link", name="Decide about the data").click()
