@@ -31,6 +31,14 @@ def test_users_are_lines_and_those_with_fewer_than_three_items_are_counted(tmp_p
     assert wanted.tolist() == [2, 3]
 
 
+def test_lines_of_one_event_each_are_the_same_sequences(tmp_path):
+    file = tmp_path / "events.txt"
+    file.write_text("u1 a\nu2 a\nu1 b\nu1 c\nu2 b\nu3 c\nu1 a\nu3 d\nu3 e\n")
+    found = read(file)
+    assert (found.n_users, found.n_items, found.too_short) == (2, 5, 1)
+    assert found.items.tolist() == [0, 1, 2, 0, 2, 3, 4]
+
+
 @pytest.mark.parametrize(
     ("content", "told"),
     [

@@ -1,8 +1,11 @@
-"""Plain item sequences: one user a line, `user item item …`, oldest item first; the last is tested, the one before validates."""
+"""Plain item sequences: one user a line, `user item item …`, oldest item first; the last is tested, the one before validates.
+
+Files of events, `user item` on each line, oldest first, are read as well.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +16,8 @@ from scipy import sparse
 from ml.errors import SourceInvalid
 
 LEAST = 3  # items of a user: one to learn from, one to validate, one to test
-FORMAT = "lines `user item item …`, one user a line"
+FORMAT = "lines `user item item …`, one user a line, or `user item` on each"
+EVENT = 2  # words of a line that is one event
 
 Ints = NDArray[np.int64]
 
@@ -90,18 +94,18 @@ def read(path: Path) -> Sequences:
     """Return the sequences of a text file; users with fewer than three items are left out and counted.
 
     Raises:
-        SourceInvalid: There is no such file, a line is not text, a user comes twice, or nobody has three items.
+        SourceInvalid: There is no such file, a line is not text, a user comes twice in a file that is not of events, or
+            nobody has three items.
     """
-    numbers: dict[str, int] = {}
-    users: list[list[int]] = []
-    too_short = 0
-    for items in _lines(path):
-        if len(items) < LEAST:
-            too_short += 1
-            continue
-        users.append([numbers.setdefault(item, len(numbers)) for item in items])
-    if not users:
+    lines = list(_lines(path))
+    is_events = all(len(words) == EVENT for _, words in lines)
+    told = _by_user(lines) if is_events else _one_each(path, lines)
+    kept = [items for items in told if len(items) >= LEAST]
+    too_short = len(told) - len(kept)
+    if not kept:
         raise SourceInvalid(f"{path}: {FORMAT}, at least {LEAST} items", f"{too_short} users with fewer", _FIX)
+    numbers: dict[str, int] = {}
+    users = [[numbers.setdefault(item, len(numbers)) for item in items] for items in kept]
     starts = np.concatenate([[0], np.cumsum([len(items) for items in users])])
     flat = np.concatenate([np.array(items, dtype=np.int64) for items in users])
     return Sequences(items=flat, starts=starts, n_items=len(numbers), too_short=too_short)
@@ -110,9 +114,12 @@ def read(path: Path) -> Sequences:
 _FIX = "Write one line a user, oldest item first."
 
 
-def _lines(path: Path) -> Iterator[list[str]]:
-    """Yield each user's items; the first word of a line is the user."""
-    seen: dict[str, int] = {}
+Line = tuple[int, list[str]]
+"""Its number, and its words: a user and items."""
+
+
+def _lines(path: Path) -> Iterator[Line]:
+    """Yield the lines that hold something."""
     if not path.is_file():
         raise SourceInvalid(f"a file {path}", "none", "Correct the path.")
     with path.open("rb") as file:
@@ -121,11 +128,23 @@ def _lines(path: Path) -> Iterator[list[str]]:
                 words = line.decode("utf-8-sig").split()
             except UnicodeDecodeError as error:
                 raise SourceInvalid(f"{path}, line {number}: UTF-8 text", "other bytes", "Convert the file.") from error
-            if not words:
-                continue
-            first = seen.setdefault(words[0], number)
-            if first != number:
-                raise SourceInvalid(
-                    f"{path}: {FORMAT}", f"user {words[0]!r} on line {first} and again on line {number}", _FIX
-                )
-            yield words[1:]
+            if words:
+                yield number, words
+
+
+def _by_user(lines: Sequence[Line]) -> list[list[str]]:
+    """Return each user's items in the order of the lines."""
+    users: dict[str, list[str]] = {}
+    for _, (user, item) in lines:
+        users.setdefault(user, []).append(item)
+    return list(users.values())
+
+
+def _one_each(path: Path, lines: Sequence[Line]) -> list[list[str]]:
+    """Return the items of each line."""
+    seen: dict[str, int] = {}
+    for number, (user, *_) in lines:
+        first = seen.setdefault(user, number)
+        if first != number:
+            raise SourceInvalid(f"{path}: {FORMAT}", f"user {user!r} on line {first} and again on line {number}", _FIX)
+    return [items for _, (_, *items) in lines]
