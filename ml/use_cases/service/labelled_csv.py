@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def _read(path: Path) -> str:
         raise SourceInvalid(f"a file {path}", "none", "Correct the path.") from error
     except UnicodeDecodeError as error:
         raise SourceInvalid(f"{path.name} in UTF-8", "another encoding", "Save it again as UTF-8.") from error
-    except OSError as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise SourceInvalid(f"a readable file {path}", type(error).__name__, "Look at the file.") from error
 
 

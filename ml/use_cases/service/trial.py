@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -88,8 +89,9 @@ def run(rows: Rows, settings: Settings, scratch: Path) -> JsonObject:
         scratch: Folder for the exported student.
 
     Raises:
-        SourceInvalid: A split holds a label that training does not.
+        SourceInvalid: A split holds a label that training does not, or no row is labelled out of scope.
     """
+    _check(rows)
     conditions = make_deterministic(settings.seed, settings.threads)
     rows = rows if rows.valid else held_out(rows)
     data = _data(rows)
@@ -106,6 +108,24 @@ def run(rows: Rows, settings: Settings, scratch: Path) -> JsonObject:
         (shipped,) = export_litert(student.answers, {TOKENS: (None, None)}, scratch, ["int8"])
         told["student"] = {**_figures(open_litert(shipped.path), data), **_footprint(shipped.path, data)}
     return told
+
+
+def _check(rows: Rows) -> None:
+    """Refuse labels that training cannot learn, and an out-of-scope label that would stand beside the right one as a class."""
+    learned, scored = (
+        {label for part in parts for _, label in part} for parts in ((rows.train,), (rows.valid, rows.test))
+    )
+    labels = sorted(learned | scored)
+    if rows.out_of_scope is not None and rows.out_of_scope not in labels:
+        folded = {label.casefold(): label for label in labels}
+        near = [folded[name] for name in difflib.get_close_matches(rows.out_of_scope.casefold(), folded)]
+        found = f"{len(labels)} others" + (f", {', '.join(near)} among them" if near else "")
+        raise SourceInvalid(
+            f"the label {rows.out_of_scope} in some row", found, "Correct --out-of-scope, or leave it out."
+        )
+    if unknown := scored - learned - {rows.out_of_scope}:
+        shown = ", ".join(sorted(unknown)[:WORST])
+        raise SourceInvalid("labels that training rows have", shown, "Correct them, or name --out-of-scope LABEL.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,10 +173,6 @@ def _digest(example: Example) -> str:
 def _state(rows: Rows) -> JsonObject:
     """Return what the networks read and say; out of scope is the last class."""
     labels = sorted({label for _, label in rows.train} - {rows.out_of_scope})
-    unknown = {label for part in (rows.valid, rows.test) for _, label in part} - {*labels, rows.out_of_scope}
-    if unknown:
-        shown = ", ".join(sorted(map(str, unknown))[:WORST])
-        raise SourceInvalid("labels that training rows have", shown, "Correct them, or name --out-of-scope LABEL.")
     return {
         "classes": [*labels, *([rows.out_of_scope] if rows.out_of_scope is not None else [])],
         "vocabulary": vocabulary.english(minilm.SHAPE.vocabulary),
