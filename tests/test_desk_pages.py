@@ -354,12 +354,14 @@ def test_a_script_is_never_served_as_one(desk):
         "/version/{name}/nothing/card",
         "/version/{name}/..%2f..%2fx/card",
         "/dag/somebody_elses_dag",
+        "/decide/{name}/nothing",
     ],
 )
 def test_names_that_are_none_are_404(desk, path):
     with desk.client("vera") as vera:
         sent = vera.get(path.format(name=NAME, run=storage_id(RUN)), follow_redirects=True)
     assert sent.status_code == 404, sent.text
+    assert "127.0.0.1" not in sent.text  # where things are kept is nobody's business
 
 
 def test_airflow_lists_the_navigation_item_and_the_tabs(desk):

@@ -16,7 +16,7 @@ from typing import Literal, TypeAlias, get_args
 
 from ml.config import Settings
 from ml.contract import JsonObject, Rule, Verdict
-from ml.errors import ConfigInvalid, DataRejected, GateFailed, IntegrityBroken, PromotionConflict
+from ml.errors import ConfigInvalid, DataRejected, GateFailed, IntegrityBroken, ModelNotFound, PromotionConflict
 from ml.files import parse_verdict, sha256
 from ml.packaging.signing import Signer
 from ml.pipeline import frozen, released
@@ -99,7 +99,10 @@ def judged(settings: Settings, use_case: str, run_id: str) -> Judged:
     Raises:
         ModelNotFound: The run has none.
     """
-    data = Bucket.open(settings, "reports").get(f"{use_case}/{run_id}/validate/verdict.json")
+    data = Bucket.open(settings, "reports").find(f"{use_case}/{run_id}/validate/verdict.json")
+    if data is None:
+        wanted = f"a verdict about the data of {use_case}'s run {run_id}"
+        raise ModelNotFound(wanted, "none", "Correct the run, or wait: its data are not validated yet.")
     told = json.loads(data)
     aside = {rule: Aside(**one) for rule, one in told["details"].get("aside", {}).items()}
     return Judged(digest=sha256(data), verdict=parse_verdict(told), aside=aside)
