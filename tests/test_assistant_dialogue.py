@@ -1,7 +1,7 @@
 """One turn of the assistant is a pure function: what it asks, answers, declines and hands over, in both languages."""
 
 import json
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -81,6 +81,58 @@ def test_slots_are_asked_for_filled_and_carried_to_the_next_matter(fitted):
     stop = talk.say("please cancel it")
     assert (stop.kind, stop.intent, stop.slots) == ("handover", "cancel_order", {"order_number": "A1047-220"})
     assert "It has left us already." in stop.text
+
+
+def test_what_a_message_says_of_an_order_counts_before_what_was_said_earlier(fitted):
+    talk = Talk(fitted)
+    assert "B2291-884" in talk.say("Has my order B2291-884 been shipped yet?").text
+    assert "C0318-557" in talk.say("Has my order with the Lamp been shipped yet?").text
+    assert "C0318-557" in talk.say("Has it been shipped yet, my order?").text  # nothing new: the one spoken of
+    stop = talk.say("please cancel my latest order")
+    assert stop.slots == {"order_number": "C0318-557"}
+    again = Talk(fitted)
+    again.say("Has my order B2291-884 been shipped yet?")
+    stop = again.say("please cancel my latest order")
+    assert (stop.kind, stop.slots) == ("handover", {"order_number": "C0318-557"})
+    assert "order_number C0318-557" in stop.handover.summary
+
+
+def test_of_orders_with_one_product_the_one_spoken_of_is_meant(fitted):
+    twice = history_of(placed("A1047-220", "Kettle", shipped="2026-06-29"), placed("B2291-884", "Kettle"))
+    talk = Talk(fitted, twice)
+    asked = talk.say("Has my order with the Kettle been shipped yet?")
+    assert {option.choice for option in asked.options} == {"order:A1047-220", "order:B2291-884"}
+    assert "left us" in talk.say("A1047-220").text
+    assert "A1047-220" in talk.say("Has my order with the Kettle been shipped yet?").text
+
+
+def test_a_shop_may_number_its_orders_as_it_likes(fitted):
+    talk = Talk(fitted, history_of(placed("100045823", "Kettle"), placed("100045824", "Lamp", shipped="2026-06-29")))
+    asked = talk.say("Has my order been shipped yet?")
+    assert [option.choice for option in asked.options] == ["order:100045824", "order:100045823"]
+    told = talk.say(asked.options[0].label, asked.options[0].choice)
+    assert (told.kind, told.slots) == ("answer", {"order_number": "100045824"})
+    assert Talk(fitted, talk.history).say("Has my order 100045823 been shipped yet?").slots == {
+        "order_number": "100045823"
+    }
+
+
+def test_it_means_the_product_that_was_named(fitted):
+    talk = Talk(fitted, {OUT_OF_STOCK: frozenset({"77"})}, customer=None)
+    assert talk.say("is the kettle back in stock?").slots == {"product": "Kettle, 1.7 l"}
+    assert "Kettle, 1.7 l is out of stock" in talk.say("when will it be back in stock?").text
+    assert "Kettle" not in talk.say("when will the toaster be back in stock?").text
+
+
+@pytest.mark.parametrize(("age", "kind"), [(10, "handover"), (400, "answer")])
+def test_a_shop_lives_by_the_clock_and_a_recording_on_its_last_day(fitted, age, kind):
+    covered = datetime.now(UTC).date() - timedelta(days=age)
+    order = placed("A1047-220", "Kettle", promised=(covered + timedelta(days=2)).isoformat())
+    request = ServiceRequest(message="Has my order been shipped yet?", conversation_id=NAME, customer_id="a" * 32)
+    model, state = fitted
+    told = SERVICE.answer(model, {**state, "as_of": covered.isoformat()}, request, history_of(order))
+    assert told.kind == kind
+    assert ("The promised day has passed." in told.text) == (kind == "handover")
 
 
 def test_a_taken_option_is_an_answer_and_chinese_stays_chinese(fitted):

@@ -15,7 +15,7 @@ from ml.use_cases.service.conversation import Conversation
 from ml.use_cases.service.facts import Facts, Order, Product
 from ml.use_cases.service.message import Kind, Option
 from ml.use_cases.service.policy import Ranked
-from ml.use_cases.service.slot import order_number, orders_meant, products_meant
+from ml.use_cases.service.slot import order_number, orders_named, products_meant, refers_back
 from ml.use_cases.service.tool import HANDOVER, ORDER_TOOLS, PERSON_TOOLS, PRODUCT_TOOLS, Finding, label
 from ml.use_cases.service.wording import say
 
@@ -39,10 +39,9 @@ class Said:
         name, _, value = (self.choice or "").partition(":")
         return value if name == kind and value else None
 
-    @property
-    def order(self) -> str | None:
-        """The number of the order that was taken or written; what has no number's form is none, whoever sends it."""
-        return order_number(self.chosen("order") or self.text)
+    def order(self, facts: Facts) -> str | None:
+        """Return the number that was taken or written: of an own order, or of a number's form; else none, whoever sends it."""
+        return order_number(self.chosen("order") or self.text, [order.number for order in facts.orders])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,9 +69,9 @@ def respond(book: Book, said: Said, facts: Facts, before: Conversation) -> Reply
         facts: What may be looked at: the orders of the customer who proved who they are.
         before: What the conversation kept.
     """
-    taken = _taken(book, said, before)
+    taken = _taken(book, said, facts, before)
     if taken is None:
-        return _unsure(book, said, before)
+        return _unsure(book, said, facts, before)
     reply = replace(_dealt(book, said, facts, before, taken), confidence=taken.confidence)
     return _handed(said, reply) if reply.person else reply
 
@@ -87,29 +86,29 @@ class _Taken:
     """The message completes an earlier one, whose page was quoted then."""
 
 
-def _taken(book: Book, said: Said, before: Conversation) -> _Taken | None:
+def _taken(book: Book, said: Said, facts: Facts, before: Conversation) -> _Taken | None:
     """Return the matter as chosen, as asked for before, or as the model is sure of; else none."""
     chosen = book.acting(HANDOVER) if said.choice == HANDOVER else said.chosen("intent")
     if chosen in book.intents:
         return _Taken(intent=str(chosen), confidence=1.0)
     top, p = said.ranked[0]
     is_other = top in book.intents and p >= OTHER_MATTER and not said.choice
-    if before.intent in book.intents and _fills(book, said, before.awaits) and not is_other:
+    if before.intent in book.intents and _fills(book, said, facts, before.awaits) and not is_other:
         return _Taken(intent=str(before.intent), confidence=before.confidence, is_continued=True)
     return _Taken(intent=top, confidence=p) if policy.decide(said.ranked).act == "answer" else None
 
 
-def _fills(book: Book, said: Said, awaits: str | None) -> bool:
+def _fills(book: Book, said: Said, facts: Facts, awaits: str | None) -> bool:
     """Tell whether a message says what was asked for."""
     if awaits == NUMBER:
-        return said.order is not None
+        return said.order(facts) is not None
     return awaits == PRODUCT and bool(said.chosen("product") or products_meant(said.text, book.products))
 
 
-def _unsure(book: Book, said: Said, before: Conversation) -> Reply:
+def _unsure(book: Book, said: Said, facts: Facts, before: Conversation) -> Reply:
     """Ask which matter is meant, or say that none fits; after that, call a person."""
     decision = policy.decide(said.ranked)
-    slots = _slots(said, before)
+    slots = _slots(said, facts, before)
     if before.unsure >= PATIENCE:
         return _handed(said, Reply(kind="handover", intent=None, slots=slots))
     kind: Kind = "decline" if decision.act == "decline" else "clarify"
@@ -128,7 +127,7 @@ def _dealt(book: Book, said: Said, facts: Facts, before: Conversation, taken: _T
     """Deal with a matter by its tool, else by its page."""
     tool = book.intents[taken.intent].tool or ""
     quotes = () if taken.is_continued else tuple(book.shelves[said.language].find(said.text, taken.intent))
-    reply = Reply(kind="answer", intent=taken.intent, quotes=quotes, slots=_slots(said, before))
+    reply = Reply(kind="answer", intent=taken.intent, quotes=quotes, slots=_slots(said, facts, before))
     if tool in ORDER_TOOLS:
         return _about_order(said, facts, replace(reply, quotes=quotes[:1]), tool)
     if tool in PRODUCT_TOOLS:
@@ -138,9 +137,10 @@ def _dealt(book: Book, said: Said, facts: Facts, before: Conversation, taken: _T
     return reply if quotes else replace(reply, person=True, sentences=(say(said.language, "nothing_found"),))
 
 
-def _slots(said: Said, before: Conversation) -> tuple[tuple[str, str], ...]:
+def _slots(said: Said, facts: Facts, before: Conversation) -> tuple[tuple[str, str], ...]:
     """Return what is known: what the message says, over what the conversation knew."""
-    return tuple({**before.slots, **({NUMBER: said.order} if said.order else {})}.items())
+    number = said.order(facts)
+    return tuple({**before.slots, **({NUMBER: number} if number else {})}.items())
 
 
 def _about_order(said: Said, facts: Facts, reply: Reply, tool: str) -> Reply:
@@ -150,30 +150,45 @@ def _about_order(said: Said, facts: Facts, reply: Reply, tool: str) -> Reply:
         return replace(reply, kind="verify", sentences=(say(said.language, "verify"),))
     if not facts.orders:
         return replace(reply, sentences=(say(said.language, "no_orders"),))
-    meant = [facts.order(number)] if number else orders_meant(said.text, facts.orders)
-    if meant == [None]:
-        unknown = say(said.language, "unknown_order", number=number)
-        others = tuple((name, value) for name, value in reply.slots if name != NUMBER)
-        return _which(said, replace(reply, slots=others, sentences=(unknown,)), facts.orders)
-    if len(meant) > 1 or meant[0] is None:
-        return _which(said, reply, [order for order in meant if order])
+    meant = _orders_meant(said, facts, number)
+    if not meant:
+        return _which(
+            said, replace(reply, sentences=(say(said.language, "unknown_order", number=number),)), facts.orders
+        )
+    if len(meant) > 1:
+        return _which(said, reply, meant)
     slots = {**dict(reply.slots), NUMBER: meant[0].number}
     return _found(replace(reply, slots=tuple(slots.items())), ORDER_TOOLS[tool].look(meant[0], facts, said.language))
 
 
+def _orders_meant(said: Said, facts: Facts, number: str | None) -> list[Order]:
+    """Return the orders that may be meant; none where a number is nobody's or another's.
+
+    A number in the message counts first, then the orders that it names, then the number that was said before (`number`),
+    then those still on their way, else all.
+    """
+    named = [] if said.order(facts) else orders_named(said.text, facts.orders)
+    known = facts.order(number) if number else None
+    if named:
+        return [known] if known in named else named
+    if number:
+        return [known] if known else []
+    return [order for order in facts.orders if order.is_open] or list(facts.orders)
+
+
 def _which(said: Said, reply: Reply, orders: Sequence[Order]) -> Reply:
-    """Ask which order is meant."""
+    """Ask which order is meant; what was thought before is forgotten."""
     options = tuple(
         Option(label=label(one, said.language), choice=f"order:{one.number}") for one in orders[:MOST_ORDERS]
     )
-    question = say(said.language, "ask_order")
-    return replace(reply, kind="ask", awaits=NUMBER, options=options, sentences=(*reply.sentences, question))
+    slots = tuple((name, value) for name, value in reply.slots if name != NUMBER)
+    sentences = (*reply.sentences, say(said.language, "ask_order"))
+    return replace(reply, kind="ask", awaits=NUMBER, options=options, slots=slots, sentences=sentences)
 
 
 def _about_product(book: Book, said: Said, facts: Facts, reply: Reply, tool: str) -> Reply:
-    """Look at a product that is named; where several are, ask which; where none is, the page has to do."""
-    chosen = said.chosen("product")
-    meant = [one for one in book.products if one.product_id == chosen] or products_meant(said.text, book.products)
+    """Look at a product that is named, or was before; where several are, ask which; where none is, the page has to do."""
+    meant = _products_meant(book, said, dict(reply.slots).get(PRODUCT))
     if len(meant) > 1:
         return _which_product(said, reply, meant)
     if not meant:
@@ -184,6 +199,15 @@ def _about_product(book: Book, said: Said, facts: Facts, reply: Reply, tool: str
         )
     slots = {**dict(reply.slots), PRODUCT: meant[0].name}
     return _found(replace(reply, slots=tuple(slots.items())), PRODUCT_TOOLS[tool].look(meant[0], facts, said.language))
+
+
+def _products_meant(book: Book, said: Said, before: str | None) -> list[Product]:
+    """Return the products that were taken or named; else, where the message refers back, the one of that name."""
+    chosen = said.chosen("product")
+    meant = [one for one in book.products if one.product_id == chosen] or products_meant(said.text, book.products)
+    if meant or not refers_back(said.text):
+        return meant
+    return [one for one in book.products if one.name == before][:1]
 
 
 def _which_product(said: Said, reply: Reply, products: Sequence[Product]) -> Reply:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, cast
 
 from pydantic import BaseModel
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DIGITS = 6
+RECORDED = timedelta(days=31)
+"""Age of a version's data from which they are a recording, not a shop's that runs on."""
 CANDIDATES = 3
 
 
@@ -110,8 +112,12 @@ class Asked:
 
 
 def _today(request: ServiceRequest, state: JsonObject) -> date:
-    """Return the customer's day: recorded data are years old, so theirs is the last they cover; without any, the clock's."""
-    return request.today or (date.fromisoformat(state["as_of"]) if "as_of" in state else datetime.now(UTC).date())
+    """Return the customer's day: the request's, else the clock's; of a recording, the last day that it covers."""
+    if request.today:
+        return request.today
+    now = datetime.now(UTC).date()
+    covered = date.fromisoformat(state["as_of"]) if "as_of" in state else now
+    return covered if now - covered > RECORDED else now
 
 
 def answer(predictor: Predictor, state: JsonObject, request: BaseModel, history: JsonObject | None) -> ServiceResponse:

@@ -17,29 +17,41 @@ NEWEST = re.compile(
     r"\b(?:last|latest|newest|most recent)\s+(?:\w+\s+)?order|最近(?:的)?(?:一|那)?[单个笔]|最新(?:的)?订单|上一单",
     re.IGNORECASE,
 )
+REFERRING = re.compile(r"\b(?:it|they|them|(?:this|that) one)\b|它", re.IGNORECASE)
+"""Words that stand for a product named before."""
+SURE = 5  # characters from which a shop's own number, whatever its form, is found within a text
 MOST = 4  # products of like names between which a customer is asked to choose
 
 Named = TypeVar("Named", Order, Product)
 
 
-def order_number(text: str) -> str | None:
-    """Return the first order number of a text, as it is kept; none if there is none."""
+def order_number(text: str, own: Iterable[str] = ()) -> str | None:
+    """Return the first order number of a text, as it is kept; none if there is none.
+
+    Args:
+        text: A message, or the value of an option that was taken.
+        own: Numbers of the customer's own orders, of any form: the whole text, or from `SURE` characters on a word of it.
+    """
+    known = next((number for number in own if _holds(text, number)), None)
+    if known is not None:
+        return known
     found = ORDER_NUMBER.search(text)
     if found is None:
         return text if SHORT_NAME.fullmatch(text) else None
     return f"{found[0].replace('-', '')[:5]}-{found[0][-3:]}".upper()
 
 
-def orders_meant(text: str, orders: Sequence[Order]) -> list[Order]:
-    """Return the customer's orders that a text without a number speaks of.
-
-    The newest where it says so; those with a product it names; else those still on their way, else all of them.
-    """
+def orders_named(text: str, orders: Sequence[Order]) -> list[Order]:
+    """Return the customer's orders that a text speaks of without a number: the newest, or those with a product it names."""
     if NEWEST.search(text):
         return list(orders[:1])
     words = _words(text)
-    named = [order for order in orders if any(_is_named(name, words) for _, name in order.products)]
-    return named or [order for order in orders if order.is_open] or list(orders)
+    return [order for order in orders if any(_is_named(name, words) for _, name in order.products)]
+
+
+def refers_back(text: str) -> bool:
+    """Tell whether a word of the text stands for a product that was named before."""
+    return REFERRING.search(text) is not None
 
 
 def products_meant(text: str, products: Iterable[Product]) -> list[Product]:
@@ -51,6 +63,14 @@ def products_meant(text: str, products: Iterable[Product]) -> list[Product]:
             found.setdefault(product.name, (len(_words(product.name) & words), product))
     best = max((common for common, _ in found.values()), default=0)
     return [product for common, product in found.values() if common == best][:MOST]
+
+
+def _holds(text: str, number: str) -> bool:
+    """Tell whether a text is an order's number, or a number that is long enough stands in it as a word."""
+    if text.strip().upper() == number.upper():
+        return True
+    word = rf"(?<![\w-]){re.escape(number)}(?![\w-])"
+    return len(number) >= SURE and re.search(word, text, re.ASCII | re.IGNORECASE) is not None
 
 
 def _is_named(name: str, words: frozenset[str]) -> bool:
