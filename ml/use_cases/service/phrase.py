@@ -1,8 +1,9 @@
 """Puts an answer into other words by a large language model, and lets through only what the quoted passages say.
 
-The model is shown the message as it may be stored and the passages, never an order or a name. Of its answer a sentence stays if
-its numbers all stand in the passages, most of its words stand in one of them, and it denies where that denies. What it adds is
-dropped, so neither an invention nor an order hidden in a message or page gets through; if nothing stays, the passages are quoted.
+The model is shown the passages and the message as it may be sent on: no name, no order and no order's number. Of its answer a
+sentence stays if its numbers, in digits or words, all stand in one passage with the same units, most of its words do, and it
+denies where that denies. What it adds is dropped, so neither an invention nor an order hidden in a message or page gets through;
+if nothing stays, the passages are quoted.
 """
 
 from __future__ import annotations
@@ -15,15 +16,15 @@ from pydantic import BaseModel
 
 from ml.contract import Chat
 from ml.use_cases.service.book import content_words
-from ml.use_cases.service.discreet import discreet
+from ml.use_cases.service.discreet import sendable
 from ml.use_cases.service.message import ServiceRequest, ServiceResponse
+from ml.use_cases.service.quantity import in_digits, quantities
 
 SUPPORT = {
     "en": 0.75,
     "zh": 0.6,
 }  # share of a sentence's words that must stand in one passage; pairs of characters in Chinese
 SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=[。！？；])|\n+")
-NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
 DENIAL = re.compile(
     r"\b(?:not|no|never|nothing|none|cannot|without|except|unless)\b|n['’]t\b|[不没無无未非勿别]", re.IGNORECASE
 )
@@ -42,7 +43,8 @@ def rephrase(sent: BaseModel, given: BaseModel, chat: Chat) -> ServiceResponse:
     passages = [source.text for source in response.sources]
     if not passages:
         return response
-    asked = f"<message>{_inert(discreet(request.message))}</message>\n<passages>{_inert(' '.join(passages))}</passages>"
+    message = sendable(request.message, filter(None, [response.slots.get("order_number")]))
+    asked = f"<message>{_inert(message)}</message>\n<passages>{_inert(' '.join(passages))}</passages>"
     worded = chat(INSTRUCTIONS.format(language=LANGUAGES[response.language]), asked)
     kept = supported(worded or "", passages, response.language)
     if not kept:
@@ -59,12 +61,13 @@ def supported(text: str, passages: Sequence[str], language: str) -> list[str]:
 
 
 def _says(passage: str, sentence: str, share: float) -> bool:
-    words, known = content_words(sentence), content_words(passage)
-    if not words or len(words & known) < share * len(words) or ADDRESS.search(sentence):
+    said, told = in_digits(sentence), in_digits(passage)
+    words = content_words(said)
+    if not words or len(words & content_words(told)) < share * len(words) or ADDRESS.search(sentence):
         return False
-    if not set(NUMBER.findall(sentence)) <= set(NUMBER.findall(passage)):
+    if not quantities(said) <= quantities(told):
         return False
-    nearest = max(SENTENCE.split(passage), key=lambda one: len(words & content_words(one)))
+    nearest = max(SENTENCE.split(passage), key=lambda one: len(words & content_words(in_digits(one))))
     return bool(DENIAL.search(sentence)) == bool(DENIAL.search(nearest))
 
 
