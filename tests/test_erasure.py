@@ -6,7 +6,8 @@ import io
 import json
 import subprocess
 import sys
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
+from itertools import product
 
 import pandas as pd
 import pyarrow as pa
@@ -24,7 +25,8 @@ from ml.privacy.pseudonym import pseudonym, read_key
 from ml.privacy.seal import Opener, Sealer
 from ml.registry import erasure, ledger
 from ml.serving import snapshot
-from ml.serving.forget import forget
+from ml.serving.forget import Erasures, forget
+from ml.serving.request_log import KINDS, RequestLog
 from ml.serving.state import Event, StateStore
 from ml.store import Bucket
 from tests.promotable_run import PROJECT, environment_of, packaged_run, roll_back, walk_in
@@ -148,7 +150,7 @@ def test_serving_forgets_histories_lists_and_log_lines_and_servers_drop_later_ev
     snapshot.publish(promoter, name, path, date(2026, 6, 30))
     state, requests = Bucket.open(promoter, "state"), Bucket.open(custodian, "requests")
     state.put(f"{name}/batch/a.parquet", path.read_bytes())
-    for kind in ("requests", "events"):
+    for kind in KINDS:
         requests.put(f"{kind}/{name}/2026-07-01/both.jsonl", b'{"unit":"u1"}\n{"unit":"u2"}\n')
         requests.put(f"{kind}/{name}/2026-07-01/one.jsonl", b'{"unit":"u1"}\n')
     store = StateStore(tmp_path / "state.sqlite")
@@ -156,16 +158,34 @@ def test_serving_forgets_histories_lists_and_log_lines_and_servers_drop_later_ev
     snapshot.follow(state, store, name, observe)
     for unit in ("u1", "u2"):
         store.record(name, Event(units=(unit,), time="2026-07-01T10:00:00", body={"n": 1}), observe)
-    assert forget(custodian, name, "u1") == 6
+    assert forget(custodian, name, "u1") == 2 + 2 * len(KINDS)
     snapshot.follow(state, store, name, observe)
     assert (store.history(name, "u1"), store.history(name, "u2")) == (None, {"seen": 1})
     store.close()
     assert list(pd.read_parquet(io.BytesIO(state.get(f"{name}/batch/a.parquet")))["unit"]) == ["u2"]
-    assert {key.rpartition("/")[2]: requests.get(key) for key in requests.keys(f"events/{name}/")} == {
-        "both.jsonl": b'{"unit":"u2"}\n'
-    }
+    left = {key: requests.get(key) for key in requests.keys() if f"/{name}/" in key}  # noqa: SIM118
+    assert left == {f"{kind}/{name}/2026-07-01/both.jsonl": b'{"unit":"u2"}\n' for kind in KINDS}
     snapshot.publish(promoter, name, path, date(2026, 7, 31))
     assert snapshot.newest(promoter, name).forgotten == ("u1",)
+
+
+def test_lines_that_wait_on_a_servers_disk_are_erased_too_and_later_ones_are_not(
+    object_store, custodian, name, tmp_path
+):
+    serve = object_store.settings("serve")
+    log = RequestLog(tmp_path, Bucket.open(serve, "requests"), erased=Erasures(Bucket.open(serve, "state")))
+    moments = [datetime.now(UTC) - timedelta(seconds=1), datetime.now(UTC) + timedelta(seconds=1)]
+    for kind in KINDS:
+        for unit, moment in product(("u1", "u2"), moments):
+            log.append(kind, name, moments[0], {"unit": unit, "time": moment.isoformat(timespec="milliseconds")})
+    forget(custodian, name, "u1")
+    log.flush()
+    requests = Bucket.open(custodian, "requests")
+    for kind in KINDS:
+        (key,) = requests.keys(f"{kind}/{name}/")
+        assert [json.loads(line)["unit"] for line in requests.get(key).splitlines()] == ["u1", "u2", "u2"]
+    assert log.count.waiting_bytes == 0
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 def test_killed_at_any_step_asking_again_completes_it(custodian, keeper, promoter, name, tmp_path):

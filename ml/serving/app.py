@@ -21,6 +21,7 @@ from ml.serving.conversation import Conversations
 from ml.serving.customer import Customers
 from ml.serving.door import Door
 from ml.serving.follower import Follower
+from ml.serving.forget import Erasures
 from ml.serving.guard import Doors, Guard
 from ml.serving.language_model import open_chat
 from ml.serving.meters import Meters
@@ -92,10 +93,10 @@ def _site(settings: Settings, parts: Parts, doors: Doors) -> Site:
 
 def _assemble(settings: Settings, use_cases: Mapping[str, UseCase], versions: Versions) -> Parts:
     folder = settings.home / "server"
-    meters, ids = Meters(), RequestIds()
+    meters, ids, erasures = Meters(), RequestIds(), Erasures(Bucket.open(settings, "state"))
     kept = Kept(
         store=StateStore(folder / "state.sqlite"),
-        log=RequestLog(folder / "spool", Bucket.open(settings, "requests"), replica=ids.replica),
+        log=RequestLog(folder / "spool", Bucket.open(settings, "requests"), replica=ids.replica, erased=erasures),
         conversations=Conversations(folder / "conversations.sqlite"),
         chat=open_chat(settings),
     )

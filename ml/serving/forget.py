@@ -1,20 +1,22 @@
-"""Takes one customer out of what serving keeps by pseudonym: histories, lists, and the log of requests and events."""
+"""Takes one customer out of what serving keeps by pseudonym: histories, lists, and every kind of line of the log."""
 
 from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 
 from ml.config import Settings
 from ml.serving import snapshot
+from ml.serving.request_log import KINDS
 from ml.store import Bucket
 
 log = logging.getLogger(__name__)
 
 
 def forget(settings: Settings, use_case: str, unit: str) -> int:
-    """Remove a customer from the `state` and `requests` buckets; servers follow with the histories.
+    """Remove a customer from the `state` and `requests` buckets; servers follow with histories and with lines that wait there.
 
     Args:
         settings: Role `custodian`.
@@ -24,12 +26,38 @@ def forget(settings: Settings, use_case: str, unit: str) -> int:
     Returns:
         Objects that held something of the customer.
     """
+    state = Bucket.open(settings, "state")
+    # First: a server that looks from now on carries no line of before into what is cleaned below.
+    state.put(f"{_marks(use_case)}{unit}", datetime.now(UTC).isoformat(timespec="milliseconds").encode())
     known = snapshot.forget(settings, use_case, unit)
-    logs = _without_lines(Bucket.open(settings, "requests"), (f"requests/{use_case}/", f"events/{use_case}/"), unit)
-    lists = _lists_without(Bucket.open(settings, "state"), f"{use_case}/batch/", unit)
+    prefixes = tuple(f"{kind}/{use_case}/" for kind in KINDS)
+    logs = _without_lines(Bucket.open(settings, "requests"), prefixes, unit)
+    lists = _lists_without(state, f"{use_case}/batch/", unit)
     changed = sum(1 for _ in (*known, *logs, *lists))
     log.info("customer forgotten use_case=%s objects=%d", use_case, changed)
     return changed
+
+
+class Erasures:
+    """When customers were erased, as a server has to know before it carries lines away.
+
+    Args:
+        bucket: The `state` bucket.
+    """
+
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket = bucket
+        self._read: dict[tuple[str, str], str] = {}
+
+    def __call__(self, use_case: str) -> Mapping[str, str]:
+        """Return the moment of each erasure by unit [UTC, ISO 8601]."""
+        marks = list(self._bucket.entries(_marks(use_case)))
+        self._read |= {mark: self._bucket.get(mark[0]).decode() for mark in marks if mark not in self._read}
+        return {mark[0].rpartition("/")[2]: self._read[mark] for mark in marks}
+
+
+def _marks(use_case: str) -> str:
+    return f"{use_case}/erased/"
 
 
 def _without_lines(bucket: Bucket, prefixes: tuple[str, ...], unit: str) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """What was asked, answered and observed, as JSON lines: first on this disk, then in the object store.
 
 A line is on disk before the answer leaves; a thread carries full files to the `requests` bucket. While
-the store is away files wait, up to a bound, and no answer waits for it.
+the store is away files wait, up to a bound, and no answer waits for it. Lines of a customer who was erased meanwhile go nowhere.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ import logging
 import re
 import threading
 import uuid
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from io import BufferedWriter
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from ml.contract import JsonObject
 from ml.errors import ConfigInvalid, StorageUnavailable
@@ -23,6 +24,9 @@ from ml.serving.request_id import RequestIds
 from ml.store import Bucket
 
 Kind: TypeAlias = Literal["requests", "events", "handovers"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+Erased: TypeAlias = Callable[[str], Mapping[str, str]]
+"""Name of a use case -> when customers were erased from it, by pseudonym [UTC, ISO 8601]."""
 
 REQUEST_SCHEMA = "tradewind/request/1"
 EVENT_SCHEMA = "tradewind/event/1"
@@ -63,15 +67,22 @@ class RequestLog:
         bucket: The `requests` bucket.
         limit_bytes: What may wait [bytes].
         replica: Tells the files of this process from those of others, as its request ids do.
+        erased: Asked before a file is carried away: what was written of a customer before the erasure is left out.
     """
 
     def __init__(
-        self, folder: Path, bucket: Bucket, limit_bytes: int = SPOOL_BYTES, replica: str | None = None
+        self,
+        folder: Path,
+        bucket: Bucket,
+        limit_bytes: int = SPOOL_BYTES,
+        replica: str | None = None,
+        erased: Erased = lambda _: {},
     ) -> None:
         self._replica = replica or RequestIds().replica
         self._folder = folder
         self._bucket = bucket
         self._limit = limit_bytes
+        self._erased = erased
         self._lock = threading.Lock()
         self._carrying = threading.Lock()
         self._open: dict[tuple[Kind, str, str], _File] = {}
@@ -143,9 +154,11 @@ class RequestLog:
                 file.path.rename(file.path.with_suffix(READY))
 
     def _carry(self, path: Path) -> bool:
-        data = path.read_bytes()
+        data, key = path.read_bytes(), path.relative_to(self._folder)
         try:
-            self._bucket.put(path.relative_to(self._folder).as_posix(), data, "application/x-ndjson")
+            kept = _without(data, self._erased(key.parts[1]))
+            if kept:
+                self._bucket.put(key.as_posix(), kept, "application/x-ndjson")
         except (StorageUnavailable, ConfigInvalid) as error:
             log.warning("request log waits kind=%s bytes=%d", type(error).__name__, self.count.waiting_bytes)
             return False
@@ -165,6 +178,22 @@ class RequestLog:
             else:
                 path.unlink()
         self.count.waiting_bytes = sum(path.stat().st_size for path in self._folder.rglob(f"*{READY}"))
+
+
+def _without(lines: bytes, erased: Mapping[str, str]) -> bytes:
+    """Return the lines but those that were written of a customer before their erasure."""
+    if not erased:
+        return lines
+    return b"".join(line for line in lines.splitlines(keepends=True) if not _is_erased(line, erased))
+
+
+def _is_erased(line: bytes, erased: Mapping[str, str]) -> bool:
+    try:
+        told: JsonObject = json.loads(line)
+    except ValueError:  # a disk that failed must not stop what is whole
+        return False
+    since = erased.get(told.get("unit") or "")
+    return since is not None and told["time"] <= since
 
 
 def file_time(key: str) -> datetime:
