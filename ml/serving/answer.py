@@ -12,16 +12,19 @@ from pydantic import BaseModel
 
 from ml.contract import CONVERSATION, REQUEST_ID, Chat, Explanation, JsonObject, UseCase
 from ml.errors import ModelNotFound
+from ml.files import canonical, sha256
 from ml.serving.conversation import Conversations, new_name
 from ml.serving.door import Door
 from ml.serving.follower import Follower
-from ml.serving.request_log import EVENT_SCHEMA, HANDOVER_SCHEMA, REQUEST_SCHEMA, RequestLog
+from ml.serving.request_log import EVENT_SCHEMA, HANDOVER_SCHEMA, REQUEST_SCHEMA, Kind, RequestLog
 from ml.serving.state import Event, StateStore
 from ml.serving.stock import with_stock
 from ml.serving.subject import Subjects
 from ml.serving.version import Served
 
 EVENT_AHEAD = timedelta(days=1)  # clocks differ, but an event of next week is a mistake
+BEGUN = "begun_by"  # what a conversation keeps beside the use case's own: the request it began with
+ID_DIGITS = 32  # hexadecimal, of a hand-over's id
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +95,7 @@ class Answerer:
         answer = service.answer(served.predictor, served.state, request, history)
         if service.rephrase and self._chat:
             answer = service.rephrase(request, answer, self._chat)
+        answer = self._named(answer, _begun(history, request_id))
         line = {
             "schema": REQUEST_SCHEMA,
             "use_case": self._use_case.name,
@@ -104,7 +108,7 @@ class Answerer:
             "latency_ms": round((time.perf_counter() - began) * 1000, 3),
         }
         self._write("requests", line)
-        self._remember(request, answer, history)
+        self._remember(request, answer, history, request_id)
         self._hand_over(request, answer, request_id)
         return Answered(body=answer, version=served.live.digest)
 
@@ -174,16 +178,32 @@ class Answerer:
         told = {**(history or {}), CONVERSATION: kept} if kept is not None else history
         return request.model_copy(update={memory.field: name}), told
 
-    def _remember(self, request: BaseModel, answer: BaseModel, history: JsonObject | None) -> None:
+    def _remember(self, request: BaseModel, answer: BaseModel, history: JsonObject | None, request_id: str) -> None:
         memory = self._use_case.service.memory
         if memory is not None:
-            kept, name = memory.keep(history, request, answer), getattr(request, memory.field)
+            kept = {**memory.keep(history, request, answer), BEGUN: _begun(history, request_id)}
+            name = getattr(request, memory.field)
             self._conversations.keep(self._use_case.name, self._unit(request), name, kept, memory.seconds)
+
+    def _named(self, answer: BaseModel, begun: str) -> BaseModel:
+        """Return the answer with an `id` of what a person has to see to that no other matter has.
+
+        It follows from the conversation's first request and from all that is handed over. So a message that is sent again is one
+        matter still, while a conversation that begins anew under its name, or is another customer's, has matters of its own.
+        """
+        queue, matter = self._use_case.service.queue, self._matter(answer)
+        if queue is None or matter is None:
+            return answer
+        digest = sha256(canonical([begun, matter.model_dump(mode="json")])).removeprefix("sha256:")
+        return answer.model_copy(update={queue: matter.model_copy(update={"id": digest[:ID_DIGITS]})})
+
+    def _matter(self, answer: BaseModel) -> BaseModel | None:
+        queue = self._use_case.service.queue
+        return getattr(answer, queue) if queue else None
 
     def _hand_over(self, request: BaseModel, answer: BaseModel, request_id: str) -> None:
         """Put what a person has to see to into the queue."""
-        queue = self._use_case.service.queue
-        matter = getattr(answer, queue) if queue else None
+        matter = self._matter(answer)
         if matter is not None:
             line = {"schema": HANDOVER_SCHEMA, "request_id": request_id, "unit": self._unit(request)}
             self._write("handovers", {**line, "handover": matter.model_dump(mode="json")})
@@ -192,6 +212,12 @@ class Answerer:
         identity = self._use_case.service.identity
         return getattr(request, identity, None) if identity else None
 
-    def _write(self, kind: Any, line: JsonObject) -> None:
+    def _write(self, kind: Kind, line: JsonObject) -> None:
         now = datetime.now(UTC)
         self._log.append(kind, self._use_case.name, now, {**line, "time": now.isoformat(timespec="milliseconds")})
+
+
+def _begun(history: JsonObject | None, request_id: str) -> str:
+    """Return the id of the request that a conversation began with; this one's where it begins one, or stands alone."""
+    begun: str = (history or {}).get(CONVERSATION, {}).get(BEGUN, request_id)
+    return begun
