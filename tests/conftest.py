@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -54,9 +55,9 @@ class ObjectStore:
         return Settings(**{**held, **changes})
 
 
-@pytest.fixture(scope="session")
-def object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
-    folder = tmp_path_factory.mktemp("stack")
+@contextmanager
+def running_store(folder: Path) -> Iterator[ObjectStore]:
+    """Run an object store of its own below a folder."""
     known = secret.load_or_generate(folder / "secrets.json")
     children = Children(folder / "run")
     port = free_port()
@@ -65,6 +66,12 @@ def object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectSto
         yield ObjectStore(f"http://127.0.0.1:{port}", known, folder)
     finally:
         children.stop(objectstore.CHILD)
+
+
+@pytest.fixture(scope="session")
+def object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
+    with running_store(tmp_path_factory.mktemp("stack")) as store:
+        yield store
 
 
 @pytest.fixture(scope="session")

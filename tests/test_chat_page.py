@@ -1,12 +1,12 @@
 """The chat page: a session opens pages and nothing else, no other site can post for its holder, and no script runs."""
 
 import re
-from html import unescape
 
 import httpx
 import pytest
 
 from tests.accessible import faults
+from tests.form_browser import Browser
 from tests.service_shop import Desk
 
 ADA = "customer-ada-1815"
@@ -23,30 +23,6 @@ def url(desk):
         desk.order(client, ADA, "A1047-220", ("77", "Kettle <script>alert(1)</script>"), promised="2026-07-04")
         desk.order(client, ADA, "C0318-557", ("78", "Oat Milk"), promised="2026-07-06")
         yield str(client.base_url)
-
-
-class Browser:
-    """Fills in forms as a browser does: hidden fields, cookies, the origin."""
-
-    def __init__(self, url):
-        self.http = httpx.Client(base_url=url, headers={"Origin": url.rstrip("/")}, follow_redirects=True)
-        self.page = ""
-
-    def open(self, path):
-        return self.took(self.http.get(path))
-
-    def send(self, path, **fields):
-        hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', self.page))
-        kept = {
-            name: unescape(value)
-            for name, value in hidden.items()
-            if name in ("turns", "conversation_id", "message_id")
-        }
-        return self.took(self.http.post(path, data={**kept, **fields}))
-
-    def took(self, response):
-        self.page = response.text
-        return response
 
 
 @pytest.fixture

@@ -19,12 +19,13 @@ from ml.serving.answer import Answerer
 from ml.serving.page import Page, Site
 from ml.shop import CHANNELS
 from ml.use_cases.fraud.message import FraudRequest, FraudResponse
-from ml.use_cases.inventory.service import InventoryRequest, InventoryResponse, Line
+from ml.use_cases.inventory.service import MAX_SERIES, InventoryRequest, InventoryResponse, Line
 from ml.use_cases.recommend.service import RecommendRequest, RecommendResponse
 from ml.use_cases.service.message import ServiceRequest
 
 PATH = "/customer"
 PRODUCTS = 6  # that are recommended
+GROUPS = MAX_SERIES // PRODUCTS  # groups of stores that may be asked for with each of them
 
 Answer = TypeVar("Answer")
 
@@ -48,6 +49,16 @@ class Panel(Generic[Answer]):
 
     answer: Answer | None = None
     problem: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stocked:
+    """The forecasts of some products."""
+
+    lines: list[Line]
+    groups: int
+    """Groups of stores that were asked for, the first by name."""
+    groups_known: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,11 +129,13 @@ def _recommended(asking: Asking) -> RecommendResponse:
     return cast(RecommendResponse, asking.ask("recommend", wanted))
 
 
-def _stocked(asking: Asking, listed: RecommendResponse | None) -> list[Line]:
-    """Return the forecasts of the products that are recommended, in each group of stores that sells them."""
-    groups = asking.answerer("inventory").served().state["hierarchy"]["levels"]["store_group"]["names"]
+def _stocked(asking: Asking, listed: RecommendResponse | None) -> Stocked:
+    """Return the forecasts of the products that are recommended, in the groups of stores that sell them."""
+    known = asking.answerer("inventory").served().state["hierarchy"]["levels"]["store_group"]["names"]
+    groups = known[:GROUPS]
     names = [f"{item.product_id}/{group}" for item in (listed.items if listed else []) for group in groups]
-    return cast(InventoryResponse, asking.ask("inventory", InventoryRequest(series=names))).lines
+    answer = cast(InventoryResponse, asking.ask("inventory", InventoryRequest(series=names)))
+    return Stocked(lines=answer.lines, groups=len(groups), groups_known=len(known))
 
 
 def _scored(asking: Asking, sent: Sent) -> FraudResponse:
