@@ -78,6 +78,8 @@ def forged(desk, kind):
         "no expiry": jwt.encode({k: v for k, v in claims().items() if k != "exp"}, private, "EdDSA"),
         "too long": jwt.encode(claims(exp=datetime.now(UTC) + 25 * hour), private, "EdDSA"),
         "not yet": jwt.encode(claims(iat=datetime.now(UTC) + hour, exp=datetime.now(UTC) + 2 * hour), private, "EdDSA"),
+        "no name": jwt.encode(claims(sub=""), private, "EdDSA"),
+        "too long a name": jwt.encode(claims(sub="a" * 201), private, "EdDSA"),
         "no token": "customer-ada-1815",
     }[kind]
 
@@ -94,6 +96,8 @@ def forged(desk, kind):
         "no expiry",
         "too long",
         "not yet",
+        "no name",
+        "too long a name",
         "no token",
     ],
 )

@@ -26,6 +26,7 @@ ALGORITHM = "EdDSA"
 LONGEST = timedelta(hours=1)  # a stolen token is of no use for longer
 LEEWAY_S = 10  # clocks differ
 TOKEN_CHARACTERS = 2000
+CUSTOMER_CHARACTERS = 200  # of a customer's id, as every request has it
 CLAIMS = ["sub", "aud", "exp", "iat", "jti"]
 
 
@@ -99,4 +100,5 @@ def _subject(token: str, key: Ed25519PublicKey) -> str | None:
     except jwt.InvalidTokenError:
         return None
     lives = claims["exp"] - claims["iat"]
-    return str(claims["sub"]) if claims["sub"] and 0 < lives <= LONGEST.total_seconds() else None
+    is_name = 0 < len(claims["sub"]) <= CUSTOMER_CHARACTERS
+    return claims["sub"] if is_name and 0 < lives <= LONGEST.total_seconds() else None
