@@ -23,6 +23,8 @@ FULL = Settings(epochs=6)
 TWICE = Settings(epochs=6, consistency=3.0)  # each text read twice
 FEW = Settings()  # as many passes as so few rows ask for, each text read twice
 OURS, LINEAR = "MiniLM, fine-tuned and distilled", "TF-IDF and LinearSVC"
+P50 = "student p50 [ms]"
+QUICK = Bar(figure=P50, limit=5.0, side="at most")
 COPIED = ("accuracy", "out_of_scope_recall", "out_of_scope_precision", "calibration_error")
 
 
@@ -52,7 +54,7 @@ def ours(rows: Rows, seed: int, settings: Settings) -> Figures:
     with tempfile.TemporaryDirectory() as scratch:
         told = run(rows, replace(settings, seed=seed), Path(scratch))
     student = {f"student {name}": value for name, value in _copied(told["student"]).items()}
-    return {**_copied(told["teacher"]), **student, "student p50 [ms]": told["student"]["latency"]["p50_ms"]}
+    return {**_copied(told["teacher"]), **student, P50: told["student"]["latency"]["p50_ms"]}
 
 
 def linear(rows: Rows) -> Figures:
@@ -103,7 +105,7 @@ BANKING = Comparison(
     ours=OURS,
     seeds=(1,),
     fixed=frozenset({LINEAR}),
-    bars=(Bar(figure="accuracy", limit=0.935, side="at least"),),
+    bars=(Bar(figure="accuracy", limit=0.935, side="at least"), QUICK),
 )
 
 TEN_SHOT = Comparison(
@@ -120,7 +122,7 @@ TEN_SHOT = Comparison(
     peers=_peers(FEW, shots=True),
     ours=OURS,
     seeds=(1, 2, 3),
-    bars=(Bar(figure="accuracy", limit=0.86, side="at least"),),
+    bars=(Bar(figure="accuracy", limit=0.86, side="at least"), QUICK),
 )
 
 CLINC = Comparison(
@@ -142,6 +144,7 @@ CLINC = Comparison(
     bars=(
         Bar(figure="accuracy", limit=0.969, side="at least"),
         Bar(figure="out_of_scope_recall", limit=0.6, side="at least"),
+        QUICK,
     ),
 )
 
