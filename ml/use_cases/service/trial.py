@@ -190,17 +190,14 @@ def _labelled(examples: Sequence[Example], state: JsonObject) -> Labelled:
 
 
 def _teacher(data: _Data, settings: Settings) -> Committee:
-    """Return MiniLM, fine-tuned and calibrated.
-
-    The vectors of words are kept, except where Chinese has to be learned, or what is out of scope told from what is in it.
-    """
+    """Return MiniLM, fine-tuned and calibrated; the vectors of words are kept, except where Chinese has to be learned."""
     from ml.use_cases.service import learn, network
     from ml.use_cases.service.committee import Committee
 
     state, members = data.state, []
     words = vocabulary.vectors(state["vocabulary"], state["han"])
     for number in range(settings.members):
-        one = network.from_minilm(words, len(state["classes"]), learns_words=bool(state["han"]) or data.has_outside)
+        one = network.from_minilm(words, len(state["classes"]), learns_words=bool(state["han"]))
         course = _course(settings)
         learn.teach(one, data.train, data.valid, replace(course, seed=course.seed + MEMBER_SEEDS * number))
         members.append(one)
