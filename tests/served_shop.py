@@ -36,7 +36,7 @@ from ml.files import read_json, sha256, write_json, write_parquet, write_verdict
 from ml.packaging.signing import Signer
 from ml.pipeline import package, promote
 from ml.pipeline.context import StageContext
-from ml.privacy.pseudonym import fingerprint, pseudonym
+from ml.privacy.pseudonym import fingerprint, pseudonym, read_key
 from ml.registry import ledger
 from ml.registry.entry import Move
 from ml.registry.fetch import fetch_record
@@ -51,7 +51,8 @@ VOCABULARY = [f"p{i}" for i in range(6)]
 AS_OF = date(2017, 12, 31)
 PERSON = "household-4711"
 FIGURES = {"recall": {"value": 0.1, "low": 0.08, "high": 0.12}}
-METRICS = {"contenders": [{"name": "float32", "kind": "variant", "figures": FIGURES}]}
+VARIANT = "float32"
+METRICS = {"contenders": [{"name": VARIANT, "kind": "variant", "figures": FIGURES}]}
 
 
 class Question(BaseModel):
@@ -191,20 +192,49 @@ def packaged(root, name, held, seed, production=None):
     write_parquet(context.data("features") / "test.parquet", pd.DataFrame({"unit": range(20), "bought": bought}))
     write_parquet(context.data("features") / "profile.parquet", pd.DataFrame({"n_bought": [1.0]}))
     write_json(context.data("features") / "state.json", {"vocabulary": VOCABULARY})
+    package_accepted(context)
+    return read_json(context.data("package") / "version.json")["digest"], weights
+
+
+def package_accepted(context):
+    """Write what accepting and explaining a trained model leave in its workspace, and package it as a version."""
+    record, root = context.use_case, context.root
     rule = Rule(name="naive", observed=0.2, limit=0.0, passed=True, sentence="It beats the naive baseline.")
-    verdict = Verdict(stage="evaluate", accepted=True, rules=(rule,), summary="Better.", chosen="float32")
+    verdict = Verdict(stage="evaluate", accepted=True, rules=(rule,), summary="Better.", chosen=VARIANT)
     write_verdict(context.data("evaluate") / "verdict.json", verdict)
     write_json(context.data("evaluate") / "metrics.json", METRICS)
     write_json(context.data("train") / "machine.json", machine.describe())
     write_json(context.data("explain") / "explanations.json", {})
     context.reports("explain").mkdir(parents=True)
-    (context.reports("explain") / "card.html").write_text("<h1>Toy</h1>")
-    write_json(root / "inputs.json", inputs)
-    (root / "params.yaml").write_text(yaml.safe_dump({name: {}}))
+    (context.reports("explain") / "card.html").write_text(f"<h1>{record.title}</h1>")
+    write_json(root / "inputs.json", context.inputs)
+    (root / "params.yaml").write_text(yaml.safe_dump({record.name: {}}))
     (root / "dvc.lock").write_text("stages: {}")
     shutil.copy(PROJECT / "uv.lock", root / "uv.lock")
     package.run(context)
-    return read_json(context.data("package") / "version.json")["digest"], weights
+
+
+def first_run(record, promoter, root, as_of):
+    """Return the workspace of a use case's first run, whose inputs are frozen."""
+    inputs = {
+        "schema": "tradewind/inputs/1",
+        "use_case": record.name,
+        "run_id": "run-1",
+        "as_of": {"requested": str(as_of), "data": str(as_of), "clock": "wall"},
+        "source": {"spec": {}, "digest": sha256(b"source"), "last_day": str(as_of)},
+        "production": {"digest": None, "seq": 0},
+        "pseudonym_key": fingerprint(read_key(promoter)),
+        "code": {"revision": "abc", "digest": sha256(b"code")},
+    }
+    return StageContext(use_case=record, params=None, inputs=inputs, settings=promoter, root=root)
+
+
+def promote_first(context, as_of):
+    """Package what a first run trained, promote it, and publish its histories."""
+    record, promoter = context.use_case, context.settings
+    package_accepted(context)
+    promote.run(promoter, record, context.root, {"who": "ada", "why": "first"})
+    snapshot.publish(promoter, record.name, context.data("features") / "histories.parquet", as_of)
 
 
 @contextmanager

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import shutil
 from datetime import date
 
 import pytest
-import yaml
 
-from ml.contract import Rule, Verdict
-from ml.files import read_json, sha256, write_json, write_verdict
+from ml.files import read_json
 from ml.packaging.golden import differences
-from ml.pipeline import package, promote
-from ml.pipeline.context import StageContext
-from ml.privacy.pseudonym import fingerprint, pseudonym
-from ml.serving import snapshot
+from ml.privacy.pseudonym import pseudonym
 from ml.serving.app import create_app
-from ml.training import machine
 from ml.use_cases.fraud import USE_CASE
 from tests.fraud_shop import export, small_shop
 from tests.recommend_shop import prepare
-from tests.served_shop import METRICS, PROJECT, Shop, listening, wait
+from tests.served_shop import Shop, first_run, listening, promote_first, wait
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 AS_OF = date(2026, 6, 30)
-VARIANT = METRICS["contenders"][0]["name"]
 PAID = {"terminal_id": "9-1", "amount": 20.0, "paid_at": "2026-07-01T15:00:00", "channel": "till"}
 
 
@@ -35,38 +27,11 @@ def promoted(object_store, tmp_path_factory):
     prepare()
     folder = tmp_path_factory.mktemp("served")
     shop = Shop(object_store, folder, "fraud")
-    context = StageContext(use_case=USE_CASE, params=None, inputs=frozen(shop), settings=shop.promoter, root=folder)
+    context = first_run(USE_CASE, shop.promoter, folder, AS_OF)
     export(small_shop(), context.data("features").parent)
-    rule = Rule(name="naive", observed=0.2, limit=0.0, passed=True, sentence="It beats the naive baseline.")
-    verdict = Verdict(stage="evaluate", accepted=True, rules=(rule,), summary="Better.", chosen=VARIANT)
-    write_verdict(context.data("evaluate") / "verdict.json", verdict)
-    write_json(context.data("evaluate") / "metrics.json", METRICS)
-    write_json(context.data("train") / "machine.json", machine.describe())
-    write_json(context.data("explain") / "explanations.json", {})
-    context.reports("explain").mkdir(parents=True)
-    (context.reports("explain") / "card.html").write_text("<h1>Fraud</h1>")
-    write_json(folder / "inputs.json", context.inputs)
-    (folder / "params.yaml").write_text(yaml.safe_dump({"fraud": {}}))
-    (folder / "dvc.lock").write_text("stages: {}")
-    shutil.copy(PROJECT / "uv.lock", folder / "uv.lock")
-    package.run(context)
-    promote.run(shop.promoter, USE_CASE, folder, {"who": "ada", "why": "first"})
-    snapshot.publish(shop.promoter, "fraud", context.data("features") / "histories.parquet", AS_OF)
+    promote_first(context, AS_OF)
     shop.record = USE_CASE
     return shop
-
-
-def frozen(shop):
-    return {
-        "schema": "tradewind/inputs/1",
-        "use_case": "fraud",
-        "run_id": "run-1",
-        "as_of": {"requested": str(AS_OF), "data": str(AS_OF), "clock": "wall"},
-        "source": {"spec": {}, "digest": sha256(b"source"), "last_day": str(AS_OF)},
-        "production": {"digest": None, "seq": 0},
-        "pseudonym_key": fingerprint(bytes.fromhex(shop.promoter.pseudonym_key.get_secret_value())),
-        "code": {"revision": "abc", "digest": sha256(b"code")},
-    }
 
 
 @pytest.fixture(scope="module")

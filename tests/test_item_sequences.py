@@ -20,23 +20,23 @@ def sequences(*users: list[int], n_items: int) -> Sequences:
     return Sequences(items=np.concatenate(users), starts=starts, n_items=n_items)
 
 
-def test_users_are_lines_and_those_with_fewer_than_three_items_are_counted(tmp_path):
+@pytest.mark.parametrize(
+    "content",
+    [
+        "u1 a b c a\n\nu2 a b\nu3 c d e\n",
+        "u1 a\nu2 a\nu1 b\nu1 c\nu2 b\nu3 c\nu1 a\nu3 d\nu3 e\n",
+    ],
+    ids=["users are lines", "events are lines"],
+)
+def test_sequences_are_read_and_users_with_fewer_than_three_items_are_counted(tmp_path, content):
     file = tmp_path / "some.txt"
-    file.write_text("u1 a b c a\n\nu2 a b\nu3 c d e\n")
+    file.write_text(content)
     found = read(file)
     assert (found.n_users, found.n_items, found.too_short) == (2, 5, 1)
     assert found.items.tolist() == [0, 1, 2, 0, 2, 3, 4]
     before, wanted = found.held_out(2)
     assert before.items.tolist() == [0, 1, 2]
     assert wanted.tolist() == [2, 3]
-
-
-def test_lines_of_one_event_each_are_the_same_sequences(tmp_path):
-    file = tmp_path / "events.txt"
-    file.write_text("u1 a\nu2 a\nu1 b\nu1 c\nu2 b\nu3 c\nu1 a\nu3 d\nu3 e\n")
-    found = read(file)
-    assert (found.n_users, found.n_items, found.too_short) == (2, 5, 1)
-    assert found.items.tolist() == [0, 1, 2, 0, 2, 3, 4]
 
 
 @pytest.mark.parametrize(

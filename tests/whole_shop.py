@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -12,32 +11,27 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pandas as pd
-import yaml
 from pydantic import BaseModel
 
 from ml.config import Settings
-from ml.contract import Features, Rule, UseCase, Verdict
-from ml.files import sha256, write_json, write_parquet, write_verdict
+from ml.contract import Features, UseCase
+from ml.files import write_json, write_parquet
 from ml.packaging.signing import generate_key
 from ml.pages import PAGES
-from ml.pipeline import package, promote
 from ml.pipeline.context import StageContext
-from ml.privacy.pseudonym import fingerprint, pseudonym, read_key
-from ml.serving import snapshot
+from ml.privacy.pseudonym import pseudonym, read_key
 from ml.serving.app import create_app
 from ml.serving.versions import Versions
-from ml.training import machine
 from ml.use_cases import fraud, inventory, recommend
 from ml.use_cases.inventory.params import InventoryFeatures, InventoryTrain
 from ml.use_cases.recommend.params import RecommendTrain
 from tests import fraud_shop, recommend_shop, service_shop
 from tests.conftest import ObjectStore
-from tests.served_shop import METRICS, PROJECT, listening, wait
+from tests.served_shop import VARIANT, first_run, listening, promote_first, wait
 
 CUSTOMER = "household-4711"
 ORDER = "A1047-220"
 AS_OF = date(2026, 6, 30)
-VARIANT = METRICS["contenders"][0]["name"]
 SERVICE = service_shop.record("service")
 RECORDS = {one.name: one for one in (recommend.USE_CASE, fraud.USE_CASE, inventory.USE_CASE, SERVICE)}
 
@@ -57,7 +51,7 @@ class WholeShop:
         recommend_shop.prepare()
         self._raw = recommend.USE_CASE.data.sample(np.random.default_rng(5), 60)
         for write in (self._recommend, self._fraud, self._inventory, self._assistant):
-            self._promote(write())
+            promote_first(write(), AS_OF)
 
     def _recommend(self) -> StageContext:
         """Return the workspace of recommendations, to whose shop the customer has often been."""
@@ -104,37 +98,8 @@ class WholeShop:
         return context
 
     def _context(self, record: UseCase) -> StageContext:
-        inputs = {
-            "schema": "tradewind/inputs/1",
-            "use_case": record.name,
-            "run_id": "run-1",
-            "as_of": {"requested": str(AS_OF), "data": str(AS_OF), "clock": "wall"},
-            "source": {"spec": {}, "digest": sha256(b"source"), "last_day": str(AS_OF)},
-            "production": {"digest": None, "seq": 0},
-            "pseudonym_key": fingerprint(read_key(self.settings)),
-            "code": {"revision": "abc", "digest": sha256(b"code")},
-        }
-        root = self.folder / record.name
-        return StageContext(use_case=record, params=None, inputs=inputs, settings=self.promoter, root=root)
-
-    def _promote(self, context: StageContext) -> None:
-        """Package and promote what was exported, and publish its histories."""
-        record, root = context.use_case, context.root
-        rule = Rule(name="naive", observed=0.2, limit=0.0, passed=True, sentence="It beats the naive baseline.")
-        verdict = Verdict(stage="evaluate", accepted=True, rules=(rule,), summary="Better.", chosen=VARIANT)
-        write_verdict(context.data("evaluate") / "verdict.json", verdict)
-        write_json(context.data("evaluate") / "metrics.json", METRICS)
-        write_json(context.data("train") / "machine.json", machine.describe())
-        write_json(context.data("explain") / "explanations.json", {})
-        context.reports("explain").mkdir(parents=True)
-        (context.reports("explain") / "card.html").write_text(f"<h1>{record.title}</h1>")
-        write_json(root / "inputs.json", context.inputs)
-        (root / "params.yaml").write_text(yaml.safe_dump({record.name: {}}))
-        (root / "dvc.lock").write_text("stages: {}")
-        shutil.copy(PROJECT / "uv.lock", root / "uv.lock")
-        package.run(context)
-        promote.run(self.promoter, record, root, {"who": "ada", "why": "first"})
-        snapshot.publish(self.promoter, record.name, context.data("features") / "histories.parquet", AS_OF)
+        context: StageContext = first_run(record, self.promoter, self.folder / record.name, AS_OF)
+        return context
 
     @contextmanager
     def open(self, home: Path, versions: Versions | None = None) -> Iterator[httpx.Client]:
