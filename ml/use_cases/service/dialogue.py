@@ -33,15 +33,18 @@ class Said:
     choice: str | None
     language: str
     ranked: Ranked
+    own: tuple[str, ...]
+    """Numbers of the customer's own orders."""
 
     def chosen(self, kind: str) -> str | None:
         """Return the value of an option that was taken, where it is of this kind."""
         name, _, value = (self.choice or "").partition(":")
         return value if name == kind and value else None
 
-    def order(self, facts: Facts) -> str | None:
-        """Return the number that was taken or written: of an own order, or of a number's form; else none, whoever sends it."""
-        return order_number(self.chosen("order") or self.text, [order.number for order in facts.orders])
+    @property
+    def order(self) -> str | None:
+        """The number that was taken or written: of an own order, or of a number's form; else none, whoever sends it."""
+        return order_number(self.chosen("order") or self.text, self.own)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,9 +72,9 @@ def respond(book: Book, said: Said, facts: Facts, before: Conversation) -> Reply
         facts: What may be looked at: the orders of the customer who proved who they are.
         before: What the conversation kept.
     """
-    taken = _taken(book, said, facts, before)
+    taken = _taken(book, said, before)
     if taken is None:
-        return _unsure(book, said, facts, before)
+        return _unsure(book, said, before)
     reply = replace(_dealt(book, said, facts, before, taken), confidence=taken.confidence)
     return _handed(said, reply) if reply.person else reply
 
@@ -86,29 +89,29 @@ class _Taken:
     """The message completes an earlier one, whose page was quoted then."""
 
 
-def _taken(book: Book, said: Said, facts: Facts, before: Conversation) -> _Taken | None:
+def _taken(book: Book, said: Said, before: Conversation) -> _Taken | None:
     """Return the matter as chosen, as asked for before, or as the model is sure of; else none."""
     chosen = book.acting(HANDOVER) if said.choice == HANDOVER else said.chosen("intent")
     if chosen in book.intents:
         return _Taken(intent=str(chosen), confidence=1.0)
     top, p = said.ranked[0]
     is_other = top in book.intents and p >= OTHER_MATTER and not said.choice
-    if before.intent in book.intents and _fills(book, said, facts, before.awaits) and not is_other:
+    if before.intent in book.intents and _fills(book, said, before.awaits) and not is_other:
         return _Taken(intent=str(before.intent), confidence=before.confidence, is_continued=True)
     return _Taken(intent=top, confidence=p) if policy.decide(said.ranked).act == "answer" else None
 
 
-def _fills(book: Book, said: Said, facts: Facts, awaits: str | None) -> bool:
+def _fills(book: Book, said: Said, awaits: str | None) -> bool:
     """Tell whether a message says what was asked for."""
     if awaits == NUMBER:
-        return said.order(facts) is not None
+        return said.order is not None
     return awaits == PRODUCT and bool(said.chosen("product") or products_meant(said.text, book.products))
 
 
-def _unsure(book: Book, said: Said, facts: Facts, before: Conversation) -> Reply:
+def _unsure(book: Book, said: Said, before: Conversation) -> Reply:
     """Ask which matter is meant, or say that none fits; after that, call a person."""
     decision = policy.decide(said.ranked)
-    slots = _slots(said, facts, before)
+    slots = _slots(said, before)
     if before.unsure >= PATIENCE:
         return _handed(said, Reply(kind="handover", intent=None, slots=slots))
     kind: Kind = "decline" if decision.act == "decline" else "clarify"
@@ -127,7 +130,7 @@ def _dealt(book: Book, said: Said, facts: Facts, before: Conversation, taken: _T
     """Deal with a matter by its tool, else by its page."""
     tool = book.intents[taken.intent].tool or ""
     quotes = () if taken.is_continued else tuple(book.shelves[said.language].find(said.text, taken.intent))
-    reply = Reply(kind="answer", intent=taken.intent, quotes=quotes, slots=_slots(said, facts, before))
+    reply = Reply(kind="answer", intent=taken.intent, quotes=quotes, slots=_slots(said, before))
     if tool in ORDER_TOOLS:
         return _about_order(said, facts, replace(reply, quotes=quotes[:1]), tool)
     if tool in PRODUCT_TOOLS:
@@ -137,10 +140,9 @@ def _dealt(book: Book, said: Said, facts: Facts, before: Conversation, taken: _T
     return reply if quotes else replace(reply, person=True, sentences=(say(said.language, "nothing_found"),))
 
 
-def _slots(said: Said, facts: Facts, before: Conversation) -> tuple[tuple[str, str], ...]:
+def _slots(said: Said, before: Conversation) -> tuple[tuple[str, str], ...]:
     """Return what is known: what the message says, over what the conversation knew."""
-    number = said.order(facts)
-    return tuple({**before.slots, **({NUMBER: number} if number else {})}.items())
+    return tuple({**before.slots, **({NUMBER: said.order} if said.order else {})}.items())
 
 
 def _about_order(said: Said, facts: Facts, reply: Reply, tool: str) -> Reply:
@@ -152,9 +154,8 @@ def _about_order(said: Said, facts: Facts, reply: Reply, tool: str) -> Reply:
         return replace(reply, sentences=(say(said.language, "no_orders"),))
     meant = _orders_meant(said, facts, number)
     if not meant:
-        return _which(
-            said, replace(reply, sentences=(say(said.language, "unknown_order", number=number),)), facts.orders
-        )
+        unknown = say(said.language, "unknown_order", number=number)
+        return _which(said, replace(reply, sentences=(unknown,)), facts.orders)
     if len(meant) > 1:
         return _which(said, reply, meant)
     slots = {**dict(reply.slots), NUMBER: meant[0].number}
@@ -167,7 +168,7 @@ def _orders_meant(said: Said, facts: Facts, number: str | None) -> list[Order]:
     A number in the message counts first, then the orders that it names, then the number that was said before (`number`),
     then those still on their way, else all.
     """
-    named = [] if said.order(facts) else orders_named(said.text, facts.orders)
+    named = [] if said.order else orders_named(said.text, facts.orders)
     known = facts.order(number) if number else None
     if named:
         return [known] if known in named else named

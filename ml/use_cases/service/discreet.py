@@ -13,7 +13,7 @@ from typing import Literal
 
 from ml.privacy.redact import redact
 from ml.use_cases.service.similarity import HAN
-from ml.use_cases.service.slot import ORDER_NUMBER, SHORT_NAME
+from ml.use_cases.service.slot import ORDER_NUMBER, SHORT_NAME, as_word
 
 NUMBER = re.compile(r"\d[\d .,/:-]*\d{2,}|\d+[/.:-]\d[\d/.:-]*|\d{3,}", re.ASCII)
 CALLED = (
@@ -72,7 +72,7 @@ def sendable(text: str, orders: Iterable[str] = ()) -> str:
         text: A message.
         orders: Order numbers that may stand in it in another form than the pages'.
     """
-    words = [rf"(?<![\w-])(?:{form})(?![\w-])" for form in (SHORT_NAME.pattern, *map(re.escape, orders))]
+    words = [as_word(form) for form in (SHORT_NAME.pattern, *map(re.escape, orders))]
     forms = re.compile("|".join([ORDER_NUMBER.pattern, *words]), re.ASCII | re.IGNORECASE)
     return discreet(forms.sub("[ORDER]", text))
 

@@ -62,7 +62,7 @@ class Source(BaseModel):
 class Handover(BaseModel):
     """What a person gets to see; no personal value is in it."""
 
-    id: str = Field(description="of this message of this conversation: equal ids are one matter")
+    id: str = Field(description="equal ids are one matter: a message that is sent again keeps its id")
     summary: str
     language: Language
     intent: str | None

@@ -45,7 +45,13 @@ class Asked:
 
     def reply(self) -> Reply:
         """Return what is answered."""
-        said = Said(text=self.request.message, choice=self.request.choice, language=self.language, ranked=self.ranked)
+        said = Said(
+            text=self.request.message,
+            choice=self.request.choice,
+            language=self.language,
+            ranked=self.ranked,
+            own=tuple(order.number for order in self.facts.orders),
+        )
         return respond(self.book, said, self.facts, self.before)
 
     def response(self, reply: Reply) -> ServiceResponse:

@@ -49,6 +49,11 @@ def orders_named(text: str, orders: Sequence[Order]) -> list[Order]:
     return [order for order in orders if any(_is_named(name, words) for _, name in order.products)]
 
 
+def as_word(form: str) -> str:
+    """Return the pattern of an order number that is no part of a longer word or number; its letters are those of ASCII."""
+    return rf"(?<![\w-])(?:{form})(?![\w-])"
+
+
 def refers_back(text: str) -> bool:
     """Tell whether a word of the text stands for a product that was named before."""
     return REFERRING.search(text) is not None
@@ -69,8 +74,7 @@ def _holds(text: str, number: str) -> bool:
     """Tell whether a text is an order's number, or a number that is long enough stands in it as a word."""
     if text.strip().upper() == number.upper():
         return True
-    word = rf"(?<![\w-]){re.escape(number)}(?![\w-])"
-    return len(number) >= SURE and re.search(word, text, re.ASCII | re.IGNORECASE) is not None
+    return len(number) >= SURE and re.search(as_word(re.escape(number)), text, re.ASCII | re.IGNORECASE) is not None
 
 
 def _is_named(name: str, words: frozenset[str]) -> bool:
