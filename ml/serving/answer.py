@@ -95,7 +95,8 @@ class Answerer:
         answer = service.answer(served.predictor, served.state, request, history)
         if service.rephrase and self._chat:
             answer = service.rephrase(request, answer, self._chat)
-        answer = self._named(answer, _begun(history, request_id))
+        begun = (history or {}).get(CONVERSATION, {}).get(BEGUN, request_id)
+        answer = self._named(answer, begun)
         line = {
             "schema": REQUEST_SCHEMA,
             "use_case": self._use_case.name,
@@ -108,7 +109,7 @@ class Answerer:
             "latency_ms": round((time.perf_counter() - began) * 1000, 3),
         }
         self._write("requests", line)
-        self._remember(request, answer, history, request_id)
+        self._remember(request, answer, history, begun)
         self._hand_over(request, answer, request_id)
         return Answered(body=answer, version=served.live.digest)
 
@@ -178,10 +179,10 @@ class Answerer:
         told = {**(history or {}), CONVERSATION: kept} if kept is not None else history
         return request.model_copy(update={memory.field: name}), told
 
-    def _remember(self, request: BaseModel, answer: BaseModel, history: JsonObject | None, request_id: str) -> None:
+    def _remember(self, request: BaseModel, answer: BaseModel, history: JsonObject | None, begun: str) -> None:
         memory = self._use_case.service.memory
         if memory is not None:
-            kept = {**memory.keep(history, request, answer), BEGUN: _begun(history, request_id)}
+            kept = {**memory.keep(history, request, answer), BEGUN: begun}
             name = getattr(request, memory.field)
             self._conversations.keep(self._use_case.name, self._unit(request), name, kept, memory.seconds)
 
@@ -215,9 +216,3 @@ class Answerer:
     def _write(self, kind: Kind, line: JsonObject) -> None:
         now = datetime.now(UTC)
         self._log.append(kind, self._use_case.name, now, {**line, "time": now.isoformat(timespec="milliseconds")})
-
-
-def _begun(history: JsonObject | None, request_id: str) -> str:
-    """Return the id of the request that a conversation began with; this one's where it begins one, or stands alone."""
-    begun: str = (history or {}).get(CONVERSATION, {}).get(BEGUN, request_id)
-    return begun
