@@ -239,7 +239,9 @@ def bench(
 
 @app.command()
 def sequences(
-    path: Annotated[Path, typer.Argument(help="Text file: `user item item …`, one user a line, oldest item first.")],
+    path: Annotated[
+        Path, typer.Argument(help="Text: `user item item …` on a line, oldest first, or `user item` on each.")
+    ],
     seed: Annotated[int, typer.Option(help="Of the network and of the users on whom choices are made.")] = 1,
     out: Annotated[Path | None, typer.Option(help="Also write the figures here [JSON].")] = None,
     peers: Annotated[bool, typer.Option(help="Show the peers' figures, too; they are parts of ours.")] = True,
