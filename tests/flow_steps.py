@@ -67,13 +67,17 @@ def place_of(run_id: str, task: str, dag_id: str = "retrain_recommend") -> str:
     return f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task}"
 
 
+HEARD_SECONDS = 5.0
+"""Until Airflow's scheduler has heard that a task sleeps (1.2 s on busy cores); an answer before marks the task as failed."""
+
+
 def await_question(http: httpx.Client, place: str) -> dict:
     """Return what a step shows once it waits for a person."""
     deadline = time.monotonic() + RUN_SECONDS
     while (state := http.get(place).json()["state"]) != "awaiting_input" and time.monotonic() < deadline:
         assert state not in ("failed", "upstream_failed", "skipped")
         time.sleep(0.5)
-    time.sleep(1)  # an answer within a moment of the question marks the task as failed
+    time.sleep(HEARD_SECONDS)
     return http.get(f"{place}/-1/hitlDetails").json()
 
 
