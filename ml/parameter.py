@@ -114,6 +114,12 @@ class MonitorParams(Section):
     """How far back answers reach whose outcome may have become known [days]."""
     max_quality_loss: float | None = Field(None, ge=0, le=1)
     """Largest loss of observed quality, relative to the version's figure at its gate; none reports it only [0..1]."""
+    cooldown_hours: float = Field(24, ge=0, le=2160)
+    """Shortest time between two retrainings that monitoring requests [h]."""
+    max_retrains: int = Field(3, ge=0)
+    """Most retrainings that monitoring requests within `retrain_days`; 0 requests none."""
+    retrain_days: int = Field(7, ge=1, le=90)
+    """The window of that budget [days]."""
     seed: int = 20260101
     """Seed of the bootstrap of observed quality."""
 

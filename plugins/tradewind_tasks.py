@@ -95,6 +95,7 @@ def request_of(context: Any) -> dict[str, Any]:
     return {
         "run_id": storage_id(run.run_id),
         "as_of": params.get("as_of") or moment.date().isoformat(),
+        "at": moment.isoformat(),
         "source": source,
         "train": {
             name.removeprefix("train_"): value

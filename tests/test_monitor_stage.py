@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 
 import numpy as np
@@ -177,3 +177,18 @@ def test_its_page_can_be_used_by_keyboard_with_a_screen_reader_and_on_a_phone(lo
     tab = chromium.new_page()
     tab.set_content(report()[1])
     assert faults(tab) == []
+
+
+def test_drift_that_stays_requests_one_retraining_until_the_cool_down_ends(
+    logged, object_store, version, report, clean
+):
+    logged(400, lambda features: {**features, "visits": features["visits"] + 1.0})
+    hour = datetime(2026, 2, 5, 9, tzinfo=UTC)
+    run = partial(monitor.run, object_store.settings("train"), version[0], PARAMS, DAY)
+    done = [run(hour + timedelta(hours=passed))["decision"] for passed in (0, 1, 23, 24, 25)]
+    assert done == ["retrain", "wait", "wait", "retrain", "wait"]
+    assert run(hour)["decision"] == "retrain", "the same task tried again"
+    run(hour + timedelta(hours=26))
+    written, page = report()
+    assert written["finding"]["sentences"][0].startswith("visits moved"), "the drift is still told"
+    assert "cooldown_hours is 24" in page

@@ -1,7 +1,8 @@
 """Watches what is live: drift of its requests and quality of its answers, a report, and a verdict.
 
 Acts on the world: reads the request log and the profile that travels with the live version; writes
-`report.json` and `report.html` to the `reports` bucket under `<use case>/monitor/<day>/`.
+`report.json` and `report.html` to the `reports` bucket under `<use case>/monitor/<day>/`, and when it requested
+retrainings to `<use case>/monitor/retrains.json`.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from __future__ import annotations
 import io
 import json
 import logging
-from dataclasses import asdict
-from datetime import date, timedelta
+from dataclasses import asdict, replace
+from datetime import UTC, date, datetime, time, timedelta
 
 import pandas as pd
 
@@ -23,6 +24,7 @@ from ml.monitoring.drift import Drift, compare
 from ml.monitoring.quality import Quality, beside_offline, outcomes, summarise
 from ml.monitoring.report import render
 from ml.monitoring.traffic import lines
+from ml.monitoring.trigger import refusal
 from ml.packaging import artifact
 from ml.parameter import MonitorParams
 from ml.registry.fetch import fetch_document
@@ -32,11 +34,14 @@ from ml.store import Bucket
 MONITOR_SCHEMA = "tradewind/monitor/1"
 CHANNEL = "production"
 SCORE = "score"  # the drift feature that every use case has
+REQUESTS_KEPT = 1000  # more than any budget counts
 
 log = logging.getLogger(__name__)
 
 
-def run(settings: Settings, use_case: UseCase, params: MonitorParams, day: date) -> JsonObject:
+def run(
+    settings: Settings, use_case: UseCase, params: MonitorParams, day: date, at: datetime | None = None
+) -> JsonObject:
     """Judge the requests of the window that ends with a day, and write the report.
 
     Args:
@@ -44,9 +49,10 @@ def run(settings: Settings, use_case: UseCase, params: MonitorParams, day: date)
         use_case: The record.
         params: Window and thresholds.
         day: Last day of the window, UTC.
+        at: The moment of this run, by which the cool-down and the budget of retrainings count; default the day's start.
 
     Returns:
-        `decision` and `sentences`; `wait` while nothing is live.
+        `decision` and `sentences`; `wait` while nothing is live, and while a retraining may not be requested again.
 
     Raises:
         DataRejected: The requests lack a feature: a data incident that no retraining mends.
@@ -59,7 +65,8 @@ def run(settings: Settings, use_case: UseCase, params: MonitorParams, day: date)
     recent = [line["features"] for line in answers if line["time"][:10] > str(day - timedelta(params.window_days))]
     drifts = compare(_reference(settings, use_case, now.digest), pd.DataFrame(recent))
     quality = _quality(settings, use_case, now.digest, day, answers, params)
-    finding = decide(drifts, len(recent), params, quality)
+    moment = at or datetime.combine(day, time(), UTC)
+    finding = _limited(settings, use_case.name, decide(drifts, len(recent), params, quality), moment, params)
     _write(settings, use_case, day, _report(use_case, now.digest, (finding, drifts, quality), len(recent)))
     log.info("monitored use_case=%s requests=%d decision=%s", use_case.name, len(recent), finding.decision)
     if finding.decision == "data incident":
@@ -67,6 +74,19 @@ def run(settings: Settings, use_case: UseCase, params: MonitorParams, day: date)
             "requests with all features", " ".join(finding.sentences), "Mend what sends them; see the report."
         )
     return {"decision": finding.decision, "sentences": list(finding.sentences)}
+
+
+def _limited(settings: Settings, use_case: str, finding: Finding, moment: datetime, params: MonitorParams) -> Finding:
+    """Return the finding, turned into `wait` where the cool-down or the budget forbids a retraining; keep the request."""
+    if finding.decision != "retrain":
+        return finding
+    reports, key = Bucket.open(settings, "reports"), f"{use_case}/monitor/retrains.json"
+    earlier = [datetime.fromisoformat(one) for one in json.loads(reports.find(key) or b"[]")]
+    if why := refusal(earlier, moment, params):
+        return replace(finding, decision="wait", sentences=(*finding.sentences, why))
+    kept = sorted({*earlier, moment})[-REQUESTS_KEPT:]
+    reports.put(key, canonical([one.isoformat() for one in kept]), "application/json")
+    return finding
 
 
 def _answers(settings: Settings, use_case: str, digest: str, day: date, days: int) -> list[JsonObject]:

@@ -147,7 +147,8 @@ def _monitor(settings: Settings, use_case: UseCase, request: JsonObject) -> Json
     from ml.pipeline import monitor
 
     params = typed_params(use_case, project_section(use_case)).monitor
-    done = monitor.run(settings, use_case, params, date.fromisoformat(request["as_of"]))
+    at = datetime.fromisoformat(request["at"]) if "at" in request else None
+    done = monitor.run(settings, use_case, params, date.fromisoformat(request["as_of"]), at)
     return done if done["decision"] == "retrain" else NOTHING_TO_DO
 
 
