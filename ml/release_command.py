@@ -53,22 +53,23 @@ def history(
 @release.command()
 def verify(
     digest: Annotated[str | None, typer.Argument(help="A version; every use case is searched for it.")] = None,
-    ledger: Annotated[bool, typer.Option("--ledger", help="Verify the ledgers instead.")] = False,
+    ledger: Annotated[bool, typer.Option("--ledger", help="Verify the ledgers, and what they name, instead.")] = False,
     rebuild: Annotated[
         bool, typer.Option("--rebuild", help="Build it again from its lock; takes a run's time.")
     ] = False,
     use_case: Annotated[list[str] | None, typer.Option(help="Only this use case; default all.")] = None,
     home: Home = DEFAULT_HOME,
 ) -> None:
-    """Verify a version's signature, digests, parts and gate report, or every ledger's signatures and chain."""
-    from ml.registry.ledger import verify_ledger
+    """Verify a version's signature, digests, parts and gate report, or every ledger's signatures, chain and documents."""
+    from ml.pipeline.ledger_audit import audit
 
     settings, names = reader(home), use_case or _names()
     if ledger == (digest is not None):
         raise ConfigInvalid("a digest, or --ledger", "both" if ledger else "neither", "Say what to verify.")
     if digest is None:
         for name in names:
-            typer.echo(f"{name}: {verify_ledger(settings, name)} ledger entries hold")
+            held = audit(settings, name)
+            typer.echo(f"{name}: {held.entries} ledger entries hold, and {held.documents} documents that they name")
         return
     name = _owner(settings, names, digest)
     _verify_version(settings, name, digest)

@@ -11,7 +11,7 @@ from ml.errors import IntegrityBroken
 from ml.files import canonical, sha256
 from ml.packaging.oci import parsed
 from ml.packaging.record import STATEMENT, STATEMENT_TYPE
-from ml.packaging.signing import Signer, Verifier
+from ml.packaging.signing import Signer, Verifier, unverified
 from ml.registry.ledger import Ledger
 from ml.store import Bucket
 
@@ -76,7 +76,11 @@ def opened(envelope: bytes, verifier: Verifier) -> Erasure:
     Raises:
         IntegrityBroken: No trusted key signed it, or it states something else.
     """
-    statement = parsed(verifier.verify(envelope, STATEMENT_TYPE))
+    return _stated(verifier.verify(envelope, STATEMENT_TYPE))
+
+
+def _stated(payload: bytes) -> Erasure:
+    statement = parsed(payload)
     if statement.get("predicateType") != PREDICATE:
         raise IntegrityBroken(PREDICATE, repr(statement.get("predicateType")), "Look for the proof of the erasure.")
     return Erasure.from_json(canonical(statement["predicate"]))
@@ -93,14 +97,27 @@ def of_version(settings: Settings, view: Ledger, digest: str) -> Iterator[Erasur
     """Yield the proven erasures in a ledger of customers whom a version was trained on, oldest first.
 
     Raises:
-        IntegrityBroken: A proof does not hold.
+        IntegrityBroken: A proof is missing, or is not the one that the ledger names.
     """
-    bucket, verifier = Bucket.open(settings, "ledger"), Verifier.open(settings)
+    bucket = Bucket.open(settings, "ledger")
     for entry in view.entries:
         if entry.action == "erase" and entry.record:
-            found = opened(bucket.get(proof_key(view.use_case, entry.record)), verifier)
+            found = named(bucket, view.use_case, entry.record)
             if digest in {one.digest for one in found.versions}:
                 yield found
+
+
+def named(bucket: Bucket, use_case: str, digest: str) -> Erasure:
+    """Return the erasure of a proof that a verified entry names: its digest vouches for it, also after its key was replaced.
+
+    Raises:
+        IntegrityBroken: There is none, or it is another.
+    """
+    proof = bucket.find(proof_key(use_case, digest))
+    found = sha256(proof) if proof is not None else "none"
+    if proof is None or found != digest:
+        raise IntegrityBroken(f"the proof of erasure {digest} of {use_case}", found, "Restore it from a copy.")
+    return _stated(unverified(proof, STATEMENT_TYPE))
 
 
 def proof_key(use_case: str, digest: str) -> str:
