@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from ml.environment import cleanse
+
+if __name__ == "__main__":
+    cleanse()  # before the imports below: a person's PYTHONPATH may hold modules of the same names
+
 import json
 import logging
 import os
@@ -20,6 +25,8 @@ from ml.errors import TradewindError
 from ml.intents_command import intents
 from ml.privacy_command import privacy
 from ml.release_command import release
+
+LOG_FORMAT, LOG_TIME = "%(asctime)s %(levelname)s %(name)s %(message)s", "%Y-%m-%dT%H:%M:%S%z"
 
 app = typer.Typer(
     name="tradewind",
@@ -45,7 +52,7 @@ def main() -> None:
         ["intents"],
     ]  # by a machine, which keeps the story; people see results
     level = os.environ.get("TRADEWIND_LOG", "INFO" if called else "WARNING")
-    logging.basicConfig(level=level, stream=sys.stderr, format="%(name)s %(message)s")
+    logging.basicConfig(level=level, stream=sys.stderr, format=LOG_FORMAT, datefmt=LOG_TIME)
     for noisy in ("httpx", "botocore", "urllib3", "s3fs", "aiobotocore", "fsspec", "dvc", "dvc_data", "dvc_objects"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     try:

@@ -126,17 +126,17 @@ def _answer(context: Any) -> dict[str, Any] | None:
 
 def _environment(stage: str) -> dict[str, str]:
     """Return the stage's environment: the addresses, and the secrets of its own role alone."""
+    from ml.environment import inherited, settings_of
     from ml.pipeline import FOREIGN, ROLES, SECRETS
     from ml.stack.secret import load_or_generate, s3_variables
 
     known = load_or_generate(Path(os.environ["TRADEWIND_SECRETS"]))
     held = SECRETS.get(stage, ())
-    withheld = {f"TRADEWIND_{name.upper()}" for name in FOREIGN if name not in held}
-    shared = {
-        name: os.environ[name] for name in os.environ if not name.startswith("AIRFLOW__") and name not in withheld
-    }
+    withheld = {f"TRADEWIND_{name.upper()}" for name in (*FOREIGN, "secrets") if name not in held}
+    ours = {name: value for name, value in settings_of(os.environ).items() if name not in withheld}
     return {
-        **shared,
+        **inherited(os.environ),
+        **ours,
         **s3_variables(known, ROLES[stage]),
         **{f"TRADEWIND_{name.upper()}": known[name] for name in held if name in known},
         "TRADEWIND_VERIFY_KEY": known["verify_key"],

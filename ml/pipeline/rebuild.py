@@ -22,6 +22,7 @@ import yaml
 
 from ml.config import Settings
 from ml.contract import JsonObject, UseCase
+from ml.environment import inherited
 from ml.errors import StageFailed
 from ml.files import read_json
 from ml.packaging import artifact, golden
@@ -116,7 +117,7 @@ class _Attempt:
         """Run one stage as its own role; return the end of its output if it fails."""
         request = json.dumps({"run_id": self.run_id, "is_rebuild": True, "as_of": "1970-01-01", "who": "", "why": ""})
         command = [sys.executable, "-m", "ml", "task", stage, self.use_case.name, "--request", request]
-        held = {**os.environ, **self.environment(stage), "TRADEWIND_HOME": str(self.home)}
+        held = {**inherited(os.environ), **self.environment(stage), "TRADEWIND_HOME": str(self.home)}
         done = subprocess.run(command, env=held, cwd=self.code, capture_output=True, text=True, check=False)
         log.info("stage rebuilt stage=%s code=%d", stage, done.returncode)
         return "\n".join(done.stderr.splitlines()[-LOG_TAIL:]) if done.returncode else None

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 
+from ml.environment import inherited
 from ml.errors import ServiceUnavailable
 from ml.files import write_bytes
 from ml.pipeline.workspace import PROJECT
@@ -101,7 +102,9 @@ def _migrate(variables: Mapping[str, str], logs: Path) -> None:
     logs.mkdir(parents=True, exist_ok=True)
     with (logs / "airflow-migrate.log").open("wb") as log:
         command = [sys.executable, "-m", "airflow", "db", "migrate"]
-        code = subprocess.run(command, env={**os.environ, **variables}, stdout=log, stderr=log, check=False).returncode
+        code = subprocess.run(
+            command, env={**inherited(os.environ), **variables}, stdout=log, stderr=log, check=False
+        ).returncode
     if code:
         raise ServiceUnavailable(
             "Airflow's database to migrate", f"exit code {code}", f"Read {logs / 'airflow-migrate.log'}."

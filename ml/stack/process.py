@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 
+from ml.environment import inherited, own_home
 from ml.errors import ConfigInvalid, ServiceUnavailable
 from ml.files import write_json
 
@@ -47,14 +48,17 @@ class Children:
         self.logs = folder / "logs"
 
     def start(self, name: str, command: Sequence[str], environment: Mapping[str, str], cwd: Path | None = None) -> None:
-        """Start a child in a session of its own and record it; a living one is kept."""
+        """Start a child in a session of its own and record it; a living one is kept.
+
+        It takes over what `ml.environment` lists of this process's environment, and `environment`.
+        """
         if self.find(name):
             return
         self.logs.mkdir(parents=True, exist_ok=True)
         with (self.logs / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
                 list(command),
-                env={**os.environ, **environment},
+                env={**inherited(os.environ), **own_home(self._folder.parent / "user"), **environment},
                 cwd=cwd,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
