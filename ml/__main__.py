@@ -24,6 +24,7 @@ from ml.decide_command import decide_commands
 from ml.errors import TradewindError
 from ml.intents_command import intents
 from ml.privacy_command import privacy
+from ml.private import make_private, restrict_new_files
 from ml.release_command import release
 
 LOG_FORMAT, LOG_TIME = "%(asctime)s %(levelname)s %(name)s %(message)s", "%Y-%m-%dT%H:%M:%S%z"
@@ -44,6 +45,7 @@ app.command()(intents)
 
 def main() -> None:
     """Run the command line; each kind of error has an exit code of its own."""
+    restrict_new_files()
     called = sys.argv[1:2] in [
         ["stage"],
         ["task"],
@@ -272,7 +274,9 @@ def serve(
     from ml.serving.run import serve as listen
     from ml.use_cases import NAMES, load
 
-    listen(load_settings(), {name: load(name) for name in NAMES}, host, port, PAGES)
+    settings = load_settings()
+    make_private(settings.home)
+    listen(settings, {name: load(name) for name in NAMES}, host, port, PAGES)
 
 
 @app.command()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ml.errors import ConfigInvalid
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
 
 Role: TypeAlias = Literal["ingest", "train", "promote", "serve", "read", "custodian"]
 ROLES: tuple[Role, ...] = ("ingest", "train", "promote", "serve", "read", "custodian")
@@ -130,6 +133,11 @@ class Settings(BaseSettings):
     def bucket(self, name: BucketName) -> str:
         """Return the full name of a bucket."""
         return f"{self.s3_prefix}-{name}"
+
+
+def is_secret(setting: FieldInfo) -> bool:
+    """Tell whether a field of `Settings` holds a secret."""
+    return SecretStr in (setting.annotation, *get_args(setting.annotation))
 
 
 def _names(listed: str) -> frozenset[str]:

@@ -83,7 +83,6 @@ def running(tmp_path_factory, chat, mail):
         patch.setenv("TRADEWIND_POLL_SECONDS", "0.5")
         patch.setenv("TRADEWIND_APPROVERS", "admin,ada")
         patch.setenv("TRADEWIND_ANSWER_HOURS", str(ANSWER_SECONDS / 3600))
-        patch.setenv("AIRFLOW__SCHEDULER__TRIGGER_TIMEOUT_CHECK_INTERVAL", "1")
         patch.setenv("TRADEWIND_NOTIFY_WEBHOOK", chat[0])
         patch.setenv("TRADEWIND_NOTIFY_SMTP", mail[0])
         patch.setenv("TRADEWIND_NOTIFY_TO", "olga@shop.example")

@@ -29,7 +29,7 @@ from ml.packaging import artifact, golden
 from ml.packaging.archive import unpack
 from ml.packaging.oci import Layout
 from ml.packaging.version import PREFIX, read
-from ml.pipeline import FILE_STAGES, workspace
+from ml.pipeline import FILE_STAGES, FOREIGN, SECRETS, workspace
 from ml.pipeline.freeze import code_digest, erasures, single
 from ml.pipeline.workspace import CODE, LOCK, PROJECT, run_key
 from ml.registry.fetch import fetch_document, fetch_record, fetch_version
@@ -117,7 +117,9 @@ class _Attempt:
         """Run one stage as its own role; return the end of its output if it fails."""
         request = json.dumps({"run_id": self.run_id, "is_rebuild": True, "as_of": "1970-01-01", "who": "", "why": ""})
         command = [sys.executable, "-m", "ml", "task", stage, self.use_case.name, "--request", request]
-        held = {**inherited(os.environ), **self.environment(stage), "TRADEWIND_HOME": str(self.home)}
+        foreign = (f"TRADEWIND_{name.upper()}" for name in FOREIGN if name in SECRETS.get(stage, ()))
+        given = {name: os.environ[name] for name in ("TRADEWIND_LOG", *foreign) if name in os.environ}
+        held = {**inherited(os.environ), **given, **self.environment(stage), "TRADEWIND_HOME": str(self.home)}
         done = subprocess.run(command, env=held, cwd=self.code, capture_output=True, text=True, check=False)
         log.info("stage rebuilt stage=%s code=%d", stage, done.returncode)
         return "\n".join(done.stderr.splitlines()[-LOG_TAIL:]) if done.returncode else None

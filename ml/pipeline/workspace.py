@@ -27,6 +27,7 @@ from ml.files import read_json, read_verdict, write_bytes
 from ml.pipeline import JUDGING_STAGES
 from ml.pipeline.accepted import profile_key, profile_path
 from ml.pipeline.released import rows_key, rows_path
+from ml.private import make_private
 from ml.store import Bucket
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def bring(settings: Settings, root: Path, *paths: str) -> None:
 @contextmanager
 def workspace(settings: Settings, use_case: str, run_id: str, purpose: str) -> Iterator[Path]:
     """Give a folder with the code, the run's frozen files and its lock; remove it afterwards."""
-    parent = (settings.home / "work" / use_case / run_id).absolute()
+    parent = make_private(settings.home) / "work" / use_case / run_id
     _sweep(parent)
     root = parent / f"{purpose}.{os.getpid()}"
     root.mkdir(parents=True)
@@ -147,7 +148,9 @@ def _repo(settings: Settings, root: Path) -> Iterator[Repo]:
     `python`: that is the interpreter of this process, whatever the shell would have found first.
     """
     from dvc.repo import Repo
+    from dvc_data.hashfile.db.local import LocalHashFileDB
 
+    LocalHashFileDB.CACHE_MODE = 0o400  # DVC's own is 0444, whatever the umask
     for name in ("dvc", "dvc_data", "dvc_objects"):
         logging.getLogger(name).handlers.clear()  # ours tell the same once
     os.environ |= {
@@ -157,6 +160,7 @@ def _repo(settings: Settings, root: Path) -> Iterator[Repo]:
         "AWS_SECRET_ACCESS_KEY": require_secret(settings.s3_secret_key, "s3_secret_key"),
         "AWS_DEFAULT_REGION": settings.s3_region,
     }
+    _site_cache(settings).joinpath("repo").mkdir(mode=0o700, parents=True, exist_ok=True)
     if not (root / ".dvc").exists():
         Repo.init(str(root), no_scm=True).close()
         (root / ".dvc" / "config").write_text(_dvc_config(settings))
@@ -164,11 +168,20 @@ def _repo(settings: Settings, root: Path) -> Iterator[Repo]:
         yield repo
 
 
+def _cache(settings: Settings) -> Path:
+    return (settings.home / "cache").absolute()
+
+
+def _site_cache(settings: Settings) -> Path:
+    """Return where DVC keeps pickled indexes; made by us, for DVC would let everybody write there, whatever the umask."""
+    return _cache(settings) / "dvc-site"
+
+
 def _dvc_config(settings: Settings) -> str:
-    cache = (settings.home / "cache").absolute()
+    cache = _cache(settings)
     lines = [
         *("[core]", "analytics = false", "no_scm = true", "check_update = false", "remote = work"),
-        f"site_cache_dir = {cache / 'dvc-site'}",
+        f"site_cache_dir = {_site_cache(settings)}",
         *("[cache]", f"dir = {cache / 'dvc'}"),
     ]
     for remote in ("raw", "work"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from ml.environment import inherited
 from ml.errors import ServiceUnavailable
 from ml.files import write_bytes
 from ml.pipeline.workspace import PROJECT
+from ml.private import UMASK
 from ml.stack.process import Children
 from ml.stack.secret import derived
 
@@ -56,8 +58,11 @@ def environment(home: Path, port: int, secrets: Mapping[str, str]) -> dict[str, 
         "DAG_PROCESSOR__REFRESH_INTERVAL": 60,
         "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": 60,
         "LOGGING__BASE_LOG_FOLDER": folder / "logs",
+        "LOGGING__FILE_TASK_HANDLER_NEW_FOLDER_PERMISSIONS": "0o700",  # it sets them whatever the umask says
+        "LOGGING__FILE_TASK_HANDLER_NEW_FILE_PERMISSIONS": "0o600",
         "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": 0.25,
         "SCHEDULER__ENABLE_HEALTH_CHECK": False,
+        "SCHEDULER__TRIGGER_TIMEOUT_CHECK_INTERVAL": 2,  # a question whose time is up is answered soon
         "WORKERS__MIN_HEARTBEAT_INTERVAL": 1,
     }
     return {"AIRFLOW_HOME": str(folder), **{f"AIRFLOW__{name}": str(value) for name, value in options.items()}}
@@ -97,13 +102,11 @@ def passwords(secrets: Mapping[str, str]) -> dict[str, str]:
 
 
 def _migrate(variables: Mapping[str, str], logs: Path) -> None:
-    import os
-
     logs.mkdir(parents=True, exist_ok=True)
     with (logs / "airflow-migrate.log").open("wb") as log:
         command = [sys.executable, "-m", "airflow", "db", "migrate"]
         code = subprocess.run(
-            command, env={**inherited(os.environ), **variables}, stdout=log, stderr=log, check=False
+            command, env={**inherited(os.environ), **variables}, stdout=log, stderr=log, umask=UMASK, check=False
         ).returncode
     if code:
         raise ServiceUnavailable(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ml.config import Settings
 from ml.pipeline import ROLES, SECRETS
+from ml.private import make_private
 from ml.stack.airflow import passwords
 from ml.stack.certificate import self_signed
 from ml.stack.objectstore import identities, make_buckets
@@ -41,9 +42,8 @@ def prepare(project: Path, home: Path, prefix: str) -> Path:
     Returns:
         Path of `.env`.
     """
-    folder = home.absolute() / "compose"
-    folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o700)
+    folder = make_private(home) / "compose"
+    folder.mkdir(mode=0o700, exist_ok=True)
     known = load_all(folder / "secrets.json")
     user = os.getuid() or SERVICE_USER
     _write(folder / "s3.json", _json(identities(known, prefix)), user)

@@ -16,6 +16,7 @@ import psutil
 from ml.environment import inherited, own_home
 from ml.errors import ConfigInvalid, ServiceUnavailable
 from ml.files import write_json
+from ml.private import UMASK
 
 STOP_SECONDS = 15  # a child that has not ended after SIGTERM by then is killed
 LOG_TAIL = 15  # lines of a dead child's log in the error message
@@ -50,7 +51,8 @@ class Children:
     def start(self, name: str, command: Sequence[str], environment: Mapping[str, str], cwd: Path | None = None) -> None:
         """Start a child in a session of its own and record it; a living one is kept.
 
-        It takes over what `ml.environment` lists of this process's environment, and `environment`.
+        It takes over what `ml.environment` lists of this process's environment, and `environment`; what it creates is
+        for its owner alone.
         """
         if self.find(name):
             return
@@ -64,6 +66,7 @@ class Children:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                umask=UMASK,
             )
         child = Child(name=name, pid=process.pid, created=psutil.Process(process.pid).create_time())
         write_json(self._record(name), asdict(child))

@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import httpx
 
-from ml.config import Role, Settings
+from ml.config import Role, Settings, is_secret, load_settings
 from ml.errors import ConfigInvalid
 from ml.files import read_json, write_json
+from ml.private import make_private
 from ml.stack import airflow, objectstore
 from ml.stack.process import Children, choose_port
 from ml.stack.secret import load_all, s3_variables
@@ -25,25 +26,21 @@ PORTS = {
     "airflow": (airflow.API, "TRADEWIND_AIRFLOW_PORT", 8080),
     "server": (SERVER, "TRADEWIND_SERVER_PORT", 8500),
 }
+GENERATED = ("home", "s3_endpoint", "s3_prefix", "s3_role", "s3_access_key", "verify_key", "customer_verify_key")
+"""Settings that the stack decides by itself, or gives to one part alone."""
 PASSED_ON = (
-    "TRADEWIND_DATA_DIR",
-    "TRADEWIND_RUNTIME_BASE",
-    "TRADEWIND_POLL_SECONDS",
-    "TRADEWIND_APPROVERS",
-    "TRADEWIND_DATA_OWNERS",
-    "TRADEWIND_OPERATORS",
-    "TRADEWIND_ANSWER_HOURS",
-    "TRADEWIND_CHECKPOINTS",
-    "TRADEWIND_NOTIFY_WEBHOOK",
-    "TRADEWIND_NOTIFY_SMTP",
-    "TRADEWIND_NOTIFY_SMTP_PASSWORD",
-    "TRADEWIND_NOTIFY_FROM",
-    "TRADEWIND_NOTIFY_TO",
-    "TRADEWIND_NOTIFY_HOURS",
+    "TRADEWIND_LOG",
+    *(
+        f"TRADEWIND_{name.upper()}"
+        for name, setting in Settings.model_fields.items()
+        if name not in GENERATED and not is_secret(setting) and not name.startswith("llm_")
+    ),
 )
-"""Settings of the person who starts the stack that its parts receive as they are."""
+"""Settings of the person who starts the stack that its parts receive as they are; no secret is among them."""
 LANGUAGE_MODEL = tuple(f"TRADEWIND_LLM_{part}" for part in ("URL", "MODEL", "KEY", "TIMEOUT_S"))
 """Those that only the model server receives."""
+TO_AIRFLOW = ("TRADEWIND_SOURCE_PASSWORD", "TRADEWIND_NOTIFY_WEBHOOK", "TRADEWIND_NOTIFY_SMTP_PASSWORD")
+"""Secrets that only Airflow and its tasks receive."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +66,7 @@ class Stack:
 
     def variables(self) -> dict[str, str]:
         """Return the environment every part shares; it names no secret."""
-        shared = {
+        own = {
             "TRADEWIND_HOME": str(self.home),
             "TRADEWIND_SECRETS": str(_secrets_file(self.home)),
             "TRADEWIND_S3_ENDPOINT": f"http://127.0.0.1:{self.s3_port}",
@@ -77,9 +74,8 @@ class Stack:
             "TRADEWIND_SERVER_URL": self.server_url,
             "TRADEWIND_AIRFLOW_URL": self.airflow_url,
             "TF_CPP_MIN_LOG_LEVEL": "2",
-            **airflow.PEOPLE,
         }
-        return shared | {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+        return {**airflow.PEOPLE, **_taken(PASSED_ON), **own}
 
     def acting_as(self, role: Role, *secrets: str) -> dict[str, str]:
         """Return the environment of a process that acts as one role and holds the secrets named."""
@@ -102,7 +98,7 @@ def load(home: Path) -> Stack:
     record = _record(home)
     if not record.exists():
         raise ConfigInvalid(f"a stack in {home}", "none", "Start one with `make run` or `tradewind up`.")
-    return Stack(home=home.absolute(), secrets=load_all(_secrets_file(home)), **read_json(record))
+    return Stack(home=make_private(home), secrets=load_all(_secrets_file(home)), **read_json(record))
 
 
 def up(home: Path, tell: Callable[[str], None]) -> Stack:
@@ -116,8 +112,7 @@ def up(home: Path, tell: Callable[[str], None]) -> Stack:
         ServiceUnavailable: A part did not come up.
         ConfigInvalid: A port that was asked for is taken.
     """
-    home = home.absolute()
-    home.mkdir(parents=True, exist_ok=True)
+    home = make_private(home)
     children = Children(home / "run")
     stack = _plan(home, children)
     write_json(_record(home), {name: value for name, value in asdict(stack).items() if name not in ("home", "secrets")})
@@ -126,14 +121,16 @@ def up(home: Path, tell: Callable[[str], None]) -> Stack:
     tell(f"model server on 127.0.0.1:{stack.server_port}")
     _start_server(children, stack)
     tell(f"Airflow on 127.0.0.1:{stack.airflow_port}")
-    airflow.start(children, home, stack.airflow_port, stack.secrets, stack.acting_as("read"))
+    airflow.start(children, home, stack.airflow_port, stack.secrets, {**stack.acting_as("read"), **_taken(TO_AIRFLOW)})
     children.wait(SERVER, lambda: _alive(stack.server_url), SERVER_READY_SECONDS)
     return stack
 
 
 def down(home: Path) -> list[str]:
     """Stop all that `up` started, newest first, and return the names of what was alive."""
-    children = Children(home.absolute() / "run")
+    if not home.exists() and not home.is_symlink():
+        return []
+    children = Children(make_private(home) / "run")
     return [name for name in children.names() if children.stop(name)]
 
 
@@ -159,15 +156,19 @@ def _plan(home: Path, children: Children) -> Stack:
         else choose_port(variable, known.get(f"{name}_port", default))
         for name, (child, variable, default) in PORTS.items()
     }
-    prefix = os.environ.get("TRADEWIND_S3_PREFIX", "tradewind")
+    prefix = load_settings().s3_prefix
     return Stack(home=home, prefix=prefix, secrets=load_all(_secrets_file(home)), **ports)
 
 
 def _start_server(children: Children, stack: Stack) -> None:
     command = [sys.executable, "-m", "ml", "serve", "--host", "127.0.0.1", "--port", str(stack.server_port)]
     held = stack.acting_as("serve", "pseudonym_key", "server_token", "customer_verify_key")
-    held |= {name: os.environ[name] for name in LANGUAGE_MODEL if name in os.environ}
+    held |= _taken(LANGUAGE_MODEL)
     children.start(SERVER, command, {name: value for name, value in held.items() if name != "TRADEWIND_SECRETS"})
+
+
+def _taken(names: Iterable[str]) -> dict[str, str]:
+    return {name: os.environ[name] for name in names if name in os.environ}
 
 
 def _alive(url: str) -> bool:

@@ -1,0 +1,24 @@
+"""Another user of the same machine, for tests that show what they cannot do."""
+
+import os
+import subprocess
+
+import pytest
+
+NOBODY = 65534
+needs_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can act as another user")
+
+
+def as_nobody(command, **options):
+    """Run a shell command as another user, in an environment of their own: the completed process."""
+    own = {"PATH": os.defpath, "HOME": "/nonexistent"}
+    who = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
+    return subprocess.run(
+        ["/bin/sh", "-c", command], env=own, cwd="/", check=False, capture_output=True, **who, **options
+    )
+
+
+def too_open(home):
+    """Return the folder and all paths below it to which group or others have any right, with their modes."""
+    paths = [path for path in (home, *home.rglob("*")) if not path.is_symlink() and path.lstat().st_mode & 0o077]
+    return {str(path): oct(path.lstat().st_mode) for path in paths}
