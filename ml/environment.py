@@ -28,7 +28,7 @@ FIXED = {
     "LC_ALL": "C.UTF-8",
     "PYTHONUTF8": "1",
     "TZ": "UTC",
-    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_CONFIG_FILE": f"{os.devnull}/aws",  # an absent file: DVC asks whether there is one, and cannot read a device
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     "AWS_EC2_METADATA_DISABLED": "true",
     "DVC_NO_ANALYTICS": "1",
