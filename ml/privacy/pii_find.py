@@ -7,7 +7,7 @@ from typing import Literal
 
 from ml.privacy.pii_chinese import HAN, find_chinese
 from ml.privacy.pii_pattern import find_patterns, is_order
-from ml.privacy.pii_span import KINDS, Span, without_overlap
+from ml.privacy.pii_span import KINDS, Span, outside, without_overlap
 from ml.privacy.pii_tagger import tag
 
 PLACEHOLDER = re.compile(rf"\[(?:{'|'.join(KINDS)})\]")
@@ -16,7 +16,9 @@ LETTER = re.compile(r"[^\W\d_]")
 
 
 def find(text: str, language: Literal["en", "zh"] | None = None, keep: re.Pattern[str] | None = None) -> list[Span]:
-    """Return what is personal in a text, in text order, without overlaps.
+    """Return what is personal in a text, always in text order and without overlaps.
+
+    Time grows with the length of the text, whatever stands in it: no expression looks farther than a bounded distance.
 
     Args:
         text: A message or any other free text; may be empty.
@@ -25,14 +27,31 @@ def find(text: str, language: Literal["en", "zh"] | None = None, keep: re.Patter
         keep: What is never personal in this text, such as the form of the shop's order numbers.
 
     Returns:
-        Spans; placeholders that `redact` left are none.
+        Spans; none touches a placeholder that `redact` left, or what is kept.
     """
+    held = places_held(text, keep)
+    told = [*find_patterns(text), *([] if language == "en" else find_chinese(text))]
+    known = without_overlap(outside(told, held, text))
+    tagged = tag(text, _in_order(known, held)) if _is_tagged(text, language) else []
+    trusted = (span for span in tagged if not (span.type in NUMBERS and is_order(text, span.start)))
+    return without_overlap([*known, *outside(trusted, held, text)])
+
+
+def places_held(text: str, keep: re.Pattern[str] | None) -> list[tuple[int, int]]:
+    """Return the places that stay as they are, in text order; two that overlap are one."""
     patterns = (PLACEHOLDER, keep) if keep else (PLACEHOLDER,)
-    held = [Span(one.start(), one.end(), "NAME", 2.0) for pattern in patterns for one in pattern.finditer(text)]
-    known = without_overlap([*held, *find_patterns(text), *([] if language == "en" else find_chinese(text))])
-    tagged = tag(text, known) if _is_tagged(text, language) else []
-    found = [*known, *(span for span in tagged if not (span.type in NUMBERS and is_order(text, span.start)))]
-    return [span for span in found if span not in held] if held else sorted(found)
+    held: list[tuple[int, int]] = []
+    for start, end in sorted(one.span() for pattern in patterns for one in pattern.finditer(text)):
+        if held and start < held[-1][1]:
+            held[-1] = (held[-1][0], max(held[-1][1], end))
+        elif start < end:
+            held.append((start, end))
+    return held
+
+
+def _in_order(known: list[Span], held: list[tuple[int, int]]) -> list[Span]:
+    """Return all that the tagger reads as one word each."""
+    return sorted([*known, *(Span(start, end, "NAME", 1.0) for start, end in held)])
 
 
 def _is_tagged(text: str, language: str | None) -> bool:

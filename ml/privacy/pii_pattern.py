@@ -15,7 +15,7 @@ from stdnum.us import ssn
 from ml.privacy.pii_span import Kind, Span
 
 CHECKED, STRICT, LIKELY = 1.0, 0.95, 0.9  # scores: a checksum holds; a form nothing else has; a form in its usual place
-EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]+(?:\.[\w-]+)+")
 URL = re.compile(r"(?:https?://|www\.)[^\s<>\"'，。；、（）]+[^\s<>\"'，。；、（）.,;:!?)\]]", re.IGNORECASE)
 IP = re.compile(
     r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){3,7})(?![\w.:]*\w)", re.IGNORECASE

@@ -6,6 +6,7 @@ Lafferty, McCallum and Pereira 2001; run by CRFsuite (Okazaki 2007, http://www.c
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Sequence
 from functools import lru_cache
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 WEIGHTS = "pii_tagger.crfsuite"
 OUTSIDE = "O"
+SURROGATE = re.compile("[\ud800-\udfff]")
 
 _one_at_a_time = threading.Lock()  # a CRFsuite tagger holds the sequence it works on
 
@@ -31,6 +33,7 @@ def tag(text: str, known: Sequence[Span]) -> list[Span]:
         text: Any text; of what is not written in a European manner little is found.
         known: Spans in text order that do not overlap: they are read as one word each.
     """
+    text = SURROGATE.sub("\ufffd", text)  # half a character, which no feature can be written in
     cut = tokens(text, known)
     if all(_is_known(token) for token in cut):
         return []

@@ -24,6 +24,8 @@ NAMES = (
 )
 PLACES = "place_names.txt.gz"
 AFFIX = 4  # longest prefix and suffix that are looked at [characters]
+GROUPS = 12  # of a number's groups of digits, how many are told
+LONGEST = 64  # what is looked at of a word; what is remembered of words stays small so [characters]
 Token = tuple[int, int, str]
 """Start, end, and its characters or MARK and a type."""
 
@@ -33,10 +35,14 @@ def tokens(text: str, known: Sequence[Span]) -> list[Token]:
     found: list[Token] = []
     at = 0
     for span in known:
-        found += [(one.start(), one.end(), one.group()) for one in TOKEN.finditer(text, at, span.start)]
+        found += [_token(one) for one in TOKEN.finditer(text, at, span.start)]
         found.append((span.start, span.end, MARK + span.type))
         at = span.end
-    return found + [(one.start(), one.end(), one.group()) for one in TOKEN.finditer(text, at)]
+    return found + [_token(one) for one in TOKEN.finditer(text, at)]
+
+
+def _token(one: re.Match[str]) -> Token:
+    return one.start(), one.end(), one.group()[:LONGEST]
 
 
 def features(text: str, cut: Sequence[Token], *, thinned: bool = False) -> list[list[str]]:
@@ -155,7 +161,7 @@ def _numbers(text: str) -> dict[int, tuple[str, ...]]:
     for one in NUMBER.finditer(text):
         number = one.group()
         digits = sum(char.isdigit() for char in number)
-        groups = " ".join(str(len(group)) for group in re.findall(r"\d+", number))
+        groups = " ".join(str(len(group)) for group in re.findall(r"\d+", number)[:GROUPS])
         told = (f"digits={min(digits, 20)}", f"groups={groups}", f"opens={number[0] if not number[0].isdigit() else 9}")
         for at in range(one.start(), one.end()):
             found[at] = told
