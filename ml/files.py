@@ -16,6 +16,76 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+DOCUMENT_BYTES = 32 * 1024 * 1024  # longest JSON document that is read
+FILE_BYTES = 1024 * 1024 * 1024  # longest JSON file of our own stages and disk
+AGAIN = "Run the stage before it again."
+DEPTH = 64  # deepest nesting of a document: deeper ones are written to exhaust whoever reads them
+
+
+def parse(data: bytes | str, what: str, action: str, most_bytes: int = DOCUMENT_BYTES) -> Any:
+    """Return the value that JSON holds, of bounded size and depth, whoever wrote it.
+
+    Args:
+        data: UTF-8; NaN and infinities are accepted as Python writes them.
+        what: What it should be, for the message, such as `a ledger entry`.
+        action: What the reader can do if it is not.
+        most_bytes: Longest document [bytes; characters of a text].
+
+    Raises:
+        IntegrityBroken: It is too long, too deep, not UTF-8, no JSON, or holds text that UTF-8 cannot write.
+    """
+    if len(data) > most_bytes:
+        raise IntegrityBroken(f"{what} of at most {most_bytes:,} bytes", f"{len(data):,}", action)
+    try:
+        value = json.loads(data if isinstance(data, str) else data.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise IntegrityBroken(f"{what} as JSON in UTF-8", _fault(error), action) from error
+    fault = _nested_fault(value)
+    if fault:
+        raise IntegrityBroken(f"{what} as plain JSON", fault, action)
+    return value
+
+
+def parse_object(data: bytes | str, what: str, action: str, most_bytes: int = DOCUMENT_BYTES) -> JsonObject:
+    """Return the object that JSON holds; raise `IntegrityBroken` as `parse` does, or if it holds another kind of value."""
+    value = parse(data, what, action, most_bytes)
+    if not isinstance(value, dict):
+        raise IntegrityBroken(f"{what} as a JSON object", f"a {type(value).__name__}", action)
+    return value
+
+
+def _fault(error: Exception) -> str:
+    """Return what is wrong with a document without quoting it: it may hold personal values."""
+    if isinstance(error, json.JSONDecodeError):
+        return f"other text from line {error.lineno}, column {error.colno}"
+    if isinstance(error, UnicodeDecodeError):
+        return f"another encoding from byte {error.start}"
+    return "nesting without end" if isinstance(error, RecursionError) else "a number that is too long"
+
+
+def _nested_fault(value: Any) -> str | None:
+    """Return why a parsed value is refused: nested deeper than `DEPTH`, or text that UTF-8 cannot write."""
+    level: list[Any] = [value]
+    for depth in range(DEPTH + 1):
+        if any(isinstance(item, str) and not item.isascii() and not _is_utf8(item) for item in level):
+            return "half of a surrogate pair"
+        nested = [item for item in level if isinstance(item, dict | list)]
+        if not nested:
+            return None
+        if depth >= DEPTH:
+            break
+        level = [inner for item in nested for inner in item]
+        level += [inner for item in nested if isinstance(item, dict) for inner in item.values()]
+    return f"more than {DEPTH} levels of nesting"
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
 
 def canonical(value: Any) -> bytes:
     """Return the one JSON form of a value that is hashed and signed: sorted keys, no spaces, no NaN."""
@@ -54,12 +124,10 @@ def read_json(path: Path) -> JsonObject:
         IntegrityBroken: The file is missing or holds no JSON object.
     """
     try:
-        value = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise IntegrityBroken(f"JSON in {path}", type(error).__name__, "Run the stage before it again.") from error
-    if not isinstance(value, dict):
-        raise IntegrityBroken(f"a JSON object in {path}", type(value).__name__, "Run the stage before it again.")
-    return value
+        data = path.read_bytes()
+    except OSError as error:
+        raise IntegrityBroken(f"JSON in {path}", type(error).__name__, AGAIN) from error
+    return parse_object(data, str(path), AGAIN, FILE_BYTES)
 
 
 def write_parquet(path: Path, frame: pd.DataFrame) -> None:

@@ -60,15 +60,20 @@ def verify(
     use_case: Annotated[list[str] | None, typer.Option(help="Only this use case; default all.")] = None,
     home: Home = DEFAULT_HOME,
 ) -> None:
-    """Verify a version's signature, digests, parts and gate report, or every ledger's signatures, chain and documents."""
+    """Verify a version's signature, digests, parts and gate report, or every ledger's signatures, chain and documents.
+
+    A ledger is also compared with the newest entry that this machine's server saw, and with TRADEWIND_CHECKPOINTS.
+    """
     from ml.pipeline.ledger_audit import audit
+    from ml.registry.memory import Memory, memory_path
 
     settings, names = reader(home), use_case or _names()
     if ledger == (digest is not None):
         raise ConfigInvalid("a digest, or --ledger", "both" if ledger else "neither", "Say what to verify.")
     if digest is None:
+        memory = Memory(memory_path(settings.home))
         for name in names:
-            held = audit(settings, name)
+            held = audit(settings, name, memory.mark(name))
             typer.echo(f"{name}: {held.entries} ledger entries hold, and {held.documents} documents that they name")
         return
     name = _owner(settings, names, digest)

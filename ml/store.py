@@ -7,12 +7,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ml.config import BucketName, Settings, require_secret
-from ml.errors import ConfigInvalid, ModelNotFound, PromotionConflict, StorageUnavailable
+from ml.errors import ConfigInvalid, IntegrityBroken, ModelNotFound, PromotionConflict, StorageUnavailable
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
+    from types_boto3_s3.type_defs import GetObjectOutputTypeDef
 
 CONNECT_TIMEOUT_S = 5
+OBJECT_BYTES = 4 * 1024**3  # longest object that is read at once
 
 
 def connect(settings: Settings) -> S3Client:
@@ -55,17 +57,30 @@ class Bucket:
         """Return the bucket `name` as the settings' S3 user sees it."""
         return cls(connect(settings), settings.bucket(name))
 
-    def get(self, key: str) -> bytes:
-        """Return the object's bytes; raise `ModelNotFound` if there is none."""
-        with _translated(self.name, key):
-            return self._client.get_object(Bucket=self.name, Key=key)["Body"].read()
+    def get(self, key: str, most_bytes: int = OBJECT_BYTES) -> bytes:
+        """Return the object's bytes.
 
-    def find(self, key: str) -> bytes | None:
-        """Return the object's bytes, or none if there is no such object."""
+        Raises:
+            ModelNotFound: There is none.
+            IntegrityBroken: It is longer than `most_bytes`; nothing of it was read.
+        """
+        with _translated(self.name, key):
+            found = self._client.get_object(Bucket=self.name, Key=key)
+            return self._read(key, found, most_bytes)
+
+    def find(self, key: str, most_bytes: int = OBJECT_BYTES) -> bytes | None:
+        """Return the object's bytes, or none if there is no such object; raise `IntegrityBroken` as `get` does."""
         try:
-            return self.get(key)
+            return self.get(key, most_bytes)
         except ModelNotFound:
             return None
+
+    def _read(self, key: str, found: GetObjectOutputTypeDef, most_bytes: int) -> bytes:
+        if found["ContentLength"] > most_bytes:
+            found["Body"].close()
+            size, place = f"{found['ContentLength']:,} bytes", f"s3://{self.name}/{key}"
+            raise IntegrityBroken(f"at most {most_bytes:,} bytes at {place}", size, "Find out who wrote it; delete it.")
+        return found["Body"].read()
 
     def put(self, key: str, data: bytes, content_type: str = "application/octet-stream") -> None:
         """Write the object, replacing what was there."""
@@ -88,12 +103,12 @@ class Bucket:
             if self.get(key) != data:
                 raise
 
-    def tagged(self, key: str) -> tuple[bytes, str] | None:
-        """Return the object's bytes with their entity tag, or none if there is no such object."""
+    def tagged(self, key: str, most_bytes: int = OBJECT_BYTES) -> tuple[bytes, str] | None:
+        """Return the object's bytes with their entity tag, or none if there is no such object; raise as `get` does."""
         try:
             with _translated(self.name, key):
                 found = self._client.get_object(Bucket=self.name, Key=key)
-                return found["Body"].read(), found["ETag"]
+                return self._read(key, found, most_bytes), found["ETag"]
         except ModelNotFound:
             return None
 

@@ -1,12 +1,15 @@
 """The request log: no line is lost to a store that is away, and what waits is bounded."""
 
 import json
+import subprocess
 import threading
 import uuid
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
 
+from ml.errors import IntegrityBroken, StorageUnavailable
 from ml.serving.request_log import FLUSH_LINES, RequestLog
 from ml.store import Bucket
 
@@ -103,3 +106,76 @@ def test_lines_of_many_threads_stay_whole(object_store, bucket, tmp_path, use_ca
     log.flush()
     lines = [line for found in stored(object_store, f"requests/{use_case}/").values() for line in found]
     assert sorted((line["thread"], line["n"]) for line in lines) == [(t, n) for t in range(4) for n in range(200)]
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 256 KiB of its own, as a full one is needed; skipped where nothing may be mounted."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(disk)], check=False, capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("no right to mount a disk")
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def test_a_full_disk_refuses_lines_whole_and_the_thread_goes_on_when_there_is_room(
+    object_store, bucket, small_disk, use_case
+):
+    away = Bucket.open(object_store.settings("serve", s3_endpoint="http://127.0.0.1:9", s3_attempts=1), "requests")
+    log = RequestLog(small_disk / "spool", away)
+    log.start()
+    (small_disk / "filler").write_bytes(b"x" * 100_000)
+    acknowledged, refused = [], 0
+    for n in range(400):
+        try:
+            log.append("requests", use_case, NOW, {"n": n, "padding": "x" * 700})
+        except StorageUnavailable:
+            refused += 1
+        else:
+            acknowledged.append(n)
+    assert refused
+    assert log.count.refused == refused
+    assert log.pulse().alive
+    (small_disk / "filler").unlink()
+    log.append("requests", use_case, NOW, {"n": 1_000})
+    log.stop()
+    later = RequestLog(small_disk / "spool", bucket)
+    later.flush()
+    lines = [line["n"] for found in stored(object_store, f"requests/{use_case}/").values() for line in found]
+    assert sorted(lines) == [*acknowledged, 1_000]
+
+
+def test_what_a_crash_left_on_a_full_disk_is_kept(bucket, small_disk, object_store, use_case):
+    folder = small_disk / "spool" / "requests" / use_case / "2026-01-02"
+    folder.mkdir(parents=True)
+    whole = b"".join(b'{"n":%d,"padding":"%s"}\n' % (n, b"x" * 500) for n in range(100))
+    (folder / "crashed.open").write_bytes(whole + b'{"n":')
+    with suppress(OSError):
+        (small_disk / "filler").write_bytes(b"x" * 300_000)
+    RequestLog(small_disk / "spool", bucket).flush()
+    lines = [line["n"] for found in stored(object_store, f"requests/{use_case}/").values() for line in found]
+    assert lines == list(range(100))
+
+
+def test_unreadable_marks_of_one_use_case_keep_its_lines_and_let_the_others_go(
+    object_store, bucket, tmp_path, use_case
+):
+    def erased(name):
+        if name == use_case:
+            raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "no mark")
+        return {}
+
+    log = RequestLog(tmp_path, bucket, erased=erased)
+    other = f"{use_case}-other"
+    log.append("requests", use_case, NOW, {"n": 1})
+    log.append("requests", other, NOW, {"n": 2})
+    with pytest.raises(IntegrityBroken):
+        log.flush()
+    assert list(stored(object_store, f"requests/{other}/").values()) == [[{"n": 2}]]
+    assert stored(object_store, f"requests/{use_case}/") == {}
+    RequestLog(tmp_path, bucket).flush()
+    assert list(stored(object_store, f"requests/{use_case}/2026").values()) == [[{"n": 1}]]

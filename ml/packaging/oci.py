@@ -5,14 +5,13 @@ Format: https://github.com/opencontainers/image-spec (1.1): `oci-layout`, `index
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ml.contract import JsonObject
 from ml.errors import IntegrityBroken, ModelNotFound
-from ml.files import canonical, read_json, sha256, write_bytes
+from ml.files import canonical, parse_object, read_json, sha256, write_bytes
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -188,11 +187,5 @@ def checked(data: bytes, digest: str) -> bytes:
 
 
 def parsed(data: bytes) -> JsonObject:
-    """Return a manifest or configuration; raise `IntegrityBroken` if the bytes hold no JSON object."""
-    try:
-        value = json.loads(data)
-    except ValueError as error:
-        raise IntegrityBroken("a JSON document", "something else", "Package it again.") from error
-    if not isinstance(value, dict):
-        raise IntegrityBroken("a JSON object", type(value).__name__, "Package it again.")
-    return value
+    """Return a manifest or configuration; raise `IntegrityBroken` if the bytes hold no JSON object of sane size and depth."""
+    return parse_object(data, "a document", "Package it again.")

@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -26,8 +25,9 @@ from cryptography.hazmat.primitives.serialization import (
 
 from ml.config import Settings, require_secret
 from ml.errors import ConfigInvalid, IntegrityBroken
-from ml.files import canonical
+from ml.files import canonical, parse_object
 
+DISTRUST = "Do not use it; find out who wrote it, or add the key that signed it."
 PEM_BLOCK = re.compile(r"-----BEGIN PUBLIC KEY-----.+?-----END PUBLIC KEY-----", re.DOTALL)
 
 
@@ -143,8 +143,8 @@ def unverified(envelope: bytes, payload_type: str) -> bytes:
 
 
 def _opened(envelope: bytes) -> tuple[str, bytes, list[bytes]]:
+    value = parse_object(envelope, "a DSSE envelope", DISTRUST)
     try:
-        value = json.loads(envelope)
         payload = base64.b64decode(value["payload"], validate=True)
         signatures = [base64.b64decode(item["sig"], validate=True) for item in value["signatures"]]
         return str(value["payloadType"]), payload, signatures
@@ -180,4 +180,4 @@ def _no_key(expected: str) -> ConfigInvalid:
 
 
 def _distrusted(expected: str, received: str) -> IntegrityBroken:
-    return IntegrityBroken(expected, received, "Do not use it; find out who wrote it, or add the key that signed it.")
+    return IntegrityBroken(expected, received, DISTRUST)

@@ -18,9 +18,10 @@ from ml.packaging.oci import TITLE, parsed
 from ml.packaging.record import RECORD_TYPE
 from ml.packaging.signing import unverified
 from ml.pipeline.released import rows_key
+from ml.registry.checkpoint import Mark
 from ml.registry.entry import Entry
 from ml.registry.erasure import proof_key
-from ml.registry.ledger import Ledger
+from ml.registry.ledger import Ledger, verified
 from ml.registry.shelf import Shelf
 from ml.store import Bucket
 
@@ -46,7 +47,7 @@ class Document:
     """Returns its bytes, or none where it is missing."""
 
 
-def audit(settings: Settings, use_case: str) -> Audit:
+def audit(settings: Settings, use_case: str, remembered: Mark | None = None) -> Audit:
     """Verify a ledger with its pointers, and every document that an entry names.
 
     Documents of a version that a later entry says was removed may be missing.
@@ -54,12 +55,12 @@ def audit(settings: Settings, use_case: str) -> Audit:
     Args:
         settings: Role `read`.
         use_case: Name of the use case.
+        remembered: The newest entry that a server of this machine saw.
 
     Raises:
         IntegrityBroken: An entry does not hold, or a document was altered or deleted; the message names both.
     """
-    view = Ledger.open(settings, use_case)
-    view.stale_channels()
+    view = verified(settings, use_case, remembered)
     held: set[str] = set()
     for entry in view.entries:
         for document in _named(settings, entry):

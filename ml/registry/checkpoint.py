@@ -6,17 +6,17 @@ keeps its own.
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ml.contract import CHECKPOINT_SCHEMA
+from ml.contract import CHECKPOINT_SCHEMA, JsonObject
 from ml.errors import IntegrityBroken
-from ml.files import canonical, write_bytes
+from ml.files import canonical, parse_object, write_bytes
 from ml.packaging.signing import Signer, Verifier
 from ml.store import Bucket
 
+CHECKPOINT_BYTES = 64 * 1024
 CHECKPOINT_TYPE = "application/vnd.tradewind.ledger-checkpoint+json"
 
 
@@ -27,6 +27,14 @@ class Mark:
     seq: int
     entry: str
     """Digest of the entry's bytes; through the chain it stands for all entries before."""
+
+    @classmethod
+    def of(cls, value: JsonObject) -> Mark:
+        """Return the mark that JSON holds; raise `IntegrityBroken` if it holds none."""
+        seq, entry = value.get("seq"), value.get("entry")
+        if type(seq) is int and seq > 0 and isinstance(entry, str):
+            return cls(seq=seq, entry=entry)
+        raise IntegrityBroken("a number and a digest of a ledger entry", "other fields", "Take another checkpoint.")
 
 
 def checkpoint_key(use_case: str) -> str:
@@ -47,15 +55,15 @@ def opened(data: bytes, verifier: Verifier, use_case: str) -> Mark:
     Raises:
         IntegrityBroken: No trusted key signed it, or it is of another ledger or schema.
     """
-    payload = json.loads(verifier.verify(data, CHECKPOINT_TYPE))
+    payload = parse_object(verifier.verify(data, CHECKPOINT_TYPE), f"a checkpoint of {use_case}", "Take another.")
     if payload.get("schema") != CHECKPOINT_SCHEMA or payload.get("use_case") != use_case:
         raise IntegrityBroken(f"a checkpoint of {use_case}", f"one of {payload.get('use_case')}", "Take another.")
-    return Mark(seq=int(payload["seq"]), entry=str(payload["entry"]))
+    return Mark.of(payload)
 
 
 def stored(bucket: Bucket, verifier: Verifier, use_case: str) -> Mark | None:
     """Return the mark of the checkpoint in the store; none before the first move."""
-    data = bucket.find(checkpoint_key(use_case))
+    data = bucket.find(checkpoint_key(use_case), CHECKPOINT_BYTES)
     return None if data is None else opened(data, verifier, use_case)
 
 

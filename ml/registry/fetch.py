@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import logging
 import shutil
 import uuid
@@ -18,7 +17,7 @@ from ml.errors import IntegrityBroken, ModelNotFound
 from ml.files import sha256, sha256_file, write_bytes
 from ml.packaging.archive import unpack
 from ml.packaging.artifact import GATE, RECORD
-from ml.packaging.oci import TITLE, Descriptor, Layout, hexadecimal
+from ml.packaging.oci import TITLE, Descriptor, Layout, hexadecimal, parsed
 from ml.packaging.record import RECORD_TYPE
 from ml.packaging.signing import Verifier
 from ml.packaging.version import PREFIX, ensure_parts, only_layer
@@ -185,7 +184,7 @@ def _valid(shelf: Shelf, verifier: Verifier, digest: str) -> Iterator[SignedReco
         layer = only_layer(shelf.manifest(descriptor.digest))
         envelope = shelf.blob(layer.digest)
         try:
-            payload = json.loads(verifier.verify(envelope, RECORD_TYPE))
+            payload = parsed(verifier.verify(envelope, RECORD_TYPE))
         except IntegrityBroken as error:
             log.warning("record passed over digest=%s reason=%s", descriptor.digest, error.received)
             continue

@@ -7,6 +7,7 @@ creating the next one (`If-None-Match: *`); the channel pointers follow it and c
 from __future__ import annotations
 
 import logging
+import re
 import uuid
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -22,8 +23,11 @@ from ml.registry.live import Live
 from ml.registry.pointer import is_behind, read_pointers, write_pointer
 from ml.store import Bucket
 
+ENTRY_BYTES = 1024 * 1024  # longest entry that is read
+KEY = re.compile(r"[0-9]{8}\.json", re.ASCII)  # of an entry, below its use case
 RESTORE = "The ledger was cut or altered: stop promoting and restore it from a copy."
 
+STRANGERS_SHOWN = 5
 TRIES = 5  # of an entry that depends on no other
 
 log = logging.getLogger(__name__)
@@ -43,6 +47,8 @@ class Ledger:
         self.use_case = use_case
         self._entries: list[Entry] = []
         self._digests: list[str] = []
+        self._head_tag: str | None = None
+        self._strangers: tuple[str, ...] = ()
 
     @classmethod
     def open(cls, settings: Settings, use_case: str, remembered: Mark | None = None) -> Ledger:
@@ -62,7 +68,9 @@ class Ledger:
         signed = (stored(bucket, verifier, use_case), pinned(settings.checkpoints, verifier, use_case))
         vouched = max((mark.seq for mark in signed if mark), default=0)
         view = cls(bucket, verifier, use_case, [mark for mark in (remembered, *signed) if mark])
-        listed = _last(bucket.keys(f"{use_case}/"))
+        names = view._names()
+        listed = max((int(name.removesuffix(".json")) for name in names if KEY.fullmatch(name)), default=0)
+        view._strangers = _strangers(names)
         view._read(vouched)
         view._ensure_reaches(max([listed, *(mark.seq for mark in view._marks)]))
         return view
@@ -78,12 +86,22 @@ class Ledger:
         return self._digests[-1] if self._digests else None
 
     def refresh(self) -> None:
-        """Read and verify what was appended since.
+        """Read and verify what was appended since, and look whether the newest entry seen is still there as it was.
 
         Raises:
-            IntegrityBroken: A signature or the chain does not hold.
+            IntegrityBroken: A signature or the chain does not hold, or the ledger went back behind what was seen.
         """
+        self._ensure_reaches_head()
         self._read(0)
+
+    def strangers(self) -> tuple[str, ...]:
+        """Return the names of objects among the entries that are none, as `open` saw them or, if there were some, as they are now.
+
+        They change nothing: nobody signed them.
+        """
+        if self._strangers:
+            self._strangers = _strangers(self._names())
+        return self._strangers
 
     def mark(self) -> Mark | None:
         """Return the mark of the newest entry; none while the ledger is empty."""
@@ -146,6 +164,7 @@ class Ledger:
                 seq=entry.seq,
             ) from error
         self._accept(entry.seq, data, self._verifier)
+        self._head_tag = None
         log.info("ledger entry appended use_case=%s seq=%d action=%s", self.use_case, entry.seq, entry.action)
         return entry
 
@@ -169,13 +188,39 @@ class Ledger:
             self._bucket.put(checkpoint_key(self.use_case), seal(signer, self.use_case, newest), "application/json")
             self.refresh()
 
+    def _names(self) -> list[str]:
+        prefix = f"{self.use_case}/"
+        return [key.removeprefix(prefix) for key in self._bucket.keys(prefix)]
+
     def _read(self, vouched: int) -> None:
         """Read on; entries up to `vouched` need no trusted key, since the chain leads from them to a signed mark."""
         for seq in count(len(self._entries) + 1):
-            data = self._bucket.find(entry_key(self.use_case, seq))
-            if data is None:
+            found = self._bucket.tagged(entry_key(self.use_case, seq), ENTRY_BYTES)
+            if found is None:
                 return
-            self._accept(seq, data, self._verifier if seq > vouched else None)
+            self._accept(seq, found[0], self._verifier if seq > vouched else None)
+            self._head_tag = found[1]
+
+    def _ensure_reaches_head(self) -> None:
+        """Compare the newest entry seen with what is there now; equal entity tags spare reading it."""
+        seq = len(self._entries)
+        if not seq or (
+            self._head_tag is not None and self._bucket.etag(entry_key(self.use_case, seq)) == self._head_tag
+        ):
+            return
+        found = self._bucket.tagged(entry_key(self.use_case, seq), ENTRY_BYTES)
+        if found is None:
+            raise IntegrityBroken(
+                f"ledger entry {seq} of {self.use_case}, which was there before",
+                "none: the ledger went back",
+                RESTORE,
+                seq=seq,
+            )
+        if sha256(found[0]) != self.head:
+            raise IntegrityBroken(
+                f"ledger entry {seq} of {self.use_case} to be {self.head}", sha256(found[0]), RESTORE, seq=seq
+            )
+        self._head_tag = found[1]
 
     def _ensure_reaches(self, seq: int) -> None:
         if len(self._entries) < seq:
@@ -259,15 +304,38 @@ def history(settings: Settings, use_case: str, channel: str | None = None) -> tu
     return tuple(entry for entry in entries if channel in (None, entry.channel))
 
 
-def verify_ledger(settings: Settings, use_case: str) -> int:
-    """Verify every signature, the chain, the checkpoint and the pointers; return the number of entries.
+def verified(settings: Settings, use_case: str, remembered: Mark | None = None) -> Ledger:
+    """Return a ledger of which every signature, the chain, the checkpoints and the pointers hold.
+
+    Args:
+        settings: A role that may read `ledger`; its `checkpoints` are compared with too.
+        use_case: Name of its use case.
+        remembered: The newest entry that a server of this machine saw.
 
     Raises:
-        IntegrityBroken: Something does not hold; the message names it.
+        IntegrityBroken: Something does not hold, or there are objects that are no entries; the message names it.
     """
-    view = Ledger.open(settings, use_case)
+    view = Ledger.open(settings, use_case, remembered)
     view.stale_channels()
-    return len(view.entries)
+    strangers = view.strangers()
+    if strangers:
+        raise strange(use_case, strangers)
+    return view
+
+
+def verify_ledger(settings: Settings, use_case: str, remembered: Mark | None = None) -> int:
+    """Return the number of entries of a ledger that holds; arguments and errors as of `verified`."""
+    return len(verified(settings, use_case, remembered).entries)
+
+
+def strange(use_case: str, names: tuple[str, ...]) -> IntegrityBroken:
+    """Return the error that says which objects in a ledger are no entries."""
+    shown = ", ".join(ascii(name)[:80] for name in names[:STRANGERS_SHOWN])
+    return IntegrityBroken(
+        f"entries alone in the ledger of {use_case}",
+        f"{len(names)} other object(s): {shown}",
+        "They change nothing. Find out who wrote them, and delete them.",
+    )
 
 
 def repair(settings: Settings, use_case: str) -> tuple[str, ...]:
@@ -280,10 +348,9 @@ def entry_key(use_case: str, seq: int) -> str:
     return f"{use_case}/{seq:08d}.json"
 
 
-def _last(keys: Iterable[str]) -> int:
-    """Return the highest sequence number among the keys; 0 if there is none."""
-    numbers = [key.rpartition("/")[2].removesuffix(".json") for key in keys]
-    return max((int(number) for number in numbers if number.isdigit()), default=0)
+def _strangers(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the names that are no entry's."""
+    return tuple(name for name in names if not KEY.fullmatch(name))
 
 
 def _live(entry: Entry, digest: str) -> Live:

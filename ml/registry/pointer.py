@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
-
 from ml.contract import POINTER_SCHEMA, JsonObject
 from ml.errors import IntegrityBroken
-from ml.files import canonical
+from ml.files import canonical, parse_object
 from ml.registry.live import Live
 from ml.store import Bucket
+
+POINTER_BYTES = 64 * 1024
 
 
 def pointer_key(use_case: str, channel: str) -> str:
@@ -24,7 +24,7 @@ def read_pointers(bucket: Bucket, use_case: str) -> dict[str, JsonObject]:
     """
     prefix = f"channels/{use_case}/"
     names = [key.removeprefix(prefix).removesuffix(".json") for key in bucket.keys(prefix)]
-    found = {name: bucket.find(pointer_key(use_case, name)) for name in names}
+    found = {name: bucket.find(pointer_key(use_case, name), POINTER_BYTES) for name in names}
     return {name: _parsed(data, name) for name, data in found.items() if data is not None}
 
 
@@ -64,10 +64,8 @@ def _projection(live: Live) -> JsonObject:
 
 
 def _parsed(data: bytes, channel: str) -> JsonObject:
-    try:
-        pointer = json.loads(data)
-    except ValueError:
-        pointer = None
-    if isinstance(pointer, dict) and pointer.get("schema") == POINTER_SCHEMA and isinstance(pointer.get("seq"), int):
+    action = "Delete it, then repair."
+    pointer = parse_object(data, f"{POINTER_SCHEMA} as the pointer of {channel}", action, POINTER_BYTES)
+    if pointer.get("schema") == POINTER_SCHEMA and type(pointer.get("seq")) is int:
         return pointer
-    raise IntegrityBroken(f"{POINTER_SCHEMA} as the pointer of {channel}", "something else", "Delete it, then repair.")
+    raise IntegrityBroken(f"{POINTER_SCHEMA} as the pointer of {channel}", "something else", action)

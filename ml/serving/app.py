@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Response, Security
@@ -31,6 +31,7 @@ from ml.serving.request_id import RequestIds
 from ml.serving.request_log import RequestLog
 from ml.serving.route import routes
 from ml.serving.state import StateStore
+from ml.serving.steady import Pulse
 from ml.serving.stock import stock_routes
 from ml.serving.versions import RegistryVersions, Versions
 from ml.store import Bucket
@@ -47,6 +48,15 @@ class Parts:
     ids: RequestIds
     kept: Kept
     follower: Follower
+
+    def pulses(self) -> dict[str, Callable[[], Pulse]]:
+        """Return what tells of each thread that must live."""
+        kept = self.kept
+        return {
+            "follower": self.follower.pulse,
+            "request log": kept.log.pulse,
+            "conversations": kept.conversations.pulse,
+        }
 
 
 def create_app(
@@ -126,11 +136,17 @@ def _common(parts: Parts) -> APIRouter:
     def health(ready: str | None = None) -> JSONResponse:
         """With `?ready=<use case>` (or `all`) the status is 503 until it is ready."""
         status = {name: _readiness(parts, name) for name in parts.use_cases}
-        following = parts.follower.is_following()
+        pulses = {name: pulse() for name, pulse in parts.pulses().items()}
+        alive = all(pulse.alive for pulse in pulses.values())
         asked = status if ready == "all" else {name: status[name] for name in status if name == ready}
         waiting = ready is not None and not (asked and all(item["ready"] for item in asked.values()))
-        body = {"alive": following, "use_cases": status, "request_log_dropped": parts.kept.log.count.dropped}
-        return JSONResponse(body, status_code=503 if waiting or not following else 200)
+        body = {
+            "alive": alive,
+            "use_cases": status,
+            "threads": {name: asdict(pulse) for name, pulse in pulses.items()},
+            "request_log_dropped": parts.kept.log.count.dropped,
+        }
+        return JSONResponse(body, status_code=503 if waiting or not alive else 200)
 
     @router.get("/metrics", summary="Prometheus metrics")
     def metrics() -> Response:

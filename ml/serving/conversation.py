@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ml.contract import JsonObject
 from ml.serving.state import BUSY_SECONDS
+from ml.serving.steady import Pulse, Steady
 
 STRANGER = ""  # of whoever has proved nothing; no pseudonym is empty
 SWEEP_SECONDS = 60.0  # how long an expired conversation may stay on the disk
@@ -46,8 +47,7 @@ class Conversations:
         self._lock = threading.Lock()
         self._connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         path.chmod(0o600)
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="conversations", daemon=True)
+        self._thread = Steady("conversations", self._sweep, SWEEP_SECONDS)
         with self._lock:
             # Without secure_delete a forgotten conversation would stay readable in the file's free pages.
             self._connection.execute("PRAGMA secure_delete = ON")
@@ -57,11 +57,13 @@ class Conversations:
         """Start forgetting what has expired."""
         self._thread.start()
 
+    def pulse(self) -> Pulse:
+        """Return how the thread is that forgets."""
+        return self._thread.pulse()
+
     def close(self) -> None:
         """Stop, and close the file."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._thread.stop()
         with self._lock:
             self._connection.close()
 
@@ -84,7 +86,5 @@ class Conversations:
             gone = self._connection.execute("DELETE FROM conversation WHERE expires <= ?", (self._clock(),))
             return gone.rowcount
 
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            self.sweep()
-            self._stopping.wait(SWEEP_SECONDS)
+    def _sweep(self) -> None:
+        self.sweep()

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from ml.config import Settings
 from ml.contract import UseCase
-from ml.errors import ConfigInvalid, StorageUnavailable, TradewindError
+from ml.errors import ConfigInvalid, IntegrityBroken, StorageUnavailable, TradewindError
 from ml.privacy.pseudonym import fingerprint, read_key
+from ml.registry.ledger import strange
 from ml.serving import snapshot
 from ml.serving.meters import Meters
 from ml.serving.state import StateStore
+from ml.serving.steady import Pulse, Steady, place
 from ml.serving.stock import Stock
 from ml.serving.subject import Subjects
 from ml.serving.version import Served, VersionCache, load
@@ -59,8 +60,7 @@ class Follower:
         self.stock = Stock(self._state_bucket, settings.home / "server" / "out_of_stock.json")
         self._served: dict[str, Served] = {}
         self._problems: dict[tuple[str, str], Problem] = {}
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
+        self._thread = Steady("follower", self._look_at_all, settings.poll_seconds)
 
     def start(self) -> None:
         """Start following."""
@@ -68,13 +68,11 @@ class Follower:
 
     def stop(self) -> None:
         """Stop following; what is served stays in memory."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._thread.stop()
 
-    def is_following(self) -> bool:
-        """Tell whether the thread is alive."""
-        return self._thread.is_alive()
+    def pulse(self) -> Pulse:
+        """Return how the thread is."""
+        return self._thread.pulse()
 
     def served(self, use_case: str) -> Served | None:
         """Return the version that answers now; none before the first."""
@@ -87,16 +85,15 @@ class Follower:
     def look(self, use_case: str) -> None:
         """Look at the ledger and the state once and act on it; a failure is noted and changes nothing."""
         self._attempt(use_case, "version", self._follow_version)
+        self._attempt(use_case, "ledger", self._look_for_strangers)
         problem = self._problems.get((use_case, "version"))
         if problem is None or problem.kind != StorageUnavailable.__name__:
             self._attempt(use_case, "state", self._follow_state)
 
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            for name in self._use_cases:
-                self.look(name)
-            self._attempt(SHOP, "stock", lambda _: self.stock.follow())
-            self._stopping.wait(self._settings.poll_seconds)
+    def _look_at_all(self) -> None:
+        for name in self._use_cases:
+            self.look(name)
+        self._attempt(SHOP, "stock", lambda _: self.stock.follow())
 
     def _attempt(self, use_case: str, part: str, follow: Callable[[str], None]) -> None:
         known = self._problems.get((use_case, part))
@@ -106,18 +103,25 @@ class Follower:
             follow(use_case)
         except TradewindError as error:
             self._note(use_case, part, error)
+        except Exception as error:  # what nobody foresaw in one use case's objects must not stop the others
+            self._note(use_case, part, _unforeseen(part, error))
         else:
             self._problems.pop((use_case, part), None)
 
     def _follow_version(self, use_case: str) -> None:
         try:
             ready = self._newest(use_case)
-        except TradewindError:
+        except Exception:  # raised again: whatever is wrong with the newest, the last one has to answer
             if use_case not in self._served:
                 self._serve_last(use_case)
             raise
         if ready is not None:
             self._swap(ready)
+
+    def _look_for_strangers(self, use_case: str) -> None:
+        strangers = self._versions.strangers(use_case)
+        if strangers:
+            raise strange(use_case, strangers)
 
     def _newest(self, use_case: str) -> Served | None:
         """Return the version in production, loaded; none if nothing was promoted yet."""
@@ -160,11 +164,19 @@ class Follower:
         tries = known.tries + 1 if known else 1
         pause = min(RETRY_LIMIT_S, self._settings.poll_seconds * 2 ** min(tries - 1, 10))
         again = time.monotonic() + (0.0 if error.can_retry else pause)
-        kind = type(error).__name__
+        kind = str(error.facts.get("kind", type(error).__name__))
         self._problems[use_case, part] = Problem(kind=kind, message=str(error), tries=tries, again_at=again)
         self._meters.look_failed(use_case, part, kind)
         if known is None or known.message != str(error):
             log.warning("%s not followed use_case=%s kind=%s: %s", part, use_case, kind, error)
+
+
+def _unforeseen(part: str, error: Exception) -> IntegrityBroken:
+    """Return an error of ours for one that nobody foresaw; only kind and place are told, a message may hold personal values."""
+    kind = type(error).__name__
+    return IntegrityBroken(
+        f"a {part} that can be read", f"{kind} at {place(error)}", "See what lies in the store.", kind=kind
+    )
 
 
 def _ensure_same_key(settings: Settings, served: Served) -> None:

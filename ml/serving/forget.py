@@ -8,9 +8,12 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 from ml.config import Settings
+from ml.errors import IntegrityBroken
 from ml.serving import snapshot
 from ml.serving.request_log import KINDS
 from ml.store import Bucket
+
+MARK_BYTES = 100
 
 log = logging.getLogger(__name__)
 
@@ -52,8 +55,17 @@ class Erasures:
     def __call__(self, use_case: str) -> Mapping[str, str]:
         """Return the moment of each erasure by unit [UTC, ISO 8601]."""
         marks = list(self._bucket.entries(_marks(use_case)))
-        self._read |= {mark: self._bucket.get(mark[0]).decode() for mark in marks if mark not in self._read}
+        self._read |= {mark: _moment(self._bucket, mark[0]) for mark in marks if mark not in self._read}
         return {mark[0].rpartition("/")[2]: self._read[mark] for mark in marks}
+
+
+def _moment(bucket: Bucket, key: str) -> str:
+    try:
+        return datetime.fromisoformat(bucket.get(key, MARK_BYTES).decode("ascii")).isoformat(timespec="milliseconds")
+    except ValueError as error:
+        raise IntegrityBroken(
+            f"the moment of an erasure at {key}", "something else", "Erase the customer again."
+        ) from error
 
 
 def _marks(use_case: str) -> str:

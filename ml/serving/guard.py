@@ -18,6 +18,7 @@ from ml.serving.meters import Meters
 from ml.serving.page import SIGN_IN, Page, Sessions, page_of
 from ml.serving.problem import refusal
 from ml.serving.request_id import RequestIds
+from ml.serving.steady import place
 
 OPEN_PATHS = frozenset({"/health"})
 BODY_LIMIT_BYTES = 256 * 1024
@@ -83,7 +84,7 @@ class Guard:
             await self._app(scope, _Bounded(request, receive), answer)
         except Exception as error:
             # The last net: a message or a trace may hold personal values, so only kind and place are kept.
-            log.error("request failed id=%s kind=%s at=%s", answer.request_id, type(error).__name__, _place(error))
+            log.error("request failed id=%s kind=%s at=%s", answer.request_id, type(error).__name__, place(error))
             if not answer.begun:
                 failed = refusal(
                     500, "an answer", f"an internal error, id {answer.request_id}", "Tell the operators the id."
@@ -133,10 +134,3 @@ class _Bounded:
         if self._left < 0 or self._declared > BODY_LIMIT_BYTES:
             raise HTTPException(413)  # FastAPI passes this one on from wherever it reads the body
         return message
-
-
-def _place(error: BaseException) -> str:
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return "unknown" if trace is None else f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"

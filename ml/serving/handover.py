@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from datetime import date, timedelta
 
 from ml.config import Settings
 from ml.contract import JsonObject
+from ml.files import parse_object
 from ml.store import Bucket
 
 PREFIX = "handovers"
@@ -25,7 +25,7 @@ def handovers(settings: Settings, use_case: str, until: date, days: int) -> Iter
     bucket, seen = Bucket.open(settings, "requests"), set()
     for back in reversed(range(days)):
         for key in sorted(bucket.keys(f"{PREFIX}/{use_case}/{until - timedelta(days=back)}/")):
-            for line in map(json.loads, bucket.get(key).splitlines()):
+            for line in (parse_object(text, f"a line of {key}", "Delete it.") for text in bucket.get(key).splitlines()):
                 if line["handover"]["id"] not in seen:
                     seen.add(line["handover"]["id"])
                     yield line

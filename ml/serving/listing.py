@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from ml.config import Settings
 from ml.contract import JsonObject, UseCase
 from ml.errors import ConfigInvalid, IntegrityBroken, ModelNotFound
-from ml.files import canonical
+from ml.files import canonical, parse_object
 from ml.serving import snapshot
 from ml.serving.version import Served
 from ml.store import Bucket
@@ -80,7 +80,8 @@ def newest(settings: Settings, use_case: str) -> Written | None:
     data = Bucket.open(settings, "state").find(_record_key(use_case))
     if data is None:
         return None
-    record = json.loads(data)
+    action = f"Write it again: `tradewind batch {use_case}`."
+    record = parse_object(data, f"a record in {LISTING_SCHEMA}", action)
     if record.pop("schema", None) != LISTING_SCHEMA:
         raise IntegrityBroken(
             f"a record in {LISTING_SCHEMA}", "another", f"Write it again: `tradewind batch {use_case}`."

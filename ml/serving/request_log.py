@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import threading
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from io import BufferedWriter
+from io import SEEK_END, FileIO
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
 from ml.contract import JsonObject
-from ml.errors import ConfigInvalid, StorageUnavailable
+from ml.errors import ConfigInvalid, IntegrityBroken, StorageUnavailable, TradewindError
+from ml.files import parse_object
 from ml.serving.request_id import RequestIds
+from ml.serving.steady import Pulse, Steady, place
 from ml.store import Bucket
 
 Kind: TypeAlias = Literal["requests", "events", "handovers"]
@@ -45,8 +49,20 @@ class _File:
     """The file that lines of one kind and use case go to now."""
 
     path: Path
-    stream: BufferedWriter
+    stream: FileIO
     lines: int = 0
+
+    def append(self, data: bytes) -> None:
+        """Write a line, or nothing: half a line that a full disk took is cut off again."""
+        end = self.stream.seek(0, SEEK_END)
+        try:
+            written = self.stream.write(data)
+            while written < len(data):
+                written += self.stream.write(data[written:])
+        except OSError:
+            self.stream.truncate(end)
+            raise
+        self.lines += 1
 
 
 @dataclass
@@ -55,6 +71,8 @@ class _Count:
 
     written: int = 0
     dropped: int = 0
+    refused: int = 0
+    """Lines that this disk did not take; their requests were refused."""
     uploaded_files: int = 0
     waiting_bytes: int = field(default=0)
 
@@ -86,9 +104,7 @@ class RequestLog:
         self._lock = threading.Lock()
         self._carrying = threading.Lock()
         self._open: dict[tuple[Kind, str, str], _File] = {}
-        self._wake = threading.Event()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="request-log", daemon=True)
+        self._thread = Steady("request-log", self.flush, FLUSH_SECONDS)
         self.count = _Count()
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._recover()
@@ -99,40 +115,62 @@ class RequestLog:
 
     def stop(self) -> None:
         """Carry what waits, once more, and stop; what the store does not take stays for the next start."""
-        self._stopping.set()
-        self._wake.set()
-        self._thread.join()
+        self._thread.stop()
+        try:
+            self.flush()
+        except (OSError, TradewindError) as error:
+            log.warning("request log waits for the next start kind=%s", type(error).__name__)
+
+    def pulse(self) -> Pulse:
+        """Return how the thread is that carries."""
+        return self._thread.pulse()
 
     def append(self, kind: Kind, use_case: str, time: datetime, line: JsonObject) -> None:
-        """Put a line on this disk; beyond the bound it is dropped and counted."""
+        """Put a line on this disk; beyond the bound it is dropped and counted.
+
+        Raises:
+            StorageUnavailable: This disk takes no line, since it is full for instance; nothing of it was written.
+        """
         data = json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
         with self._lock:
             if self.count.waiting_bytes + len(data) > self._limit:
                 self.count.dropped += 1
                 return
-            file = self._file(kind, use_case, time.astimezone(UTC))
-            file.stream.write(data)
-            file.stream.flush()
-            file.lines += 1
+            try:
+                file = self._file(kind, use_case, time.astimezone(UTC))
+                file.append(data)
+            except OSError as error:
+                self.count.refused += 1
+                raise StorageUnavailable(
+                    "room for a line of the request log on the server's disk",
+                    error.strerror or type(error).__name__,
+                    "Try again; the operators have to make room on the server's disk.",
+                ) from error
             self.count.written += 1
             self.count.waiting_bytes += len(data)
         if file.lines >= FLUSH_LINES:
-            self._wake.set()
+            self._thread.wake()
 
     def flush(self) -> None:
-        """Close the open files and carry all that waits; return when done or when the store is away."""
+        """Close the open files and carry all that waits; return when done or when the store is away.
+
+        What cannot be carried for another reason stays here and stops nothing else.
+
+        Raises:
+            IntegrityBroken: Something could not be carried; the rest was.
+        """
+        left: Exception | None = None
         with self._carrying:
             self._close_files()
             for path in sorted(self._folder.rglob(f"*{READY}")):
-                if not self._carry(path):
-                    return
-
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            self._wake.wait(FLUSH_SECONDS)
-            self._wake.clear()
-            self.flush()
-        self.flush()
+                try:
+                    if not self._carry(path):
+                        return
+                except Exception as error:  # of one use case's marks, or of one file: the others go on
+                    left = error
+                    log.error("request log keeps %s kind=%s at=%s", path.name, type(error).__name__, place(error))
+        if left is not None:
+            raise IntegrityBroken("to carry the whole request log", type(left).__name__, "See the log.") from left
 
     def _file(self, kind: Kind, use_case: str, time: datetime) -> _File:
         day = time.date().isoformat()
@@ -141,28 +179,31 @@ class RequestLog:
             name = f"{int(time.timestamp() * 1000):013d}-{self._replica}-{uuid.uuid4().hex[:12]}{OPEN}"
             path = self._folder / kind / use_case / day / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            known = _File(path=path, stream=path.open("ab"))
+            known = _File(path=path, stream=FileIO(path, "ab"))
             self._open[kind, use_case, day] = known
         return known
 
     def _close_files(self) -> None:
         with self._lock:
-            files = list(self._open.values())
-            self._open.clear()
-            for file in files:
+            for place_of, file in list(self._open.items()):
                 file.stream.close()
-                file.path.rename(file.path.with_suffix(READY))
+                with suppress(FileNotFoundError):  # another process took the folder over
+                    file.path.rename(file.path.with_suffix(READY))
+                del self._open[place_of]
 
     def _carry(self, path: Path) -> bool:
-        data, key = path.read_bytes(), path.relative_to(self._folder)
+        key = path.relative_to(self._folder)
         try:
+            data = path.read_bytes()
             kept = _without(data, self._erased(key.parts[1]))
             if kept:
                 self._bucket.put(key.as_posix(), kept, "application/x-ndjson")
+        except FileNotFoundError:  # another process carried it
+            return True
         except (StorageUnavailable, ConfigInvalid) as error:
             log.warning("request log waits kind=%s bytes=%d", type(error).__name__, self.count.waiting_bytes)
             return False
-        path.unlink()
+        path.unlink(missing_ok=True)
         with self._lock:
             self.count.uploaded_files += 1
             self.count.waiting_bytes -= len(data)
@@ -173,7 +214,7 @@ class RequestLog:
         for path in self._folder.rglob(f"*{OPEN}"):
             whole, newline, _ = path.read_bytes().rpartition(b"\n")
             if newline:
-                path.write_bytes(whole + newline)
+                os.truncate(path, len(whole) + 1)  # in place: a full disk has no room for a second copy
                 path.rename(path.with_suffix(READY))
             else:
                 path.unlink()
@@ -189,11 +230,11 @@ def _without(lines: bytes, erased: Mapping[str, str]) -> bytes:
 
 def _is_erased(line: bytes, erased: Mapping[str, str]) -> bool:
     try:
-        told: JsonObject = json.loads(line)
-    except ValueError:  # a disk that failed must not stop what is whole
+        told = parse_object(line, "a line of the request log", "")
+    except IntegrityBroken:  # a disk that failed must not stop what is whole
         return False
-    since = erased.get(told.get("unit") or "")
-    return since is not None and told["time"] <= since
+    since = erased.get(str(told.get("unit") or ""))
+    return since is not None and str(told.get("time", "")) <= since
 
 
 def file_time(key: str) -> datetime:

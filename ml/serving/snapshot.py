@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sqlite3
 from collections.abc import Iterator
@@ -12,13 +11,16 @@ from pathlib import Path
 from ml.config import Settings
 from ml.contract import JsonObject
 from ml.errors import IntegrityBroken, ModelNotFound
-from ml.files import canonical, sha256
+from ml.files import canonical, parse_object, sha256
 from ml.serving.state import Observe, Snapshot, StateStore
 from ml.store import Bucket
 
 SNAPSHOT_SCHEMA = "tradewind/snapshot/1"
 END_OF_DAY = "T23:59:59.999999"
 BATCH_ROWS = 1000
+RECORD_BYTES = 16 * 1024 * 1024
+TABLE_BYTES = 1024**3
+HISTORY_BYTES = 8 * 1024 * 1024
 
 log = logging.getLogger(__name__)
 
@@ -76,18 +78,18 @@ def follow(bucket: Bucket, store: StateStore, use_case: str, observe: Observe) -
         IntegrityBroken: The record is of another schema, or the table is not the one it names.
         StorageUnavailable: The store did not answer; the histories in use stay.
     """
-    data = bucket.find(record_key(use_case))
+    data = bucket.find(record_key(use_case), RECORD_BYTES)
     known = store.snapshot(use_case)
     if data is None:
         return known
     published = _parsed(data)
     if known is not None and (known.mark, known.as_of) == (published.mark, published.as_of):
         return known
-    table = bucket.get(table_key(use_case))
+    table = bucket.get(table_key(use_case), TABLE_BYTES)
     if sha256(table) != published.mark:
         raise IntegrityBroken(f"histories {published.mark}", sha256(table), "Wait for the next look, or publish again.")
     try:
-        adopted = store.adopt(use_case, published, read(table), observe)
+        adopted = store.adopt(use_case, published, _plain(read(table)), observe)
     except (LookupError, OSError, TypeError, ValueError, sqlite3.Error) as error:
         raise IntegrityBroken(
             f"histories of {use_case} that this server can take over",
@@ -105,6 +107,13 @@ def read(table: bytes) -> Iterator[tuple[str, str]]:
 
     for batch in pq.ParquetFile(pa.BufferReader(table)).iter_batches(BATCH_ROWS, columns=["unit", "history"]):
         yield from zip(batch.column("unit").to_pylist(), batch.column("history").to_pylist(), strict=True)
+
+
+def _plain(rows: Iterator[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Yield rows whose history is plain JSON: one that is not would fail its customer's every request."""
+    for unit, history in rows:
+        parse_object(history, "a customer's history", "Publish them again; those in use stay.", HISTORY_BYTES)
+        yield unit, history
 
 
 def published(settings: Settings, use_case: str) -> bytes:
@@ -149,11 +158,10 @@ def _put(bucket: Bucket, use_case: str, table: bytes, snapshot: Snapshot) -> Non
 
 
 def _parsed(data: bytes) -> Snapshot:
-    try:
-        record: JsonObject = json.loads(data)
-        if record["schema"] == SNAPSHOT_SCHEMA:
-            forgotten = tuple(map(str, record.get("forgotten", ())))
-            return Snapshot(mark=record["digest"], as_of=record["as_of"], forgotten=forgotten)
-    except (ValueError, LookupError, TypeError):
-        pass
-    raise IntegrityBroken(f"a record in {SNAPSHOT_SCHEMA}", "something else", "Publish the histories again.")
+    action = "Publish the histories again."
+    record = parse_object(data, f"a record in {SNAPSHOT_SCHEMA}", action, RECORD_BYTES)
+    forgotten = record.get("forgotten", [])
+    named = (record.get("digest"), record.get("as_of"), *(forgotten if isinstance(forgotten, list) else [None]))
+    if record.get("schema") == SNAPSHOT_SCHEMA and all(isinstance(one, str) for one in named):
+        return Snapshot(mark=record["digest"], as_of=record["as_of"], forgotten=tuple(forgotten))
+    raise IntegrityBroken(f"a record in {SNAPSHOT_SCHEMA}", "something else", action)

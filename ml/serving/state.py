@@ -152,10 +152,11 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield connection
+        connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:  # a full disk may have ended it already; a commit that failed has not
+            connection.execute("ROLLBACK")
         raise
-    connection.execute("COMMIT")
 
 
 def _known(connection: sqlite3.Connection, use_case: str, unit: str) -> JsonObject | None:

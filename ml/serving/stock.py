@@ -9,6 +9,7 @@ import logging
 import threading
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -16,17 +17,24 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from ml.contract import OUT_OF_STOCK, JsonObject
+from ml.errors import IntegrityBroken
 from ml.files import canonical, read_json, write_json
 from ml.store import Bucket
 
 PREFIX = "shop/out_of_stock/"
+MOST_PRODUCTS = 100_000
 
 log = logging.getLogger(__name__)
 
 
 def listed(bucket: Bucket) -> frozenset[str]:
     """Return the products out of stock, as the store has them now."""
-    return frozenset(unquote(key.removeprefix(PREFIX)) for key in bucket.keys(PREFIX))
+    found = frozenset(unquote(key.removeprefix(PREFIX)) for key in islice(bucket.keys(PREFIX), MOST_PRODUCTS + 1))
+    if len(found) > MOST_PRODUCTS:
+        raise IntegrityBroken(
+            f"at most {MOST_PRODUCTS:,} products out of stock", "more", f"Delete what is no product below {PREFIX}."
+        )
+    return found
 
 
 def with_stock(history: JsonObject | None, out: frozenset[str]) -> JsonObject | None:
@@ -44,7 +52,7 @@ class Stock:
         self._bucket = bucket
         self._copy = copy
         self._changing = threading.Lock()  # else a list read before a mark could be taken over after it
-        self._out: frozenset[str] = frozenset(read_json(copy)["products"]) if copy.exists() else frozenset()
+        self._out = _copied(copy)
 
     def out(self) -> frozenset[str]:
         """Return the products out of stock."""
@@ -99,7 +107,7 @@ class OutOfStock(BaseModel):
 
     model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
 
-    out_of_stock: list[str] = Field(max_length=100_000, description="article numbers")
+    out_of_stock: list[str] = Field(max_length=MOST_PRODUCTS, description="article numbers")
 
 
 def stock_routes(stock: Stock) -> APIRouter:
@@ -124,6 +132,16 @@ def stock_routes(stock: Stock) -> APIRouter:
         stock.unmark(product_id)
 
     return router
+
+
+def _copied(copy: Path) -> frozenset[str]:
+    """Return the list on this disk; an unreadable one is forgotten, since the store has it too."""
+    try:
+        found = read_json(copy)["products"] if copy.exists() else []
+        return frozenset(map(str, found))
+    except (IntegrityBroken, KeyError, TypeError) as error:
+        log.warning("copy of what is out of stock unreadable kind=%s", type(error).__name__)
+        return frozenset()
 
 
 def _key(product: str) -> str:

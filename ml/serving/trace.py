@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -10,6 +9,7 @@ from datetime import datetime, timedelta
 from ml.config import Settings
 from ml.contract import JsonObject
 from ml.errors import IntegrityBroken, ModelNotFound
+from ml.files import parse_object
 from ml.packaging.signing import Verifier
 from ml.registry.entry import Entry, opened
 from ml.registry.erasure import of_version
@@ -87,7 +87,7 @@ def _line(bucket: Bucket, use_cases: Iterable[str], request_id: str) -> JsonObje
     for use_case in use_cases:
         for key in _files(bucket, use_case, came, process):
             for text in bucket.get(key).splitlines():
-                line: JsonObject = json.loads(text)
+                line = parse_object(text, f"a line of {key}", "Find out who wrote it.")
                 if line.get("request_id") == request_id:
                     return line
     raise ModelNotFound(
@@ -137,6 +137,6 @@ def _validation(settings: Settings, use_case: str, run_id: str) -> JsonObject | 
     data = Bucket.open(settings, "reports").find(f"{place}/verdict.json")
     if data is None:
         return None
-    verdict = json.loads(data)
+    verdict = parse_object(data, f"the verdict of {run_id}", "Find out who wrote it.")
     kept = {name: verdict[name] for name in ("accepted", "summary")}
     return {**kept, "rules": len(verdict["rules"]), "report": f"/tradewind/report/{place}/docs/index.html"}

@@ -159,4 +159,7 @@ def _digests(folder: Path) -> JsonObject:
 
 
 def _is_whole(folder: Path) -> bool:
-    return (folder / FILES).exists() and read_json(folder / FILES) == _digests(folder)
+    try:
+        return (folder / FILES).exists() and read_json(folder / FILES) == _digests(folder)
+    except IntegrityBroken:  # a list that was cut off: the copy is fetched again
+        return False

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Protocol
 
 from ml.config import Settings
 from ml.contract import JsonObject
-from ml.files import read_json, write_json
-from ml.registry.checkpoint import Mark
 from ml.registry.evidence import ensure_accepted
 from ml.registry.ledger import Ledger
 from ml.registry.live import Live
+from ml.registry.memory import Memory, memory_path
 
 
 class Versions(Protocol):
@@ -34,6 +32,10 @@ class Versions(Protocol):
         """Return what promotion signed about a version."""
         ...
 
+    def strangers(self, use_case: str) -> tuple[str, ...]:
+        """Return the keys of objects in the ledger that are no entries."""
+        ...
+
 
 class RegistryVersions:
     """One channel of the registry; each ledger entry is read and verified once, and the highest is kept in mind."""
@@ -41,7 +43,7 @@ class RegistryVersions:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._ledgers: dict[str, Ledger] = {}
-        self._memory = _Memory(settings.home / "server" / "ledger.json")
+        self._memory = Memory(memory_path(settings.home))
 
     def live(self, use_case: str) -> Live | None:
         """Return what the verified ledger says is live on the settings' channel."""
@@ -69,24 +71,13 @@ class RegistryVersions:
 
         return fetch_record(self._settings, use_case, digest).payload
 
+    def strangers(self, use_case: str) -> tuple[str, ...]:
+        """Return what lies among a ledger's entries and is none; looked at again only while there is some."""
+        view = self._ledgers.get(use_case)
+        return view.strangers() if view else ()
+
     def _opened(self, use_case: str) -> Ledger:
         """Return the ledger, held against the checkpoints, the pointers and what this server saw before."""
         view = Ledger.open(self._settings, use_case, self._memory.mark(use_case))
         view.stale_channels()
         return view
-
-
-class _Memory:
-    """The highest ledger entry this machine saw, on its disk: a ledger without it was cut or replaced."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._marks = {name: Mark(**mark) for name, mark in (read_json(path) if path.exists() else {}).items()}
-
-    def mark(self, use_case: str) -> Mark | None:
-        return self._marks.get(use_case)
-
-    def keep(self, use_case: str, mark: Mark | None) -> None:
-        if mark is not None and mark != self._marks.get(use_case):
-            self._marks[use_case] = mark
-            write_json(self._path, {name: asdict(known) for name, known in self._marks.items()})
