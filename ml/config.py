@@ -20,7 +20,7 @@ BucketName: TypeAlias = Literal["raw", "work", "runs", "models", "ledger", "repo
 # What each role may do, bucket by bucket: r read, w write. The embedded stack and compose build their S3 users from it.
 GRANTS: dict[Role, dict[BucketName, str]] = {
     "ingest": {"raw": "rw", "work": "rw", "runs": "rw", "reports": "rw", "ledger": "r", "models": "r", "keys": "rw"},
-    "train": {"work": "rw", "runs": "rw", "reports": "rw", "ledger": "r", "models": "r", "requests": "r", "state": "r"},
+    "train": {"work": "rw", "runs": "r", "reports": "rw", "ledger": "r", "models": "r", "requests": "r", "state": "r"},
     "promote": {"work": "r", "runs": "rw", "reports": "rw", "ledger": "rw", "models": "rw", "state": "rw"},
     "serve": {"ledger": "r", "models": "r", "state": "rw", "requests": "w"},
     "read": {"runs": "r", "reports": "r", "ledger": "r", "models": "r", "requests": "r", "state": "r"},
@@ -69,6 +69,14 @@ class Settings(BaseSettings):
     """Ed25519 private key that signs versions and ledger entries [PEM]; only `promote` holds it."""
     verify_key: str | None = None
     """Ed25519 public key(s) that verify them [PEM, concatenated]."""
+    freeze_key: SecretStr | None = None
+    """Ed25519 private key that signs what a run is frozen on and what its first stages make [PEM]; only role `ingest` holds it."""
+    freeze_verify_key: str | None = None
+    """Ed25519 public key(s) that verify it [PEM, concatenated]; every role holds them."""
+    train_key: SecretStr | None = None
+    """Ed25519 private key that signs what the stages from `features` on make [PEM]; only role `train` holds it."""
+    train_verify_key: str | None = None
+    """Ed25519 public key(s) that verify it [PEM, concatenated]; every role holds them."""
     approvers: str = ""
     """Who may approve a version, by login and separated by commas; empty means the operators."""
     operators: str = ""

@@ -105,7 +105,7 @@ def _rebuild(home: Path, name: str, digest: str) -> None:
         held = (secret for secret in SECRETS.get(stage, ()) if secret in running.secrets)
         return running.acting_as(ROLES[stage], *held)
 
-    found = rebuild(running.settings("promote"), environment, load(name), digest)
+    found = rebuild(running.settings("promote", "freeze_key"), environment, load(name), digest)
     typer.echo(found.sentence)
     if found.verdict not in ("same", "agrees"):
         raise typer.Exit(IntegrityBroken.exit_code)

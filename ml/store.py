@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT_S = 5
 OBJECT_BYTES = 4 * 1024**3  # longest object that is read at once
+PIECE_BYTES = 1024 * 1024
 
 
 def connect(settings: Settings) -> S3Client:
@@ -81,6 +82,17 @@ class Bucket:
             size, place = f"{found['ContentLength']:,} bytes", f"s3://{self.name}/{key}"
             raise IntegrityBroken(f"at most {most_bytes:,} bytes at {place}", size, "Find out who wrote it; delete it.")
         return found["Body"].read()
+
+    def stream(self, key: str, most_bytes: int | None) -> Iterator[bytes]:
+        """Yield the object's bytes piece by piece, however long it is where no limit is given; raise as `get` does."""
+        with _translated(self.name, key):
+            body, read = self._client.get_object(Bucket=self.name, Key=key)["Body"], 0
+            for piece in body.iter_chunks(PIECE_BYTES):
+                read += len(piece)
+                if most_bytes is not None and read > most_bytes:
+                    place = f"s3://{self.name}/{key}"
+                    raise IntegrityBroken(f"at most {most_bytes} bytes at {place}", "more", "Find out who wrote it.")
+                yield piece
 
     def put(self, key: str, data: bytes, content_type: str = "application/octet-stream") -> None:
         """Write the object, replacing what was there."""

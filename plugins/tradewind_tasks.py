@@ -127,7 +127,7 @@ def _answer(context: Any) -> dict[str, Any] | None:
 def _environment(stage: str) -> dict[str, str]:
     """Return the stage's environment: the addresses, and the secrets of its own role alone."""
     from ml.environment import inherited, settings_of
-    from ml.pipeline import FOREIGN, ROLES, SECRETS
+    from ml.pipeline import FOREIGN, PUBLIC, ROLES, SECRETS
     from ml.stack.secret import load_or_generate, s3_variables
 
     known = load_or_generate(Path(os.environ["TRADEWIND_SECRETS"]))
@@ -138,8 +138,7 @@ def _environment(stage: str) -> dict[str, str]:
         **inherited(os.environ),
         **ours,
         **s3_variables(known, ROLES[stage]),
-        **{f"TRADEWIND_{name.upper()}": known[name] for name in held if name in known},
-        "TRADEWIND_VERIFY_KEY": known["verify_key"],
+        **{f"TRADEWIND_{name.upper()}": known[name] for name in (*PUBLIC, *held) if name in known},
     }
 
 
@@ -148,12 +147,14 @@ def reading() -> Settings:
     from pydantic import SecretStr
 
     from ml.config import load_settings
+    from ml.pipeline import PUBLIC
     from ml.stack.secret import load_or_generate
 
     known = load_or_generate(Path(os.environ["TRADEWIND_SECRETS"]))
     user = {name: known[f"s3_read_{name}"] for name in ("access_key", "secret_key")}
+    public = {name: known[name] for name in PUBLIC}
     return load_settings().model_copy(
-        update={"s3_access_key": user["access_key"], "s3_secret_key": SecretStr(user["secret_key"])}
+        update={"s3_access_key": user["access_key"], "s3_secret_key": SecretStr(user["secret_key"]), **public}
     )
 
 

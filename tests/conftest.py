@@ -15,6 +15,7 @@ import pytest
 
 from ml.config import Role, Settings
 from ml.files import sha256
+from ml.pipeline import PUBLIC, RUN_KEYS
 from ml.stack import objectstore, secret
 from ml.stack.process import Children, free_port
 
@@ -49,7 +50,8 @@ class ObjectStore:
             "pseudonym_key": self.secrets["pseudonym_key"] if role in ("ingest", "serve", "custodian") else None,
             "master_key": self.secrets["master_key"] if role in ("ingest", "custodian") else None,
             "signing_key": self.secrets["signing_key"] if role in ("promote", "custodian") else None,
-            "verify_key": self.secrets["verify_key"],
+            **{f"{name}_key": self.secrets[f"{name}_key"] for name in filter(None, (RUN_KEYS.get(role),))},
+            **{name: self.secrets[name] for name in PUBLIC},
             "server_token": self.secrets["server_token"],
         }
         return Settings(**{**held, **changes})

@@ -129,7 +129,8 @@ def test_each_service_holds_its_own_secrets_alone():
         "server": {"S3_SERVE_ACCESS_KEY", "S3_SERVE_SECRET_KEY", "PSEUDONYM_KEY", "SERVER_TOKEN", "VERIFY_KEY"}
         | {"CUSTOMER_VERIFY_KEY"},
         "airflow-api": common
-        | {"AIRFLOW_SECRET_KEY", "AIRFLOW_JWT_SECRET", "S3_READ_ACCESS_KEY", "S3_READ_SECRET_KEY", "VERIFY_KEY"},
+        | {"AIRFLOW_SECRET_KEY", "AIRFLOW_JWT_SECRET", "S3_READ_ACCESS_KEY", "S3_READ_SECRET_KEY", "VERIFY_KEY"}
+        | {"FREEZE_VERIFY_KEY", "TRAIN_VERIFY_KEY"},
         "airflow-scheduler": common | {"AIRFLOW_JWT_SECRET"},
         "airflow-dag-processor": common,
         "airflow-triggerer": common,

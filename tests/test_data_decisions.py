@@ -1,10 +1,8 @@
 """What a data owner decides stands in the ledger once, about the data that were seen, and ends by itself."""
 
-import json
 from datetime import date, timedelta
 
 import pytest
-import yaml
 
 from ml.contract import Rule, Verdict
 from ml.errors import ConfigInvalid, DataRejected, GateFailed, IntegrityBroken, PromotionConflict
@@ -12,7 +10,7 @@ from ml.files import sha256, write_verdict
 from ml.pipeline import decide as act
 from ml.pipeline.decision import Decision, asking, decide, ensure_fit, in_force, rejected, settled
 from ml.registry import ledger
-from ml.store import Bucket
+from tests.frozen_run import freeze_run, publish_verdict
 
 TODAY = date(2026, 11, 25)
 RUN = "run-1"
@@ -20,7 +18,7 @@ WHY = "the till was down"
 
 
 @pytest.fixture
-def judge(promoter, name, tmp_path):
+def judge(object_store, name, tmp_path):
     """Publish what a run's validation said; return the digest of the verdict."""
 
     def published(run=RUN, *, refused=True, approve=(), decisions=()):
@@ -34,16 +32,12 @@ def judge(promoter, name, tmp_path):
         write_verdict(
             tmp_path / "verdict.json", Verdict(stage="validate", accepted=not refused, rules=rules, summary=run)
         )
-        data = (tmp_path / "verdict.json").read_bytes()
-        Bucket.open(promoter, "reports").put(f"{name}/{run}/validate/verdict.json", data)
         asked = {"checks": {"approve": list(approve)}, "release": {"approval": "required"}}
-        params = {name: {**asked, "train": {"epochs": 3, "seed": 1}}}
+        params = {**asked, "train": {"epochs": 3, "seed": 1}}
         spec = {"kind": "files", "location": "/shop", "mapping": None}
         inputs = {"as_of": {"requested": "2026-11-20"}, "source": {"spec": spec}, "decisions": list(decisions)}
-        runs = Bucket.open(promoter, "runs")
-        runs.put(f"{name}/{run}/params.yaml", yaml.safe_dump(params).encode())
-        runs.put(f"{name}/{run}/inputs.json", json.dumps(inputs).encode())
-        return sha256(data)
+        freeze_run(object_store, name, run, inputs, params)
+        return publish_verdict(object_store, name, run, (tmp_path / "verdict.json").read_bytes())
 
     return published
 

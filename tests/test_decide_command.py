@@ -5,7 +5,6 @@ import json
 from datetime import date, timedelta
 
 import pytest
-import yaml
 from typer.testing import CliRunner
 
 from ml.__main__ import app
@@ -15,6 +14,7 @@ from ml.files import canonical, sha256, write_verdict
 from ml.pipeline.released import MARKS
 from ml.registry import ledger
 from ml.store import Bucket
+from tests.frozen_run import freeze_run, publish_verdict
 
 NAME, RUN, WHY = "rating", "run-of-the-command", "the till was down"
 UNTIL = (date.today() + timedelta(days=7)).isoformat()
@@ -35,18 +35,16 @@ def verdict(object_store, tmp_path_factory):
     )
     aside = {WHOLE: {"rows": 2, "digest": sha256(canonical(marks))}}
     write_verdict(path, Verdict(stage="validate", accepted=False, rules=rules, summary="Refused."), aside=aside)
-    reports, runs = Bucket.open(promoter, "reports"), Bucket.open(promoter, "runs")
-    reports.put(f"{NAME}/{RUN}/validate/verdict.json", path.read_bytes())
+    reports = Bucket.open(promoter, "reports")
     reports.put(f"{NAME}/{RUN}/validate/{MARKS}", json.dumps({WHOLE: marks}).encode())
-    runs.put(f"{NAME}/{RUN}/params.yaml", yaml.safe_dump({NAME: {"train": {}}}).encode())
     frozen = {"as_of": {"requested": "2026-11-20"}, "source": {"spec": {"kind": "files"}}, "decisions": []}
-    runs.put(f"{NAME}/{RUN}/inputs.json", json.dumps(frozen).encode())
-    return sha256(path.read_bytes())
+    freeze_run(object_store, NAME, RUN, frozen, {"train": {}})
+    return publish_verdict(object_store, NAME, RUN, path.read_bytes())
 
 
 @pytest.fixture
 def tradewind(promoter):
-    held = ("s3_endpoint", "s3_role", "s3_access_key", "verify_key")
+    held = ("s3_endpoint", "s3_role", "s3_access_key", "verify_key", "freeze_verify_key")
     known = {name: getattr(promoter, name) for name in held}
     known |= {name: getattr(promoter, name).get_secret_value() for name in ("s3_secret_key", "signing_key")}
     environment = {f"TRADEWIND_{name.upper()}": value for name, value in known.items()}

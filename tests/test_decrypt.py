@@ -1,6 +1,5 @@
 """Operations get encrypted values back by a pseudonym, after the ledger says who asked; nobody else and nothing else does."""
 
-import json
 from dataclasses import replace
 
 import pandas as pd
@@ -11,12 +10,13 @@ import yaml
 from ml.contract import Column, Table
 from ml.errors import ConfigInvalid, ModelNotFound
 from ml.files import write_parquet
+from ml.pipeline import frozen
 from ml.pipeline.decrypt import Question, decrypt
-from ml.pipeline.workspace import run_key, run_stage
+from ml.pipeline.handover import lock_of
+from ml.pipeline.workspace import run_stage, single
 from ml.privacy.key_ring import KeyRing
 from ml.privacy.seal import Sealer
 from ml.registry import ledger
-from ml.store import Bucket
 from tests.promotable_run import packaged_run, use_case, walk_in
 
 ACCOUNTS = Table(
@@ -39,16 +39,14 @@ def record(object_store, keeper, promoter, name, tmp_path):
         "cmd": f"mkdir -p data/{name} && cp -r {tmp_path}/made data/{name}/anonymise",
         "outs": [f"data/{name}/anonymise"],
     }
-    document = {"stages": {"anonymise": {"foreach": [name], "do": stage}}}
-    runs = Bucket.open(keeper, "runs")
-    for file, data in (
-        ("inputs.json", json.dumps({}).encode()),
-        ("params.yaml", b"{}\n"),
-        ("dvc.yaml", yaml.safe_dump(document).encode()),
-    ):
-        runs.put(run_key(name, "run-1", file), data)
-    run_stage(object_store.settings("ingest", home=tmp_path / "home"), name, "run-1", "anonymise")
-    walk_in(promoter, name, packaged_run(tmp_path, promoter, name)[0])
+    document = {"stages": {"anonymise": {"foreach": "${use_cases}", "do": stage}}}
+    (tmp_path / "dvc.yaml").write_text(yaml.safe_dump(document))
+    files = {"inputs.json": b"{}", "params.yaml": b"{}", "dvc.yaml": single(name, tmp_path)}
+    frozen.keep(keeper, name, "run-1", files)
+    run_stage(object_store.settings("ingest", home=tmp_path / "home"), name, "run-1", "anonymise", tmp_path)
+    root, _ = packaged_run(tmp_path, promoter, name)
+    (root / "dvc.lock").write_text(yaml.safe_dump(lock_of(promoter, name, "run-1", ["anonymise"])))
+    walk_in(promoter, name, root)
     toy = use_case(name)
     return replace(toy, data=replace(toy.data, tables=(ACCOUNTS,)))
 

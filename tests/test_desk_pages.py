@@ -18,7 +18,8 @@ import pytest
 from ml.config import Settings
 from ml.contract import Rule, Verdict
 from ml.files import sha256, write_json, write_parquet, write_verdict
-from ml.pipeline import decide, promote, storage_id
+from ml.pipeline import PUBLIC, decide, frozen, handover, promote, storage_id
+from ml.pipeline.workspace import single
 from ml.registry import ledger
 from ml.serving import listing, snapshot
 from ml.stack import airflow, objectstore, secret
@@ -87,7 +88,7 @@ def settings_of(endpoint, secrets, user, **more):
         s3_endpoint=endpoint,
         s3_access_key=user["TRADEWIND_S3_ACCESS_KEY"],
         s3_secret_key=user["TRADEWIND_S3_SECRET_KEY"],
-        verify_key=secrets["verify_key"],
+        **{name: secrets[name] for name in PUBLIC},
         **more,
     )
 
@@ -101,7 +102,8 @@ def desk(tmp_path_factory):
     objectstore.start(children, home / "store", s3, known, "tradewind")
     endpoint = f"http://127.0.0.1:{s3}"
     promoter = settings_of(endpoint, known, secret.s3_variables(known, "promote"), signing_key=known["signing_key"])
-    digest = publish(home, promoter)
+    keeper = settings_of(endpoint, known, secret.s3_variables(known, "ingest"), freeze_key=known["freeze_key"])
+    digest = publish(home, promoter, keeper)
     try:
         start_airflow(children, home, port, known, endpoint)
         yield Desk(f"http://127.0.0.1:{port}", home, known, endpoint, digest)
@@ -110,7 +112,7 @@ def desk(tmp_path_factory):
             children.stop(name)
 
 
-def publish(home, promoter):
+def publish(home, promoter, keeper):
     """Promote a real version and leave a run's reports."""
     folder = home / "work"
     folder.mkdir()
@@ -127,7 +129,7 @@ def publish(home, promoter):
     refused["details"] = {"production": digest, "best": None}
     reports.put(f"{NAME}/{run}/evaluate/verdict.json", json.dumps(refused).encode())
     for number, refusing in enumerate((storage_id(OLDER), run)):
-        publish_data_verdict(folder, reports, refusing)
+        publish_data_verdict(folder, keeper, refusing)
         told = report([*BROKEN, rule(9)])
         told["trend"][-1]["rows"] += number
         reports.put(f"{NAME}/{refusing}/validate/report.json", json.dumps(told).encode())
@@ -142,14 +144,13 @@ def publish(home, promoter):
     reports.put(f"{NAME}/monitor/{date.today()}/report.html", b"<h1>Watched</h1>", "text/html")
     took = {"variants": {"int8": {"latency_ms": 12.3, "memory_bytes": 50_000_000}}}
     reports.put(f"{NAME}/{run}/evaluate/footprint.json", json.dumps(took).encode())
-    runs = Bucket.open(promoter, "runs")
-    for frozen in ("inputs.json", "params.yaml"):
-        runs.put(f"{NAME}/{run}/{frozen}", (root / frozen).read_bytes())
+    files = {name: (root / name).read_bytes() for name in ("inputs.json", "params.yaml")}
+    frozen.keep(keeper, NAME, run, {**files, "dvc.yaml": single(NAME)})
     list_orders(folder, promoter, digest)
     return digest
 
 
-def publish_data_verdict(folder, reports, run, newest="nine days old"):
+def publish_data_verdict(folder, keeper, run, newest="nine days old"):
     """Leave what the run's validation said: a rule refuses, another set a row aside."""
     rules = (
         Rule(name="purchases.fresh", observed=9, limit=7, passed=False, sentence=f"The newest are {newest}."),
@@ -158,7 +159,9 @@ def publish_data_verdict(folder, reports, run, newest="nine days old"):
     verdict = Verdict(stage="validate", accepted=False, rules=rules, summary="Refused.")
     counted = {"purchases.whole": {"rows": 120, "digest": sha256(b"marks")}}
     write_verdict(folder / "data.json", verdict, aside=counted)
-    reports.put(f"{NAME}/{run}/validate/verdict.json", (folder / "data.json").read_bytes())
+    reports, told = Bucket.open(keeper, "reports"), (folder / "data.json").read_bytes()
+    reports.put(f"{NAME}/{run}/validate/verdict.json", told)
+    handover.leave(keeper, (NAME, run, "validate"), {"cmd": "python -m ml stage validate"}, sha256(told))
     aside = {
         "rule": "purchases.whole",
         "table": "purchases",
@@ -194,7 +197,7 @@ def start_airflow(children, home, port, known, endpoint):
         "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
         "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
         "TRADEWIND_S3_ENDPOINT": endpoint,
-        "TRADEWIND_VERIFY_KEY": known["verify_key"],
+        **{f"TRADEWIND_{name.upper()}": known[name] for name in PUBLIC},
         "TRADEWIND_HOME": str(home),
         **secret.s3_variables(known, "read"),
     }
@@ -581,10 +584,10 @@ def test_a_decision_is_sent_once_by_who_is_logged_in_about_what_was_shown(desk):
             until,
             WHY,
         )
-        reports, kept = Bucket.open(promoter, "reports"), token_of(olga, DECIDE)
-        publish_data_verdict(desk.home / "work", reports, storage_id(RUN), newest="ten days old")
+        keeper, kept = desk.settings("ingest", freeze_key=desk.secrets["freeze_key"]), token_of(olga, DECIDE)
+        publish_data_verdict(desk.home / "work", keeper, storage_id(RUN), newest="ten days old")
         assert sent(olga, desk, DECIDE, kept).status_code == 409
-        publish_data_verdict(desk.home / "work", reports, storage_id(RUN))
+        publish_data_verdict(desk.home / "work", keeper, storage_id(RUN))
         decide.run(promoter, NAME, {"train": {}}, {"who": who, "request": "form", "target": form})
         page = olga.get(DECIDE).text
         assert "<h2>In force</h2>" in page

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 from ml.__main__ import app
 from ml.packaging import artifact
-from ml.pipeline import STAGES, promote, storage_id
+from ml.pipeline import STAGES, frozen, promote, storage_id
 from ml.pipeline.decision import judged
 from ml.pipeline.freeze import RunRequest, freeze
 from ml.pipeline.workspace import PROJECT, bring, workspace
@@ -163,7 +163,7 @@ def rated(folder: Path, n_wrong: int) -> Path:
 
 def freeze_asking(running: stack.Stack, run_id: str, zone: Path) -> None:
     """Freeze a run of `rating` that asks a data owner about any rule that does not hold."""
-    keeper = running.settings("ingest", "pseudonym_key", "master_key")
+    keeper = running.settings("ingest", "pseudonym_key", "master_key", "freeze_key")
     source = {"kind": "files", "location": str(zone)}
     freeze(keeper, load("rating"), RunRequest(run_id=run_id, as_of=date.fromisoformat(AS_OF), source=source))
     change_params(running, "rating", run_id, "checks", approve=["*"])
@@ -171,10 +171,12 @@ def freeze_asking(running: stack.Stack, run_id: str, zone: Path) -> None:
 
 def change_params(running: stack.Stack, use_case: str, run_id: str, section: str, **changes: object) -> None:
     """Change what a run was frozen with, as no form can."""
-    runs, key = Bucket.open(running.settings("promote"), "runs"), f"{use_case}/{run_id}/params.yaml"
-    params = yaml.safe_load(runs.get(key))
+    keeper = running.settings("ingest", "freeze_key")
+    known = frozen.read(keeper, use_case, run_id)
+    params = yaml.safe_load(known.files[frozen.PARAMS])
     params[use_case][section] |= changes
-    runs.put(key, yaml.safe_dump(params).encode())
+    Bucket.open(keeper, "runs").delete(frozen.run_key(use_case, run_id, frozen.STATEMENT))
+    frozen.keep(keeper, use_case, run_id, {**known.files, frozen.PARAMS: yaml.safe_dump(params).encode()})
 
 
 def await_message(received: list, title: str) -> str:

@@ -9,7 +9,7 @@ from ml.store import Bucket
 RIGHTS = {
     # raw, work, runs, models, ledger, reports, state, requests, keys
     "ingest": ("rw", "rw", "rw", "r", "r", "rw", "", "", "rw"),
-    "train": ("", "rw", "rw", "r", "r", "rw", "r", "r", ""),
+    "train": ("", "rw", "r", "r", "r", "rw", "r", "r", ""),
     "promote": ("", "r", "rw", "rw", "rw", "rw", "rw", "", ""),
     "serve": ("", "", "", "r", "r", "", "rw", "w", ""),
     "read": ("", "", "r", "r", "r", "r", "r", "r", ""),

@@ -17,6 +17,7 @@ from ml.pipeline.decision import Decision, decide, in_force, judged
 from ml.pipeline.released import MARKS, chosen, rows_key
 from ml.registry import ledger
 from ml.store import Bucket
+from tests.frozen_run import publish_verdict
 from tests.sample_shop import frozen_context, land, sample_tables
 
 TODAY = date(2026, 11, 25)
@@ -42,9 +43,9 @@ def validated(tmp_path, keeper):
     return run
 
 
-def publish(promoter, name, run, verdict, row_marks):
-    reports = Bucket.open(promoter, "reports")
-    reports.put(f"{name}/{run}/validate/verdict.json", verdict)
+def publish(object_store, name, run, verdict, row_marks):
+    publish_verdict(object_store, name, run, verdict)
+    reports = Bucket.open(object_store.settings("promote"), "reports")
     reports.put(f"{name}/{run}/validate/{MARKS}", row_marks)
 
 
@@ -60,12 +61,14 @@ def quantities(path):
     return sorted(pd.read_parquet(path).quantity)
 
 
-def test_three_of_five_rows_pass_in_later_runs_and_a_new_row_of_the_same_rule_does_not(validated, promoter, name, rng):
+def test_three_of_five_rows_pass_in_later_runs_and_a_new_row_of_the_same_rule_does_not(
+    validated, object_store, promoter, name, rng
+):
     tables = sample_tables(rng)
     tables["purchases"].loc[[3, 40, 400, 500, 700], "quantity"] = FUEL
     first = validated(1, tables)
     row_marks = (first.reports("validate") / MARKS).read_bytes()
-    publish(promoter, name, "run-1", (first.data("validate") / "verdict.json").read_bytes(), row_marks)
+    publish(object_store, name, "run-1", (first.data("validate") / "verdict.json").read_bytes(), row_marks)
     entry = release(promoter, name, "1, 3-4")
     assert (entry.decision["count"], entry.decision["until"]) == (3, None)
     extract = read_json(first.reports("validate") / "quarantine.json")["rules"][0]
@@ -112,7 +115,7 @@ def test_of_equal_rows_as_many_pass_as_were_released():
 
 
 @pytest.fixture
-def aside(promoter, name, tmp_path):
+def aside(object_store, name, tmp_path):
     """A run whose rule set five rows aside; their marks."""
     known = [f"{number:032x}" for number in range(5)]
     rule = Rule(name=RULE, observed=5, limit=0, passed=False, severity="quarantine", sentence="Five are fuel.")
@@ -120,11 +123,11 @@ def aside(promoter, name, tmp_path):
     write_verdict(
         tmp_path / "v.json", Verdict(stage="validate", accepted=True, rules=(rule,), summary="Accepted."), aside=told
     )
-    publish(promoter, name, "run-1", (tmp_path / "v.json").read_bytes(), json.dumps({RULE: known}).encode())
+    publish(object_store, name, "run-1", (tmp_path / "v.json").read_bytes(), json.dumps({RULE: known}).encode())
     return known
 
 
-def test_released_rows_add_up_until_the_rule_is_ended(promoter, name, aside):
+def test_released_rows_add_up_until_the_rule_is_ended(object_store, promoter, name, aside):
     for rows in ("1-2", "5", ""):
         assert release(promoter, name, rows) == release(promoter, name, rows)
     standing = in_force(ledger.history(promoter, name), date(2036, 1, 1))
@@ -140,7 +143,7 @@ def test_numbers_that_name_no_row_are_refused(numbers):
         chosen("abcde", numbers)
 
 
-def test_rows_of_another_rule_or_other_rows_than_the_verdict_names_are_refused(promoter, name, aside):
+def test_rows_of_another_rule_or_other_rows_than_the_verdict_names_are_refused(object_store, promoter, name, aside):
     with pytest.raises(ConfigInvalid, match="a rule that set rows aside in this run"):
         release(promoter, name, rule="purchases.fresh")
     Bucket.open(promoter, "reports").put(

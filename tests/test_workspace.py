@@ -9,11 +9,12 @@ import time
 
 import pytest
 import yaml
-from dvc.exceptions import DvcException
 
-from ml.errors import DataRejected, StageFailed
+from ml.errors import DataRejected, ModelNotFound, StageFailed
 from ml.files import VERDICT_SCHEMA
-from ml.pipeline.workspace import bring, run_key, run_stage, workspace
+from ml.pipeline import PUBLIC, frozen
+from ml.pipeline.handover import lock_of
+from ml.pipeline.workspace import bring, run_stage, single, workspace
 from ml.store import Bucket
 
 VERDICT = {
@@ -78,74 +79,88 @@ def stages(validate_text: str, ingest_command: str = "cat inputs.json > data/sho
     return yaml.safe_dump(document).encode()
 
 
-def begin(settings, run_id: str, dvc_yaml: bytes) -> Bucket:
-    runs = Bucket.open(settings, "runs")
-    runs.put(run_key("shop", run_id, "inputs.json"), json.dumps({"source": {"digest": run_id}}).encode())
-    runs.put(run_key("shop", run_id, "params.yaml"), b"shop: {}\n")
-    runs.put(run_key("shop", run_id, "dvc.yaml"), dvc_yaml)
-    return runs
+@pytest.fixture
+def begin(object_store, tmp_path):
+    """Freeze a run of a project with the stages given; return what runs one of them."""
+
+    def begun(run_id: str, dvc_yaml: bytes):
+        project = tmp_path / f"project-{run_id}"
+        project.mkdir(exist_ok=True)
+        (project / "dvc.yaml").write_bytes(dvc_yaml)
+        inputs = json.dumps({"source": {"digest": run_id}}).encode()
+        files = {"inputs.json": inputs, "params.yaml": b"shop: {}\n", "dvc.yaml": single("shop", project)}
+        frozen.keep(object_store.settings("ingest"), "shop", run_id, files)
+
+        def run(stage: str, settings=None) -> None:
+            held = settings or object_store.settings("ingest", home=tmp_path / "home")
+            run_stage(held, "shop", run_id, stage, project)
+
+        run.project = project
+        return run
+
+    return begun
 
 
-def locked(runs: Bucket, run_id: str) -> dict:
-    return yaml.safe_load(runs.get(run_key("shop", run_id, "dvc.lock")))["stages"]
+def locked(object_store, run_id: str) -> dict:
+    return lock_of(object_store.settings("promote"), "shop", run_id, ("ingest", "validate", "features"))["stages"]
 
 
-def test_a_second_worker_with_an_empty_disk_continues_the_run(object_store, tmp_path):
+def test_a_second_worker_with_an_empty_disk_continues_the_run(object_store, tmp_path, begin):
     first = object_store.settings("ingest", home=tmp_path / "first")
     second = object_store.settings("ingest", home=tmp_path / "second")
-    runs = begin(first, "two-workers", stages(json.dumps(VERDICT)))
-    run_stage(first, "shop", "two-workers", "ingest")
-    run_stage(second, "shop", "two-workers", "validate")
-    lock = locked(runs, "two-workers")
+    run = begin("two-workers", stages(json.dumps(VERDICT)))
+    run("ingest", first)
+    run("validate", second)
+    lock = locked(object_store, "two-workers")
     assert set(lock) == {"ingest@shop", "validate@shop"}
     assert lock["validate@shop"]["deps"][0]["md5"] == lock["ingest@shop"]["outs"][0]["md5"]
     assert Bucket.open(first, "reports").get("shop/two-workers/validate/page.html") == b"seen\n"
     assert not list((tmp_path / "first" / "work").rglob("inputs.json"))
 
 
-def test_a_worker_that_may_not_read_raw_data_does_not_even_ask_for_them(object_store, tmp_path, caplog):
+def test_a_worker_that_may_not_read_raw_data_does_not_even_ask_for_them(object_store, tmp_path, caplog, begin):
     raw, work = (object_store.settings(role, home=tmp_path / role) for role in ("ingest", "train"))
-    runs = begin(raw, "least-privilege", stages(json.dumps(VERDICT)))
+    run = begin("least-privilege", stages(json.dumps(VERDICT)))
     for settings, stage in ((raw, "ingest"), (raw, "validate"), (work, "features")):
-        run_stage(settings, "shop", "least-privilege", stage)
+        run(stage, settings)
     assert [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")] == []
-    assert set(locked(runs, "least-privilege")) == {"ingest@shop", "validate@shop", "features@shop"}
+    assert set(locked(object_store, "least-privilege")) == {"ingest@shop", "validate@shop", "features@shop"}
     with (
-        pytest.raises(DvcException, match="data/shop/ingest"),
-        workspace(work, "shop", "least-privilege", "look") as root,
+        pytest.raises(ModelNotFound, match="data/shop/ingest"),
+        workspace(work, "shop", "least-privilege", "look", run.project) as root,
     ):
         bring(work, root, "data/shop/ingest")
 
 
-def test_a_refusal_is_raised_after_its_evidence_was_pushed(object_store, tmp_path):
-    settings = object_store.settings("ingest", home=tmp_path)
-    runs = begin(settings, "refused", stages(json.dumps(REFUSAL)))
-    run_stage(settings, "shop", "refused", "ingest")
+def test_a_refusal_is_raised_after_its_evidence_was_pushed(object_store, begin):
+    run = begin("refused", stages(json.dumps(REFUSAL)))
+    run("ingest")
     with pytest.raises(DataRejected, match="9 days old"):
-        run_stage(settings, "shop", "refused", "validate")
-    assert "validate@shop" in locked(runs, "refused")
+        run("validate")
+    assert "validate@shop" in locked(object_store, "refused")
 
 
-def test_a_stage_that_fails_leaves_no_entry_in_the_lock(object_store, tmp_path):
-    settings = object_store.settings("ingest", home=tmp_path)
-    runs = begin(settings, "broken", stages(json.dumps(VERDICT), ingest_command="exit 3"))
+def test_a_stage_that_fails_hands_nothing_over(object_store, begin):
+    run = begin("broken", stages(json.dumps(VERDICT), ingest_command="exit 3"))
     with pytest.raises(StageFailed):
-        run_stage(settings, "shop", "broken", "ingest")
-    assert runs.find(run_key("shop", "broken", "dvc.lock")) is None
+        run("ingest")
+    assert locked(object_store, "broken") == {}
 
 
-def test_a_killed_stage_is_run_again_to_the_same_digest(object_store, tmp_path):
+def test_a_killed_stage_is_run_again_to_the_same_digest(object_store, tmp_path, begin):
     settings = object_store.settings("ingest", home=tmp_path)
     slow = stages(json.dumps(VERDICT), ingest_command="sleep 2; cat inputs.json > data/shop/ingest/rows")
-    runs = begin(settings, "killed", slow)
-    script = "import sys; from ml.config import load_settings; from ml.pipeline.workspace import run_stage; "
-    script += "run_stage(load_settings(), 'shop', 'killed', 'ingest')"
+    run = begin("killed", slow)
+    script = "import sys; from pathlib import Path; from ml.config import load_settings; "
+    script += "from ml.pipeline.workspace import run_stage; "
+    script += f"run_stage(load_settings(), 'shop', 'killed', 'ingest', Path({str(run.project)!r}))"
+    secrets = ("s3_secret_key", "freeze_key")
+    told = {name: getattr(settings, name) for name in ("s3_endpoint", "s3_access_key", *PUBLIC)}
+    told |= {name: getattr(settings, name).get_secret_value() for name in secrets}
     environment = {
         **os.environ,
         "TRADEWIND_HOME": str(tmp_path),
-        "TRADEWIND_S3_ENDPOINT": settings.s3_endpoint,
-        "TRADEWIND_S3_ACCESS_KEY": settings.s3_access_key,
-        "TRADEWIND_S3_SECRET_KEY": settings.s3_secret_key.get_secret_value(),
+        **{f"TRADEWIND_{k.upper()}": v for k, v in told.items()},
     }
     victim = subprocess.Popen([sys.executable, "-c", script], env=environment, start_new_session=True)
     deadline = time.monotonic() + 30
@@ -153,24 +168,23 @@ def test_a_killed_stage_is_run_again_to_the_same_digest(object_store, tmp_path):
         time.sleep(0.05)
     os.killpg(victim.pid, signal.SIGKILL)
     victim.wait()
-    assert runs.find(run_key("shop", "killed", "dvc.lock")) is None
-    run_stage(settings, "shop", "killed", "ingest")
-    begin(settings, "killed", slow)
-    fresh = object_store.settings("ingest", home=tmp_path / "elsewhere")
-    first = locked(runs, "killed")["ingest@shop"]["outs"]
-    runs.delete(run_key("shop", "killed", "dvc.lock"))
-    run_stage(fresh, "shop", "killed", "ingest")
-    assert locked(runs, "killed")["ingest@shop"]["outs"] == first
-    with workspace(settings, "shop", "killed", "look") as root:
+    assert locked(object_store, "killed") == {}
+    run("ingest", settings)
+    first = locked(object_store, "killed")["ingest@shop"]["outs"]
+    run("ingest", object_store.settings("ingest", home=tmp_path / "elsewhere"))
+    assert locked(object_store, "killed")["ingest@shop"]["outs"] == first
+    with workspace(settings, "shop", "killed", "look", run.project) as root:
         assert [path.name for path in root.parent.iterdir()] == [root.name]
 
 
-def test_a_stage_runs_in_the_interpreter_of_its_task_whatever_the_shell_finds(object_store, tmp_path, monkeypatch):
+def test_a_stage_runs_in_the_interpreter_of_its_task_whatever_the_shell_finds(
+    object_store, tmp_path, monkeypatch, begin
+):
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     settings = object_store.settings("ingest", home=tmp_path)
     asked = "python -c 'import sys; print(sys.prefix)' > data/shop/ingest/rows"
-    begin(settings, "interpreter", stages(json.dumps(VERDICT), ingest_command=asked))
-    run_stage(settings, "shop", "interpreter", "ingest")
-    with workspace(settings, "shop", "interpreter", "look") as root:
+    run = begin("interpreter", stages(json.dumps(VERDICT), ingest_command=asked))
+    run("ingest", settings)
+    with workspace(settings, "shop", "interpreter", "look", run.project) as root:
         bring(settings, root, "data/shop/ingest")
         assert (root / "data/shop/ingest/rows").read_text().strip() == sys.prefix

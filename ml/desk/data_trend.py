@@ -14,7 +14,7 @@ from ml.desk.data_report import REPORT
 from ml.desk.run_list import last_runs
 from ml.errors import ModelNotFound
 from ml.explanation import chart
-from ml.pipeline.decision import judged
+from ml.pipeline.decision import shown
 
 SEARCHED = 40  # newest runs of Airflow's that are looked at
 REFUSED_SHOWN = 8  # of them, newest
@@ -45,7 +45,7 @@ def trend_picture(runs: Sequence[JsonObject]) -> str:
 def _refused(settings: Settings, use_case: str, runs: Sequence[str]) -> Iterator[JsonObject]:
     for run in runs:
         try:
-            if judged(settings, use_case, run).verdict.accepted:
+            if shown(settings, use_case, run).verdict.accepted:
                 continue
             report = json.loads(document.report(settings, use_case, run, REPORT).data)
         except ModelNotFound:

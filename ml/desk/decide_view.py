@@ -13,7 +13,7 @@ from ml.desk.data_report import REPORT, URGENCY
 from ml.desk.document import checked, report
 from ml.desk.waiting import REVIEW, Waiting, waiting
 from ml.errors import ModelNotFound
-from ml.pipeline.decision import Judged, Kind, asking, in_force, judged
+from ml.pipeline.decision import Judged, Kind, asking, in_force, shown
 from ml.registry.entry import Entry
 from ml.registry.ledger import Ledger
 
@@ -58,7 +58,7 @@ def decide_page(settings: Settings, use_case: str, run: str) -> DecidePage:
         ModelNotFound: The run has no verdict about its data.
     """
     checked((use_case, run))
-    found, entries = judged(settings, use_case, run), Ledger.open(settings, use_case).entries
+    found, entries = shown(settings, use_case, run), Ledger.open(settings, use_case).entries
     steps = [one for one in waiting([use_case]) if one.storage_id == run and one.task == REVIEW]
     return DecidePage(
         use_case=use_case,
@@ -93,7 +93,7 @@ def _days_left(until: str | None, today: date) -> int | None:
 def is_undecided(settings: Settings, use_case: str, run: str, entries: Iterable[Entry]) -> bool:
     """Tell whether a run's data were refused and nobody has said a word about it."""
     try:
-        is_accepted = judged(settings, use_case, run).verdict.accepted
+        is_accepted = shown(settings, use_case, run).verdict.accepted
     except ModelNotFound:
         return False
     return not is_accepted and not any(entry.run_id == run for entry in entries if entry.decision)

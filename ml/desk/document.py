@@ -13,8 +13,9 @@ import yaml
 
 from ml.config import Settings
 from ml.contract import JsonObject
-from ml.errors import ModelNotFound
+from ml.errors import IntegrityBroken, ModelNotFound
 from ml.packaging import artifact
+from ml.pipeline.frozen import inputs as frozen_inputs
 from ml.registry.fetch import fetch_document, fetch_documents, fetch_record
 from ml.store import Bucket
 
@@ -143,9 +144,13 @@ def _found(settings: Settings, use_case: str, run: str, path: str) -> JsonObject
 
 def inputs(settings: Settings, use_case: str, run: str) -> JsonObject | None:
     """Return the frozen inputs of a run; none before its first task froze them."""
-    data = Bucket.open(settings, "runs").find("/".join([*checked((use_case, run)), "inputs.json"]))
-    found: JsonObject | None = None if data is None else json.loads(data)
-    return found
+    checked((use_case, run))
+    try:
+        return frozen_inputs(settings, use_case, run)
+    except ModelNotFound:
+        return None
+    except IntegrityBroken:  # a run of an earlier version, or one that somebody planted: no stage would use it
+        return None
 
 
 def card(settings: Settings, use_case: str, digest: str, run_id: str | None) -> Document:

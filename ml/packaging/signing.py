@@ -148,7 +148,7 @@ def _opened(envelope: bytes) -> tuple[str, bytes, list[bytes]]:
         payload = base64.b64decode(value["payload"], validate=True)
         signatures = [base64.b64decode(item["sig"], validate=True) for item in value["signatures"]]
         return str(value["payloadType"]), payload, signatures
-    except (ValueError, KeyError, TypeError, binascii.Error) as error:
+    except (ValueError, KeyError, TypeError, RecursionError, binascii.Error) as error:
         raise _distrusted("a DSSE envelope", type(error).__name__) from error
 
 

@@ -32,10 +32,17 @@ ROLES: dict[str, Role] = {
 }
 """The S3 user each stage acts as: what trains cannot read raw data, what promotes cannot train."""
 
+RUN_KEYS: dict[Role, str] = {"ingest": "freeze", "train": "train"}
+"""Whose key signs what a role's stages hand over: settings `<name>_key`, private, and `<name>_verify_key`, public."""
+
+PUBLIC: tuple[str, ...] = ("verify_key", *(f"{name}_verify_key" for name in RUN_KEYS.values()))
+"""Public keys, which every stage's process is handed."""
+
 SECRETS: dict[str, tuple[str, ...]] = {
-    "ingest": ("pseudonym_key", "master_key", "source_password"),
-    "validate": ("master_key",),
-    "anonymise": ("pseudonym_key", "master_key"),
+    "ingest": ("pseudonym_key", "master_key", "source_password", "freeze_key"),
+    "validate": ("master_key", "freeze_key"),
+    "anonymise": ("pseudonym_key", "master_key", "freeze_key"),
+    **dict.fromkeys(("features", "train", "compress", "evaluate", "explain", "package"), ("train_key",)),
     "promote": ("signing_key",),
     "release": ("signing_key",),
     "decide": ("signing_key",),

@@ -1,20 +1,30 @@
 """The profiles of data that were accepted: kept by digest, listed in order, frozen into later runs' inputs by digest.
 
-`<use case>/accepted.json` in the `runs` bucket lists them; one run of a use case writes at a time (`max_active_runs`).
+`<use case>/accepted.json` in the `runs` bucket lists them, signed by the role that validates.
+One run of a use case writes at a time (`max_active_runs`).
 """
 
 from __future__ import annotations
 
-import json
+import logging
 from typing import TypeAlias
 
-from ml.files import canonical, sha256
+from ml.config import Settings
+from ml.contract import JsonObject
+from ml.errors import IntegrityBroken
+from ml.files import sha256
+from ml.pipeline import vouch
 from ml.store import Bucket
 
 Accepted: TypeAlias = dict[str, str]
 """`run_id` and `digest` of its profile."""
 
+KIND = "application/vnd.tradewind.accepted-runs+json"
+SCHEMA = "tradewind/accepted-runs/1"
+AGAIN = "Delete it as who administers the store; thresholds are then learned anew."
 KEPT = 20  # accepted runs that thresholds are learned from
+
+log = logging.getLogger(__name__)
 
 
 def profile_path(digest: str) -> str:
@@ -27,21 +37,55 @@ def profile_key(use_case: str, digest: str) -> str:
     return f"{use_case}/{profile_path(digest)}"
 
 
-def accepted_runs(runs: Bucket, use_case: str) -> list[Accepted]:
-    """Return the last accepted runs with different data, oldest first."""
-    found = runs.find(_list_key(use_case))
-    listed: list[Accepted] = json.loads(found) if found else []
+def fetch_profile(runs: Bucket, use_case: str, digest: str) -> bytes:
+    """Return a kept profile.
+
+    Raises:
+        ModelNotFound: There is none.
+        IntegrityBroken: Its bytes do not bear its digest.
+    """
+    data = runs.get(profile_key(use_case, digest), vouch.STATEMENT_LIMIT_BYTES)
+    if sha256(data) != digest:
+        raise IntegrityBroken(f"the accepted profile {digest}", sha256(data), "Somebody wrote over it. " + AGAIN)
+    return data
+
+
+def accepted_runs(settings: Settings, use_case: str) -> list[Accepted]:
+    """Return the last accepted runs with different data, oldest first.
+
+    A list that nobody signed, as earlier versions left it, tells nothing: thresholds are learned anew.
+
+    Raises:
+        IntegrityBroken: It is signed, and not by the role that validates, or for another use case.
+    """
+    found = Bucket.open(settings, "runs").find(_list_key(use_case), vouch.STATEMENT_LIMIT_BYTES)
+    if found is None:
+        return []
+    if found.lstrip()[:1] == b"[":
+        log.warning(
+            "accepted runs ignored use_case=%s: their list is not signed, thresholds are learned anew", use_case
+        )
+        return []
+    try:
+        listed: list[Accepted] = vouch.verify(settings, "ingest", KIND, found, _about(use_case))["runs"]
+    except IntegrityBroken as error:
+        raise IntegrityBroken(f"{_list_key(use_case)}: {error.expected}", error.received, AGAIN) from error
     return listed
 
 
-def accept(runs: Bucket, use_case: str, run_id: str, profile: bytes) -> None:
+def accept(settings: Settings, use_case: str, run_id: str, profile: bytes) -> None:
     """Keep a profile and list it last; one that equals the last teaches nothing new and is not listed again."""
-    known, digest = accepted_runs(runs, use_case), sha256(profile)
+    known, digest, runs = accepted_runs(settings, use_case), sha256(profile), Bucket.open(settings, "runs")
     if known and known[-1]["digest"] == digest:
         return
     runs.put(profile_key(use_case, digest), profile, "application/json")
     others = [one for one in known if one["run_id"] != run_id]
-    runs.put(_list_key(use_case), canonical([*others, {"run_id": run_id, "digest": digest}][-KEPT:]))
+    listed = {**_about(use_case), "runs": [*others, {"run_id": run_id, "digest": digest}][-KEPT:]}
+    runs.put(_list_key(use_case), vouch.sign(settings, "ingest", KIND, listed), "application/json")
+
+
+def _about(use_case: str) -> JsonObject:
+    return {"schema": SCHEMA, "use_case": use_case}
 
 
 def _list_key(use_case: str) -> str:

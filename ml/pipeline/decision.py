@@ -19,7 +19,7 @@ from ml.contract import JsonObject, Rule, Verdict
 from ml.errors import ConfigInvalid, DataRejected, GateFailed, IntegrityBroken, ModelNotFound, PromotionConflict
 from ml.files import parse_verdict, sha256
 from ml.packaging.signing import Signer
-from ml.pipeline import frozen, released
+from ml.pipeline import frozen, handover, released
 from ml.pipeline.approval import NOBODY
 from ml.registry.entry import Entry, Move
 from ml.registry.ledger import Ledger
@@ -94,10 +94,25 @@ class Judged:
 
 
 def judged(settings: Settings, use_case: str, run_id: str) -> Judged:
-    """Return a run's verdict about its data.
+    """Return a run's verdict about its data, as `validate` signed it: others may write the bucket it is read from.
 
     Raises:
         ModelNotFound: The run has none.
+        IntegrityBroken: It is another than `validate` handed over.
+    """
+    made = handover.find(settings, use_case, run_id, "validate")
+    seen = shown(settings, use_case, run_id)
+    if made is None or made.judged != seen.digest:
+        signed = made.judged if made else "none that `validate` signed"
+        raise IntegrityBroken(f"the verdict {signed} about the data of {run_id}", seen.digest, "Start a new run.")
+    return seen
+
+
+def shown(settings: Settings, use_case: str, run_id: str) -> Judged:
+    """Return what stands where a run's verdict about its data is read, whoever wrote it: to be looked at, not to act upon.
+
+    Raises:
+        ModelNotFound: There is none.
     """
     data = Bucket.open(settings, "reports").find(f"{use_case}/{run_id}/validate/verdict.json")
     if data is None:

@@ -10,7 +10,7 @@ from ml.config import Settings
 from ml.contract import Table, UseCase
 from ml.errors import ConfigInvalid, ModelNotFound
 from ml.files import table_files
-from ml.pipeline.workspace import bring, workspace
+from ml.pipeline.workspace import bring, version_workspace
 from ml.privacy.key_ring import KeyRing
 from ml.privacy.seal import Opener
 from ml.registry import ledger
@@ -57,7 +57,7 @@ def decrypt(settings: Settings, use_case: UseCase, question: Question) -> list[s
         use_case.name,
         Move(channel="privacy", action="decrypt", digest=None, who=question.who, why=why, run_id=live.run_id),
     )
-    with workspace(settings, use_case.name, live.run_id, "decrypt") as root:
+    with version_workspace(settings, use_case.name, live, "decrypt") as root:
         place = f"data/{use_case.name}/anonymise/sealed"
         bring(settings, root, place)
         cells = _cells(root / place / table.name, table, question)

@@ -1,6 +1,6 @@
 """Freezes what a run depends on, once, as the first thing its first task does.
 
-Writes `inputs.json`, `params.yaml` and `dvc.yaml` of the run to the `runs` bucket. From then on no
+Signs `inputs.json`, `params.yaml` and `dvc.yaml` of the run and keeps them in the `runs` bucket, once. From then on no
 stage looks at a source's newest state, a channel, a ledger or a decision by itself.
 """
 
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,13 +19,14 @@ import yaml
 
 from ml.config import Settings, require_secret
 from ml.contract import INPUTS_SCHEMA, JsonObject, UseCase
-from ml.errors import ConfigInvalid, PromotionConflict
+from ml.errors import ConfigInvalid
 from ml.files import canonical, sha256
 from ml.parameter import UseCaseParams, parse
+from ml.pipeline import frozen
 from ml.pipeline.accepted import Accepted, accepted_runs
 from ml.pipeline.approval import REQUIRED
 from ml.pipeline.decision import in_force, rejected
-from ml.pipeline.workspace import CODE, PROJECT, run_key
+from ml.pipeline.workspace import CODE, PROJECT, single
 from ml.pipeline.yardstick import DAYS, best_version
 from ml.privacy.key_ring import KeyRing
 from ml.privacy.pseudonym import fingerprint
@@ -35,8 +35,6 @@ from ml.sources import open_source
 from ml.store import Bucket
 
 PRODUCTION = "production"
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,20 +58,17 @@ def freeze(settings: Settings, use_case: UseCase, request: RunRequest) -> JsonOb
     Raises:
         ConfigInvalid: A parameter or override is unknown or out of range.
         SourceInvalid: The source lacks what the use case needs.
+        IntegrityBroken: Somebody else wrote where the run is frozen.
     """
-    runs = Bucket.open(settings, "runs")
-    key = run_key(use_case.name, request.run_id, "inputs.json")
-    if runs.exists(key):
-        return _load(runs.get(key))
+    if frozen.exists(settings, use_case.name, request.run_id):
+        return frozen.inputs(settings, use_case.name, request.run_id)
     params = run_params(use_case, request)
-    inputs = _gather(settings, use_case, request, params["source"])
-    runs.put(run_key(use_case.name, request.run_id, "params.yaml"), _yaml({use_case.name: params}))
-    runs.put(run_key(use_case.name, request.run_id, "dvc.yaml"), single(use_case.name))
-    try:
-        runs.create(key, canonical(inputs))
-    except PromotionConflict:
-        log.info("inputs frozen by an earlier try run=%s", request.run_id)
-    return _load(runs.get(key))
+    files = {
+        frozen.INPUTS: canonical(_gather(settings, use_case, request, params["source"])),
+        frozen.PARAMS: yaml.safe_dump({use_case.name: params}, sort_keys=True, allow_unicode=True).encode(),
+        frozen.STAGES_FILE: single(use_case.name),
+    }
+    return frozen.keep(settings, use_case.name, request.run_id, files).inputs
 
 
 def run_params(use_case: UseCase, request: RunRequest) -> dict[str, Any]:
@@ -135,7 +130,7 @@ def _gather(settings: Settings, use_case: UseCase, request: RunRequest, spec: Js
 
 def _accepted(settings: Settings, use_case: str, without: frozenset[str]) -> list[Accepted]:
     """Return the accepted runs that thresholds are learned from: without those whose data a person rejected later."""
-    runs = accepted_runs(Bucket.open(settings, "runs"), use_case)
+    runs = accepted_runs(settings, use_case)
     return [one for one in runs if one["run_id"] not in without]
 
 
@@ -148,22 +143,6 @@ def erasures(settings: Settings, use_case: str) -> list[str]:
 def erasures_key(use_case: str) -> str:
     """Return the key in the `runs` bucket of the list of erasures."""
     return f"{use_case}/erasures.json"
-
-
-def single(use_case: str, project: Path = PROJECT) -> bytes:
-    """Return `dvc.yaml` for one use case: a run's lock tells of no other."""
-    document = yaml.safe_load((project / "dvc.yaml").read_text())
-    document["vars"] = [{"use_cases": [use_case]}]
-    return _yaml(document)
-
-
-def _yaml(value: object) -> bytes:
-    return yaml.safe_dump(value, sort_keys=True, allow_unicode=True).encode()
-
-
-def _load(data: bytes) -> JsonObject:
-    loaded: JsonObject = yaml.safe_load(data)
-    return loaded
 
 
 def _revision() -> str | None:

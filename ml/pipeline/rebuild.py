@@ -29,17 +29,17 @@ from ml.packaging import artifact, golden
 from ml.packaging.archive import unpack
 from ml.packaging.oci import Layout
 from ml.packaging.version import PREFIX, read
-from ml.pipeline import FILE_STAGES, FOREIGN, SECRETS, workspace
-from ml.pipeline.freeze import code_digest, erasures, single
-from ml.pipeline.workspace import CODE, LOCK, PROJECT, run_key
+from ml.pipeline import FILE_STAGES, FOREIGN, SECRETS, frozen, handover, workspace
+from ml.pipeline.freeze import code_digest, erasures
+from ml.pipeline.workspace import CODE, LOCK, PROJECT, single
 from ml.registry.fetch import fetch_document, fetch_record, fetch_version
-from ml.store import Bucket
 from ml.training import machine
 
 Verdict: TypeAlias = Literal["same", "agrees", "differs", "not rebuildable"]
 Environment: TypeAlias = Callable[[str], Mapping[str, str]]
 """(stage) -> the environment of its process: the S3 user of its role, and that stage's secrets."""
 
+SIGNED_SINCE = "ml/pipeline/handover.py"  # in all code whose stages can take part in a run of this code
 LOG_TAIL = 15  # lines of a stage that failed
 
 log = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ def rebuild(settings: Settings, environment: Environment, use_case: UseCase, dig
     """Run every stage of a version's run again from its own lock and compare stage by stage.
 
     Args:
-        settings: Role `promote`: reads the registry and the runs' outputs, writes the new run's frozen files.
+        settings: Role `promote`, with the freezing role's key: reads the registry and the runs' outputs, freezes the new run.
         environment: What each stage's process is given.
         use_case: The record.
         digest: The version.
@@ -128,9 +128,9 @@ class _Attempt:
         """Compare what a stage hashed; packages hold documents with times, and are compared by their version."""
         if stage == "package":
             return False
-        lock = Bucket.open(self.settings, "runs").get(run_key(self.use_case.name, self.run_id, LOCK))
         folder = f"data/{self.use_case.name}/{stage}"
-        found = _outputs(lock)
+        made = handover.find(self.settings, self.use_case.name, self.run_id, stage)
+        found = {out.path: out.md5 for out in made.part.outs} if made else {}
         return found.get(folder) != expected.get(folder)
 
     def packaged(self) -> str:
@@ -153,7 +153,7 @@ class _Attempt:
     @contextmanager
     def outputs(self, name: str) -> Iterator[Path]:
         """Give the folder `package` with one of its outputs."""
-        with workspace.workspace(self.settings, self.use_case.name, self.run_id, "rebuild") as root:
+        with workspace.workspace(self.settings, self.use_case.name, self.run_id, "rebuild", self.code) as root:
             place = f"data/{self.use_case.name}/package"
             workspace.bring(self.settings, root, f"{place}/{name}")
             yield root / place
@@ -176,14 +176,8 @@ class _Attempt:
 
 
 def _freeze(settings: Settings, use_case: str, run_id: str, lock: Mapping[str, bytes], code: Path) -> None:
-    runs = Bucket.open(settings, "runs")
-    frozen = {
-        "params.yaml": lock["params.yaml"],
-        "dvc.yaml": single(use_case, code),
-        "inputs.json": lock["inputs.json"],
-    }
-    for name, data in frozen.items():
-        runs.put(run_key(use_case, run_id, name), data)
+    files = {name: lock[name] for name in (frozen.INPUTS, frozen.PARAMS)}
+    frozen.keep(settings, use_case, run_id, {**files, frozen.STAGES_FILE: single(use_case, code)})
 
 
 @contextmanager
@@ -202,6 +196,12 @@ def _code(recorded: JsonObject) -> Iterator[Path]:
                 f"the code with digest {recorded['digest']}",
                 f"other code here, and no such commit {recorded['revision']}",
                 "Check out the code the version was made by, and rebuild there.",
+            )
+        if not (Path(scratch) / SIGNED_SINCE).exists():
+            raise StageFailed(
+                "code whose stages sign what they hand over",
+                f"commit {recorded['revision']}, from before",
+                "Rebuild it with that commit's own code, in a stack of its own.",
             )
         yield Path(scratch)
 

@@ -29,6 +29,19 @@ def rows_key(use_case: str, digest: str) -> str:
     return f"{use_case}/{rows_path(digest)}"
 
 
+def fetch_rows(runs: Bucket, use_case: str, digest: str) -> bytes:
+    """Return kept marks.
+
+    Raises:
+        ModelNotFound: There are none.
+        IntegrityBroken: Their bytes do not bear their digest.
+    """
+    data = runs.get(rows_key(use_case, digest))
+    if sha256(data) != digest:
+        raise IntegrityBroken(f"the marks {digest} of released rows", sha256(data), "Release the rows again.")
+    return data
+
+
 def set_aside(reports: Bucket, use_case: str, run_id: str, rule: str, digest: str) -> list[str]:
     """Return the marks of the rows that a rule set aside in a run.
 

@@ -19,7 +19,6 @@ from ml.pipeline import FILE_STAGES, ROLES, accepted, workspace
 from ml.pipeline.context import StageContext
 from ml.pipeline.decision import ensure_fit
 from ml.pipeline.freeze import RunRequest, freeze, project_section, typed_params
-from ml.store import Bucket
 from ml.use_cases import load
 
 CHANNEL = "production"
@@ -93,8 +92,7 @@ def _validate(settings: Settings, use_case: UseCase, request: JsonObject) -> Jso
     with _workspace(settings, use_case, request) as root:
         profile = f"data/{use_case.name}/validate/profile.json"
         workspace.bring(settings, root, profile)
-        runs = Bucket.open(settings, "runs")
-        accepted.accept(runs, use_case.name, request["run_id"], (root / profile).read_bytes())
+        accepted.accept(settings, use_case.name, request["run_id"], (root / profile).read_bytes())
     return done
 
 

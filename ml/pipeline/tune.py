@@ -64,10 +64,9 @@ def bring(settings: Settings, use_case: UseCase, home: Path) -> Path:
         ModelNotFound: Nothing is live, or a person put it back by hand, so that no run belongs to it.
     """
     live = ledger.live(settings, use_case.name, PRODUCTION)
-    run_id = live.run_id if live else None
-    if run_id is None:
+    if live is None or live.run_id is None:
         raise ModelNotFound(f"a run of {use_case.name} whose version is live", "none", "Retrain first: `make run`.")
-    with workspace.workspace(settings, use_case.name, run_id, "tune") as root:
+    with workspace.version_workspace(settings, use_case.name, live, "tune") as root:
         features = f"data/{use_case.name}/features"
         workspace.bring(settings, root, features)
         mark = sha256(canonical({name: sha256_file(root / features / name) for name in SEEN}))

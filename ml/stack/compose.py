@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ml.config import Settings
-from ml.pipeline import ROLES, SECRETS
+from ml.pipeline import PUBLIC, ROLES, SECRETS
 from ml.private import make_private
 from ml.stack.airflow import passwords
 from ml.stack.certificate import self_signed
@@ -24,7 +24,7 @@ VARIABLES = {
     "CUSTOMER_VERIFY_KEY": "customer_verify_key",
     "PSEUDONYM_KEY": "pseudonym_key",
     "SERVER_TOKEN": "server_token",
-    "VERIFY_KEY": "verify_key",
+    **{name.upper(): name for name in PUBLIC},
     **{f"S3_{user.upper()}_ACCESS_KEY": f"s3_{user}_access_key" for user in ("serve", "read", ADMIN)},
     **{f"S3_{user.upper()}_SECRET_KEY": f"s3_{user}_secret_key" for user in ("serve", "read", ADMIN)},
 }
@@ -64,7 +64,7 @@ def task_secrets(known: Mapping[str, str]) -> dict[str, str]:
 
     The password of the shop's database is not generated; it comes as a variable of its own.
     """
-    names = {name for names in SECRETS.values() for name in names} | {"verify_key"}
+    names = {name for names in SECRETS.values() for name in names} | {*PUBLIC}
     users = {f"s3_{role}_{part}_key" for role in (*ROLES.values(), "read") for part in ("access", "secret")}
     return {name: known[name] for name in sorted(names | users) if name in known}
 

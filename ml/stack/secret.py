@@ -14,6 +14,7 @@ from pathlib import Path
 from ml.config import ROLES, Role
 from ml.errors import ConfigInvalid
 from ml.packaging.signing import KeyPair, combine, generate_key
+from ml.pipeline import RUN_KEYS
 
 FILE_MODE = 0o600
 ADMIN = "admin"  # the S3 user that makes buckets; no stage acts as it
@@ -76,8 +77,9 @@ def _generate() -> dict[str, str]:
     values["pseudonym_key"], values["master_key"] = secrets.token_hex(32), secrets.token_hex(64)
     pair = generate_key()
     values["signing_key"], values["verify_key"] = pair.private, pair.public
-    customers = generate_key()
-    values["customer_key"], values["customer_verify_key"] = customers.private, customers.public
+    for name in ("customer", *RUN_KEYS.values()):
+        own = generate_key()
+        values[f"{name}_key"], values[f"{name}_verify_key"] = own.private, own.public
     for user in (ADMIN, *ROLES):
         values[f"s3_{user}_access_key"] = f"{user}-{secrets.token_hex(4)}"
         values[f"s3_{user}_secret_key"] = secrets.token_urlsafe(30)

@@ -14,6 +14,7 @@ import httpx
 from ml.config import Role, Settings, is_secret, load_settings
 from ml.errors import ConfigInvalid
 from ml.files import read_json, write_json
+from ml.pipeline import PUBLIC
 from ml.private import make_private
 from ml.stack import airflow, objectstore
 from ml.stack.process import Children, choose_port
@@ -79,7 +80,7 @@ class Stack:
 
     def acting_as(self, role: Role, *secrets: str) -> dict[str, str]:
         """Return the environment of a process that acts as one role and holds the secrets named."""
-        held = {f"TRADEWIND_{name.upper()}": self.secrets[name] for name in ("verify_key", *secrets)}
+        held = {f"TRADEWIND_{name.upper()}": self.secrets[name] for name in (*PUBLIC, *secrets)}
         return {**self.variables(), **s3_variables(self.secrets, role), **held}
 
     def settings(self, role: Role, *secrets: str) -> Settings:
