@@ -175,11 +175,11 @@ def test_a_missing_column_says_what_is_there(landed):
         rows_of(zone(landed), PRODUCTS)
 
 
-def test_a_wrong_type_shows_examples_of_a_column_that_names_nobody(landed):
+def test_a_wrong_type_tells_line_and_form_of_the_values(landed):
     file = landed / "purchases" / "2026-11-02" / "till.csv"
     rows = pd.read_csv(file).assign(quantity="many")
     rows.to_csv(file, index=False)
-    with pytest.raises(SourceInvalid, match=r"int64 in purchases.quantity .*2026-11-02/till.csv.*'many'") as caught:
+    with pytest.raises(SourceInvalid, match=r"int64 in purchases.quantity .*11-02/till.csv.*line 2: 'aaaa'") as caught:
         rows_of(zone(landed), PURCHASES)
     assert (caught.value.facts["table"], caught.value.facts["column"]) == ("purchases", "quantity")
 

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
-from typing import Any
+from typing import TypeAlias
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml.contract import Column, ColumnType, Table
-from ml.errors import SourceInvalid
+from ml.contract import Column, Table
+from ml.errors import ConfigInvalid, SourceInvalid
+from ml.sources.convert import ARROW_TYPES, Converted, Rule, convert
+from ml.sources.describe import column_names, described, is_harmless, like, same_but_spelling
 from ml.sources.mapping import ColumnMapping, TableMapping
 
-ARROW_TYPES: dict[ColumnType, Any] = {
-    "string": pa.string(),
-    "int64": pa.int64(),
-    "float64": pa.float64(),
-    "timestamp": pa.timestamp("us"),
-    "boolean": pa.bool_(),
-}
-TRUTHS = {"true": True, "t": True, "yes": True, "1": True, "false": False, "f": False, "no": False, "0": False}
-EXAMPLES = 3  # shown of a wrong value, and only of columns that name nobody
+EXAMPLES = 3  # shown of wrong values
+
+log = logging.getLogger(__name__)
+
+Locate: TypeAlias = Callable[[int], str]
+"""Tells where a row of raw values lies, counted from 0: a line of a file, a row of a table."""
+
+
+def row_number(row: int) -> str:
+    """Return where a row lies in a table without lines."""
+    return f"row {row + 1}"
 
 
 def arrow_schema(table: Table) -> pa.Schema:
@@ -29,7 +36,7 @@ def arrow_schema(table: Table) -> pa.Schema:
     return pa.schema([pa.field(column.name, ARROW_TYPES[column.type]) for column in table.columns])
 
 
-def conform(raw: pa.Table, table: Table, mapping: TableMapping, origin: str) -> pa.Table:
+def conform(raw: pa.Table, table: Table, mapping: TableMapping, origin: str, locate: Locate = row_number) -> pa.Table:
     """Return the contract's columns of a raw table in the contract's types.
 
     Args:
@@ -37,11 +44,12 @@ def conform(raw: pa.Table, table: Table, mapping: TableMapping, origin: str) -> 
         table: What is wanted. A nullable column that the mapping does not name may be missing.
         mapping: Where each column comes from.
         origin: File or table the rows come from, for messages.
+        locate: Tells where a raw row lies in it.
 
     Raises:
-        SourceInvalid: A column is missing or a value has the wrong type.
+        SourceInvalid: A column is missing, comes twice, or a value has the wrong type.
     """
-    arrays = [_column(raw, table, column, mapping, origin) for column in table.columns]
+    arrays = [_column(raw, table, column, mapping, (origin, locate)) for column in table.columns]
     return pa.table(arrays, schema=arrow_schema(table))
 
 
@@ -80,123 +88,101 @@ def missing_table(table: Table, found: list[str], origin: str) -> SourceInvalid:
     )
 
 
-def _column(raw: pa.Table, table: Table, column: Column, mapping: TableMapping, origin: str) -> pa.ChunkedArray:
+def _column(
+    raw: pa.Table, table: Table, column: Column, mapping: TableMapping, origin: tuple[str, Locate]
+) -> pa.ChunkedArray:
     wanted = ARROW_TYPES[column.type]
     mapped = mapping.columns.get(column.name)
     if mapped is not None and mapped.constant is not None:
-        return pa.chunked_array([pa.repeat(pa.scalar(mapped.constant), len(raw)).cast(wanted)])
+        return _constant(mapped.constant, len(raw), table, column)
     name = column.name if mapped is None else str(mapped.source)
-    if name not in raw.column_names:
-        if mapped is None and column.nullable:
+    times = raw.column_names.count(name)
+    if times > 1:
+        raise _doubled(table, column, name, times, origin[0])
+    if times == 0:
+        if mapped is None and column.nullable and not same_but_spelling(name, raw.column_names):
             return pa.chunked_array([pa.nulls(len(raw), wanted)])
-        raise _missing_column(raw, table, column, name, origin)
-    values = _blank_to_null(raw[name])
+        raise _missing_column(raw, table, column, name, origin[0])
+    rule = Rule(column, mapped or ColumnMapping.model_validate({"from": name}), mapping, _is_identifier(table, column))
+    done = convert(raw[name], rule)
+    if done.wrong.any():
+        raise _wrong_values(raw[name], done, table, rule, origin)
+    return done.values.cast(wanted)
+
+
+def _constant(value: object, n_rows: int, table: Table, column: Column) -> pa.ChunkedArray:
     try:
-        return _cast(values, column, mapped or ColumnMapping.model_validate({"from": name}), mapping.decimal)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError, OverflowError) as error:
-        raise _wrong_type(values, table, column, mapped, origin) from error
+        return pa.chunked_array([pa.repeat(pa.scalar(value), n_rows).cast(ARROW_TYPES[column.type])])
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        raise ConfigInvalid(
+            f"a constant of type {column.type} for {table.name}.{column.name}",
+            f"one of type {type(value).__name__}",
+            f"Correct the mapping (tables.{table.name}.columns.{column.name}.constant).",
+        ) from None
 
 
-def _blank_to_null(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    if pa.types.is_dictionary(values.type):
-        values = values.cast(values.type.value_type)
-    if not _is_text(values.type):
-        return values
-    trimmed = pc.utf8_trim_whitespace(values)
-    return pc.if_else(pc.equal(trimmed, ""), pa.scalar(None, values.type), trimmed)
+def _is_identifier(table: Table, column: Column) -> bool:
+    named = column.name in table.key or column.name in table.references or column.name.endswith("_id")
+    return column.type == "string" and (named or column.treatment == "pseudonym")
 
 
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
-
-
-def _cast(values: pa.ChunkedArray, column: Column, mapped: ColumnMapping, decimal: str) -> pa.ChunkedArray:
-    match column.type:
-        case "timestamp":
-            return _timestamp(values, mapped)
-        case "boolean" if _is_text(values.type):
-            return _boolean(values)
-        case "string" if pa.types.is_floating(values.type):
-            return values.cast(pa.int64()).cast(pa.string())  # identifiers with gaps arrive as floats
-        case "float64" | "int64":
-            return _number(values, column, mapped, decimal)
-    return values.cast(ARROW_TYPES[column.type])
-
-
-def _number(values: pa.ChunkedArray, column: Column, mapped: ColumnMapping, decimal: str) -> pa.ChunkedArray:
-    if decimal == "," and _is_text(values.type):
-        values = pc.replace_substring(pc.replace_substring(values, ".", ""), ",", ".")
-    if mapped.divide_by != 1:
-        values = pc.divide(values.cast(pa.float64()), mapped.divide_by)
-    return values.cast(ARROW_TYPES[column.type])
-
-
-def _boolean(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    known = pa.array(list(TRUTHS))
-    at = pc.index_in(pc.utf8_lower(values), value_set=known)
-    if at.null_count != values.null_count:
-        raise ValueError("not a truth value")
-    return pc.take(pa.array(list(TRUTHS.values())), at)
-
-
-def _timestamp(values: pa.ChunkedArray, mapped: ColumnMapping) -> pa.ChunkedArray:
-    if _is_text(values.type):
-        parsed = pd.to_datetime(values.to_pandas(), format=mapped.format or "ISO8601", utc=mapped.time_zone is not None)
-        values = pa.chunked_array([pa.Array.from_pandas(parsed)])
-    if values.type == pa.null():
-        return values.cast(ARROW_TYPES["timestamp"])
-    if pa.types.is_timestamp(values.type) and values.type.tz is not None:
-        zone = mapped.time_zone or values.type.tz
-        values = pc.local_timestamp(values.cast(pa.timestamp("us", zone)))
-    if not (pa.types.is_timestamp(values.type) or pa.types.is_date(values.type)):
-        raise ValueError(f"{values.type} is no point in time")
-    return values.cast(ARROW_TYPES["timestamp"], safe=False)  # finer than a microsecond is cut off
+def _doubled(table: Table, column: Column, name: str, times: int, origin: str) -> SourceInvalid:
+    return SourceInvalid(
+        f"one column {name} for {table.name}.{column.name} in {origin}",
+        f"{times} columns of that name",
+        "Rename or remove all but one: nothing says which of them counts.",
+        table=table.name,
+        column=column.name,
+    )
 
 
 def _missing_column(raw: pa.Table, table: Table, column: Column, name: str, origin: str) -> SourceInvalid:
+    close = like(name, raw.column_names)
     return SourceInvalid(
         f"column {name} for {table.name}.{column.name} ({column.type}) in {origin}",
-        f"the columns {', '.join(raw.column_names[:40])}",
+        f"{column_names(raw.column_names)}" + (f"; {close!r} is close" if close else "") + _one_column(raw),
         f"Deliver the column, or name theirs in the mapping (tables.{table.name}.columns.{column.name}).",
         table=table.name,
         column=column.name,
     )
 
 
-def _wrong_type(
-    values: pa.ChunkedArray, table: Table, column: Column, mapped: ColumnMapping | None, origin: str
+def _one_column(raw: pa.Table) -> str:
+    """Return a hint where a header was not divided."""
+    held = [mark for mark in (";", "\t", "|", ",") if raw.num_columns == 1 and mark in raw.column_names[0]]
+    return f"; it holds {held[0]!r}: set `delimiter`" if held else ""
+
+
+def _wrong_values(
+    raw: pa.ChunkedArray, done: Converted, table: Table, rule: Rule, origin: tuple[str, Locate]
 ) -> SourceInvalid:
-    form = f" with format {mapped.format}" if mapped is not None and mapped.format else ""
-    found = f"{values.type} values that do not convert"
-    if not _names_someone(table, column):
-        found += _examples(values, column)
+    """Return the error that tells the first wrong values by place, and what they look like."""
+    column, (name, locate) = rule.column, origin
+    rows = np.flatnonzero(done.wrong)
+    first = [f"{locate(int(row))}: {_described(raw[int(row)], table, column)}" for row in rows[:EXAMPLES]]
+    form = f" with format {rule.mapped.format}" if rule.mapped.format else ""
     return SourceInvalid(
-        f"{column.type}{form} in {table.name}.{column.name} from {origin}",
-        found,
-        f"Correct the values, or the mapping (tables.{table.name}.columns.{column.name}).",
+        f"{column.type}{form} in {table.name}.{column.name} from {name}",
+        f"{done.why} in {len(rows)} of {len(raw)} rows, such as {'; '.join(first)}",
+        f"Correct the values, or the mapping (tables.{table.name}: columns.{column.name}, decimal, grouping, missing).",
         table=table.name,
         column=column.name,
         expected_type=column.type,
-        found_type=str(values.type),
+        found_type=str(raw.type),
     )
 
 
-def _names_someone(table: Table, column: Column) -> bool:
-    return column.treatment != "keep" or column.name in table.key or column.name in table.references
+def _described(value: pa.Scalar, table: Table, column: Column) -> str:
+    text = value if pa.types.is_string(value.type) else value.cast(pa.string()) if _has_text(value) else None
+    kind = "" if pa.types.is_string(value.type) else f"{value.type} "
+    if text is None:
+        return f"a {value.type}"
+    return f"{kind}{described(text.as_py().strip(), is_harmless=is_harmless(table, column))}"
 
 
-def _examples(values: pa.ChunkedArray, column: Column) -> str:
-    """Return up to three wrong values; none of free text, which may hold anything."""
-    series = values.to_pandas().dropna()
-    wrong = series[~_converts(series, column.type)]
-    shown = [repr(value)[:40] for value in wrong.drop_duplicates().head(EXAMPLES).tolist()]
-    return f", such as {', '.join(shown)}" if shown else ""
-
-
-def _converts(series: pd.Series[Any], kind: ColumnType) -> pd.Series[bool]:
-    if kind == "timestamp":
-        return pd.to_datetime(series.astype(str), errors="coerce", format="ISO8601").notna()
-    if kind == "boolean":
-        return series.astype(str).str.lower().isin(list(TRUTHS))
-    numbers = pd.to_numeric(series, errors="coerce")
-    return numbers.notna() & ((numbers % 1 == 0) if kind == "int64" else True)
+def _has_text(value: pa.Scalar) -> bool:
+    try:
+        value.cast(pa.string())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return False
+    return True

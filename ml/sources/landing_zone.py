@@ -7,16 +7,17 @@ row: its `path` below the table's folder, and its `content`.
 
 from __future__ import annotations
 
+import gzip
 import io
 import re
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import PurePosixPath
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from ml.config import Settings
@@ -24,13 +25,16 @@ from ml.contract import Table
 from ml.errors import ConfigInvalid, SourceInvalid
 from ml.files import canonical, sha256
 from ml.sources.conform import conform, missing_table, up_to
-from ml.sources.mapping import SourceMapping, TableMapping, parse_mapping
+from ml.sources.csv_file import CsvText
+from ml.sources.describe import column_names
+from ml.sources.encoding import decode
+from ml.sources.mapping import NO_VALUE, SourceMapping, parse_mapping
 from ml.sources.place import Content, Place, open_place
 from ml.sources.source import Clock, SourceSpec, SourceState, replay
 
 DAY = re.compile(r"^(?:day=|date=)?(\d{4}-\d{2}-\d{2})(?:$|\.)")
-MALFORMED = re.compile(r"Expected \d+ columns, got \d+")
 KINDS = (".csv", ".csv.gz", ".parquet", ".md")
+KINDS_PLAIN = (".csv", ".md")
 
 
 @dataclass(frozen=True)
@@ -82,18 +86,58 @@ class LandingZone:
         return self._digest(self._landed(tables), tables, last_day)
 
     def read(self, table: Table, last_day: date) -> Iterator[pa.Table]:
-        """Yield the table file by file."""
+        """Yield the table file by file.
+
+        Raises:
+            SourceInvalid: As the protocol says, or a file lacks a column that another one has, and has one of another name instead.
+        """
+        names: dict[str, str] = {}
         for file in _counting(self._landed([table])[table.name], table, last_day):
-            yield up_to(self._rows(table, file), table, last_day) if file.day is None else self._rows(table, file)
+            raw, convert = self._raw(table, file)
+            self._check_renamed(table, raw.column_names, file.name, names)
+            rows = convert(raw)
+            yield up_to(rows, table, last_day) if file.day is None else rows
 
     def _rows(self, table: Table, file: LandedFile) -> pa.Table:
+        raw, convert = self._raw(table, file)
+        return convert(raw)
+
+    def _raw(self, table: Table, file: LandedFile) -> tuple[pa.Table, Callable[[pa.Table], pa.Table]]:
+        """Return a file's own columns, and what turns them into the contract's."""
         mapped = self.mapping.of(table)
+        origin = f"{self.place.name}/{file.name}"
         data, folder = self.place.read(file.name), mapped.source or table.name
+        if file.name.endswith(".parquet"):
+            return _parquet(data, origin), lambda raw: conform(raw, table, mapped, origin)
+        text = decode(data if file.name.endswith(KINDS_PLAIN) else _unzipped(data, origin), mapped.encoding, origin)
         if file.name.endswith(".md"):
-            raw = _page(data, PurePosixPath(file.name).relative_to(folder).as_posix(), mapped.encoding)
-        else:
-            raw = _parse(data, file.name, mapped, f"{self.place.name}/{file.name}")
-        return conform(raw, table, mapped, f"{self.place.name}/{file.name}")
+            path = PurePosixPath(file.name).relative_to(folder).as_posix()
+            page = pa.table({"path": [path], "content": [text]})
+            return page, lambda raw: conform(raw, table, mapped, origin)
+        lines = CsvText(text, mapped.delimiter, origin)
+        own = mapped.model_copy(update={"missing": NO_VALUE if mapped.missing is None else mapped.missing})
+        return lines.read(), lambda raw: conform(raw, table, own, origin, lines.line_of)
+
+    def _check_renamed(self, table: Table, found: list[str], file: str, names: dict[str, str]) -> None:
+        """Refuse a column that went missing while another one appeared: it would be empty in silence.
+
+        Args:
+            table: The table.
+            found: The file's own columns.
+            file: Its name.
+            names: By column, the file read before that had it; this file's are added.
+        """
+        lost = [c.name for c in table.columns if c.name in names and c.name not in found]
+        new = [name for name in found if name and name not in names]
+        if lost and new:
+            raise SourceInvalid(
+                f"column {lost[0]} for {table.name}.{lost[0]}, which {names[lost[0]]} has, in {self.place.name}/{file}",
+                f"none, and instead {column_names(new)}",
+                "Give the column one name in all files.",
+                table=table.name,
+                column=lost[0],
+            )
+        names.update((name, file) for name in found if name not in names)
 
     def _landed(self, tables: Sequence[Table]) -> dict[str, list[LandedFile]]:
         """Return the files of each table; raise where a required one has none."""
@@ -156,8 +200,20 @@ def _landed_file(path: str, content: Content) -> LandedFile:
             path,
             "Convert or remove it; names that begin with _ or . are skipped.",
         )
-    days = [match.group(1) for part in PurePosixPath(path).parts[1:] if (match := DAY.match(part))]
-    return LandedFile(date.fromisoformat(days[0]) if days else None, path, content)
+    named = {match.group(1) for part in PurePosixPath(path).parts[1:] if (match := DAY.match(part))}
+    days = {_day_of(name, path) for name in named}
+    if len(days) > 1:
+        raise SourceInvalid(f"one day in the path {path}", f"{' and '.join(sorted(named))}", "Move the file.")
+    return LandedFile(next(iter(days), None), path, content)
+
+
+def _day_of(name: str, path: str) -> date:
+    try:
+        return date.fromisoformat(name)
+    except ValueError:
+        raise SourceInvalid(
+            f"a day of the calendar in the path {path}", name, "Rename the folder or file to the day of its rows."
+        ) from None
 
 
 def _counting(files: list[LandedFile], table: Table, last_day: date) -> list[LandedFile]:
@@ -169,43 +225,20 @@ def _counting(files: list[LandedFile], table: Table, last_day: date) -> list[Lan
     return [file for file in reached if file.day == max(days)]
 
 
-def _parse(data: bytes, name: str, mapping: TableMapping, origin: str) -> pa.Table:
-    """Return a file's raw columns; all CSV fields as text, so that the contract decides on types."""
+def _parquet(data: bytes, origin: str) -> pa.Table:
     try:
-        if name.endswith(".parquet"):
-            return pq.read_table(io.BytesIO(data))
-        codec = "gzip" if name.endswith(".gz") else None
-        with pa.input_stream(io.BytesIO(data), compression=codec) as stream:
-            return _parse_csv(stream.read(), mapping)
-    except (pa.ArrowInvalid, OSError, UnicodeError) as error:
-        raise SourceInvalid(
-            f"a readable file {origin}", f"{type(error).__name__}: {_without_row(error)}", "Deliver the file again."
-        ) from error
+        return pq.ParquetFile(io.BytesIO(data)).read()
+    except (pa.ArrowException, OSError) as error:
+        raise _unreadable(origin, error) from None
 
 
-def _page(data: bytes, path: str, encoding: str) -> pa.Table:
-    """Return a Markdown file as one row."""
+def _unzipped(data: bytes, origin: str) -> bytes:
     try:
-        content = data.decode(encoding).removeprefix("\ufeff")
-    except UnicodeError as error:
-        raise SourceInvalid(f"{path} in {encoding}", "another encoding", "Save it again.") from error
-    return pa.table({"path": [path], "content": [content]})
+        return gzip.decompress(data)
+    except (OSError, EOFError, zlib.error) as error:
+        raise _unreadable(origin, error) from None
 
 
-def _without_row(error: Exception) -> str:
-    """Return the part of the message that quotes no row: rows may hold personal values."""
-    counts = MALFORMED.search(str(error))
-    return counts.group() if counts else "unreadable"
-
-
-def _parse_csv(data: bytes, mapping: TableMapping) -> pa.Table:
-    header = data.split(b"\n", 1)[0].decode(mapping.encoding).strip().lstrip("\ufeff")
-    names = [name.strip().strip('"') for name in header.split(mapping.delimiter)]
-    return pa_csv.read_csv(
-        io.BytesIO(data),
-        read_options=pa_csv.ReadOptions(encoding=mapping.encoding, use_threads=False),
-        parse_options=pa_csv.ParseOptions(delimiter=mapping.delimiter, newlines_in_values=True),
-        convert_options=pa_csv.ConvertOptions(
-            column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True, null_values=[""]
-        ),
-    )
+def _unreadable(origin: str, error: Exception) -> SourceInvalid:
+    """Return the error for a file whose form is broken; the library's message may quote what the file holds."""
+    return SourceInvalid(f"a readable file {origin}", f"{type(error).__name__}: unreadable", "Deliver the file again.")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Mapping
 from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -12,6 +14,8 @@ from ml.contract import Table
 from ml.errors import ConfigInvalid
 
 MAPPING_SCHEMA = "tradewind/mapping/1"
+NO_VALUE = ("NULL", "null", "\\N", "-", "N/A", "n/a", "#N/A", "NaN", "nan")
+"""What means a missing value in a CSV file where the mapping says nothing; an empty field always does."""
 
 
 class _Strict(BaseModel):
@@ -28,15 +32,27 @@ class ColumnMapping(_Strict):
     format: str | None = None
     """Of a text timestamp, as in `strptime`: `%d.%m.%Y %H:%M`; none means ISO 8601."""
     time_zone: str | None = None
-    """IANA zone in which timestamps with an offset are told as local time: `Europe/Berlin`."""
-    divide_by: float = Field(1, gt=0)
+    """IANA zone of the shop's local time, `Europe/Berlin`: times with an offset are told in it, those without are in it."""
+    divide_by: float = Field(1, gt=0, allow_inf_nan=False)
     """For amounts in a smaller unit: 100 turns cents into the currency."""
+    verbatim: bool = False
+    """Take an identifier as it is written, also where it looks like a decimal number: `1E3`, `39.0`."""
 
     @model_validator(mode="after")
     def _one_origin(self) -> ColumnMapping:
         if (self.source is None) == (self.constant is None):
             raise ValueError("give either `from` or `constant`")
         return self
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                ZoneInfo(value)
+            except (ZoneInfoNotFoundError, ValueError, OSError):
+                raise ValueError("no IANA time zone, such as Europe/Berlin") from None
+        return value
 
 
 class TableMapping(_Strict):
@@ -46,12 +62,37 @@ class TableMapping(_Strict):
     """Their table, file or folder; none means our name."""
     columns: Mapping[str, ColumnMapping] = Field(default_factory=dict)
     """Our column ← theirs; one that is not listed is taken under our name."""
-    delimiter: str = Field(",", min_length=1, max_length=1)
-    """Between CSV fields."""
+    delimiter: str = Field(",", pattern=r"^[\t -!#-/:-@\[-`{-~]$")
+    """Between CSV fields: one ASCII sign or a tab, no letter, digit or quote."""
     decimal: Literal[".", ","] = "."
     """Decimal mark of numbers that are text."""
+    grouping: Literal[".", ",", " ", "'"] | None = None
+    """Between groups of three digits; none means the other mark, where the number can be read in one way only."""
     encoding: str = "utf-8"
-    """Of CSV files."""
+    """Of CSV and Markdown files, as Python names it."""
+    missing: tuple[str, ...] | None = None
+    """What means a missing value beside an empty one; none means `NO_VALUE` for CSV, and nothing for Parquet and databases."""
+
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, value: str) -> str:
+        try:
+            "".encode(codecs.lookup(value).name)  # bytes to bytes, such as base64, is no encoding of text
+        except (LookupError, ValueError):
+            raise ValueError("no encoding of text, such as utf-8, utf-16-le, latin-1 or gb18030") from None
+        return value
+
+    @field_validator("missing", mode="before")
+    @classmethod
+    def _as_text(cls, value: Any) -> Any:
+        """Return the listed words as text: unquoted `NULL` and `0` are no text in YAML."""
+        return [_word(one) for one in value] if isinstance(value, list | tuple) else value
+
+    @model_validator(mode="after")
+    def _marks_differ(self) -> TableMapping:
+        if self.grouping == self.decimal:
+            raise ValueError("`grouping` and `decimal` are the same mark")
+        return self
 
     @field_validator("columns", mode="before")
     @classmethod
@@ -59,6 +100,12 @@ class TableMapping(_Strict):
         if not isinstance(value, Mapping):
             return value
         return {name: {"from": item} if isinstance(item, str) else item for name, item in value.items()}
+
+
+def _word(value: Any) -> Any:
+    if value is None:
+        return "NULL"
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
 class SourceMapping(_Strict):

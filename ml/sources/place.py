@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ from ml.store import Bucket, connect
 
 PROJECT = Path(ml.__file__).parent.parent
 S3 = "s3://"
+HIDDEN = "._"
 Content: TypeAlias = Callable[[], str]
 """Tells a content's digest; of large folders only the files that count are read for it."""
 
@@ -53,13 +55,52 @@ class Folder:
         return str(self.root)
 
     def entries(self) -> dict[str, Content]:
-        """Return relative names, each with its SHA-256, computed when asked for."""
-        files = sorted(path for path in self.root.rglob("*") if path.is_file())
-        return {path.relative_to(self.root).as_posix(): partial(sha256_file, path) for path in files}
+        """Return relative names, each with its SHA-256, computed when asked for.
+
+        Raises:
+            SourceInvalid: A link leads out of the folder or to a folder, or something is neither file nor folder: its rows would
+                be read from elsewhere, twice, or not at all. Names that begin with _ or . are not looked at.
+        """
+        return {name: partial(sha256_file, path) for name, path in sorted(self._files())}
+
+    def _files(self) -> Iterator[tuple[str, Path]]:
+        for folder, folders, files in os.walk(self.root):
+            folders[:] = [name for name in folders if name[0] not in HIDDEN]
+            for name in [*files, *folders]:
+                path = Path(folder, name)
+                if name[0] not in HIDDEN and (name in files or path.is_symlink()):
+                    yield self._relative(path), self._checked(path)
+
+    def _relative(self, path: Path) -> str:
+        name = path.relative_to(self.root).as_posix()
+        if not name.isprintable():  # undecodable bytes become surrogates, which no digest and no key can hold
+            raise SourceInvalid(f"names in UTF-8 without control characters in {self.root}", ascii(name), "Rename it.")
+        return name
+
+    def _checked(self, path: Path) -> Path:
+        """Return a file of this folder; refuse a link out of it."""
+        if path.is_symlink() and (path.is_dir() or not path.resolve().is_relative_to(self.root)):
+            raise SourceInvalid(
+                f"files, and links to files of the same folder, in {self.root}",
+                f"the link {path.relative_to(self.root)}, which leads to a folder or elsewhere",
+                "Deliver the files themselves.",
+            )
+        if not path.is_file():
+            raise SourceInvalid(
+                f"files and folders in {self.root}",
+                f"{path.relative_to(self.root)}: a link to nothing, a pipe or a device",
+                "Remove it.",
+            )
+        return path
 
     def read(self, name: str) -> bytes:
         """Return a file's bytes."""
-        return (self.root / name).read_bytes()
+        try:
+            return self._checked(self.root / name).read_bytes()
+        except OSError as error:
+            raise SourceInvalid(
+                f"a readable file {self.root / name}", str(error.strerror), "Let the user of this process read it."
+            ) from None
 
     def text(self, name: str) -> bytes:
         """Return a file named absolutely, relative to the folder, or relative to where the process runs."""
