@@ -11,6 +11,7 @@ import ml
 from ml.config import Settings
 from ml.pipeline import ROLES
 from ml.stack.compose import VARIABLES
+from ml.stack.seaweed import as_variables, tls_options
 from ml.stack.secret import s3_variables
 
 PROJECT = Path(ml.__file__).parent.parent
@@ -143,6 +144,23 @@ def test_each_service_holds_its_own_secrets_alone():
         "airflow-api": ["airflow_passwords"],
         "airflow-scheduler": ["task_secrets"],
     }
+
+
+def test_whatever_creates_files_does_so_for_its_own_user_alone():
+    """Airflow and the store by their commands; our own program and Postgres do so themselves."""
+    for name, service in SERVICES.items():
+        started = " ".join([*service.get("entrypoint", []), *service.get("command", [])])
+        if name not in ("postgres", "server", "buckets", "permissions"):
+            assert "umask 077; " in started, name
+    kept = {f"{volume.partition(':')[0]}" for volume in SERVICES["permissions"]["volumes"]}
+    assert kept == set(FILE["volumes"]) - {"postgres-data", "server-state"}
+    assert set(SERVICES["permissions"]["command"][4:]) == {
+        v.partition(":")[2] for v in SERVICES["permissions"]["volumes"]
+    }
+
+
+def test_the_store_s_variables_are_those_of_the_embedded_one():
+    assert SERVICES["store"]["environment"] == as_variables(tls_options("/run/secrets/store_tls"))
 
 
 def test_volumes_networks_and_secrets_are_declared_and_used():

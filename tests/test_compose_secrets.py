@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from ml.stack.compose import VARIABLES, prepare, task_secrets, wait_and_make_buc
 from ml.stack.process import Children, free_port
 from ml.stack.secret import load_or_generate
 from ml.store import Bucket
+from tests.port_probe import answers, listening
 
 PROJECT = Path(ml.__file__).parent.parent
 
@@ -49,7 +51,7 @@ def test_files_are_for_their_owner_alone_and_the_owner_is_not_root(prepared, tmp
         "s3.json",
         "passwords.json",
         "task-secrets.json",
-        "store-tls.pem",
+        "store-certificate.pem",
     }
     assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
     assert folder.stat().st_mode & 0o777 == 0o700
@@ -59,10 +61,10 @@ def test_files_are_for_their_owner_alone_and_the_owner_is_not_root(prepared, tmp
 
 def test_a_second_time_changes_nothing_and_keeps_lines_of_others(prepared, tmp_path):
     before = (tmp_path / ".env").read_text()
-    certificate = (tmp_path / "home" / "compose" / "store-tls.pem").read_text()
+    certificate = (tmp_path / "home" / "compose" / "store-certificate.pem").read_text()
     (tmp_path / ".env").write_text(f"SEAWEEDFS_IMAGE=registry.example/store:1.0\n{before}")
     prepare(tmp_path, tmp_path / "home", "tradewind")
-    assert (tmp_path / "home" / "compose" / "store-tls.pem").read_text() == certificate
+    assert (tmp_path / "home" / "compose" / "store-certificate.pem").read_text() == certificate
     assert (tmp_path / ".env").read_text() == f"SEAWEEDFS_IMAGE=registry.example/store:1.0\n{before}"
 
 
@@ -110,51 +112,72 @@ def test_a_store_that_does_not_answer_is_named(monkeypatch):
         wait_and_make_buckets(Settings(s3_endpoint=endpoint, s3_attempts=1, s3_access_key="a", s3_secret_key="b"))
 
 
-def test_the_store_s_grpc_door_is_shut_by_a_certificate_that_nobody_holds(tmp_path, prepared):
-    """SeaweedFS with the variables of docker-compose.yml: S3 answers, gRPC refuses who brings no certificate."""
-    grpc = pytest.importorskip("grpc")
+@pytest.fixture
+def compose_store(tmp_path, prepared):
+    """SeaweedFS as docker-compose.yml calls it, with free ports, this folder and this machine's loopback: (ports, settings)."""
     _, folder = prepared
-    options = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())["services"]["store"]["environment"]
-    tls = {name: str(folder / "store-tls.pem") for name in options}
-    assert set(options.values()) == {"/run/secrets/store_tls"}
-    door, inner = free_port(), free_port()
-    children = Children(tmp_path / "run")
+    service = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())["services"]["store"]
+    files = {"/run/secrets/store_tls": "store-certificate.pem", "/run/secrets/s3_identities": "s3.json"}
+    parts = ("master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc")
+    ports = {part: free_port() for part in (*parts, "s3.port.grpc", "s3.port")}
+    replaced = {"-dir=/data": "-dir=data", "-s3.ip.bind=0.0.0.0": "-s3.ip.bind=127.0.0.1", "-s3.port=8333": None}
+    options = [replaced.get(option, option) for option in service["command"]]
+    for inside, name in files.items():
+        options = [option and option.replace(inside, str(folder / name)) for option in options]
+    variables = {
+        name: str(folder / files[value]) if value in files else value for name, value in service["environment"].items()
+    }
+    program = str(Path(sys.executable).parent / "weed")
     (tmp_path / "data").mkdir()
-    command = [*weed(), "-s3.config", str(folder / "s3.json"), f"-s3.port={door}", f"-s3.port.grpc={inner}"]
-    children.start("store", command, tls, cwd=tmp_path)
+    children = Children(tmp_path / "run")
+    command = [program, *filter(None, options), *(f"-{part}={port}" for part, port in ports.items())]
+    children.start("store", command, variables, cwd=tmp_path)
+    settings = admin(f"http://127.0.0.1:{ports['s3.port']}", read(folder, "secrets.json"))
     try:
-        wait_and_make_buckets(admin(f"http://127.0.0.1:{door}", read(folder, "secrets.json")))
-        with grpc.insecure_channel(f"127.0.0.1:{inner}") as channel:
-            assert list_policies(grpc, channel) == "UNAVAILABLE"  # without the variables: OK
+        wait_and_make_buckets(settings)
+        yield children.find("store"), ports, settings
     finally:
         children.stop("store")
 
 
-def list_policies(grpc, channel):
-    call = channel.unary_unary("/messaging_pb.SeaweedS3IamCache/ListPolicies")
+def test_of_the_store_s_ports_only_the_s3_door_answers(tmp_path, compose_store):
+    process, ports, settings = compose_store
+    work = Bucket.open(settings, "work")
+    for key in ("planted/key", "planted/other"):
+        work.put(key, b"what nobody else may see")
+    found, _ = listening([process])
+    assert set(found) == set(ports.values())
+    for port in found:
+        for asked, (status, body) in answers(port, tmp_path).items():
+            assert b"nobody else" not in body, (port, asked)
+            assert b"planted/other" not in body, (port, asked)
+            assert port == ports["s3.port"] or (asked[0], status) == ("http", 400), (port, asked, body)
+            assert status >= 400 or asked[2] in ("/status", "/metrics"), (port, asked, body)
+
+
+def test_the_store_s_health_check_has_the_certificate(compose_store, tmp_path, prepared):
+    """SeaweedFS's shell, as the health check calls it: an answer with the variables, none without."""
+    _, ports, _ = compose_store
+    service = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())["services"]["store"]
+    path = str(prepared[1] / "store-certificate.pem")
+    held = {name: value.replace("/run/secrets/store_tls", path) for name, value in service["environment"].items()}
+    say = service["healthcheck"]["test"][1].partition("|")[0].removeprefix("echo '").strip(" '")
+    for variables, is_open in ((held, True), ({}, False)):
+        assert (b"buckets" in asked_shell(tmp_path, ports, say, variables)) is is_open
+
+
+def asked_shell(folder, ports, say, variables):
+    program = str(Path(sys.executable).parent / "weed")
+    master, filer = (f"127.0.0.1:{ports[f'{part}.port']}.{ports[f'{part}.port.grpc']}" for part in ("master", "filer"))
+    command = [program, "shell", f"-master={master}", f"-filer={filer}"]
+    given = {"PATH": os.defpath, "HOME": str(folder), **variables}
     try:
-        call(b"", timeout=5)
-    except grpc.RpcError as refusal:
-        return refusal.code().name
-    return "OK"
-
-
-def weed():
-    """The store on free ports, all on loopback."""
-    parts = ("master", "volume", "filer", "admin")
-    inner = [f"-{part}.port{kind}={free_port()}" for part in parts for kind in ("", ".grpc")]
-    quiet = ("-master.telemetry=false", "-webdav=false", "-admin.ui=false", "-s3.port.iceberg=0", "-s3.port.lance=0")
-    program = Path(sys.executable).parent / "weed"
-    return [
-        str(program),
-        "-logtostderr=true",
-        "mini",
-        "-dir=data",
-        "-ip=127.0.0.1",
-        "-ip.bind=127.0.0.1",
-        *inner,
-        *quiet,
-    ]
+        done = subprocess.run(
+            command, input=say.encode(), env=given, cwd=folder / "run", capture_output=True, timeout=6, check=False
+        )
+    except subprocess.TimeoutExpired as waited:
+        return waited.stdout or b""
+    return done.stdout
 
 
 def admin(endpoint, known):

@@ -11,10 +11,15 @@ import pytest
 
 import ml
 from ml.stack import up as stack
-from ml.stack.process import free_port
+from ml.stack.certificate import private_authority
+from ml.stack.process import Children, free_port
+from ml.store import Bucket
 from tests.other_user import as_nobody, needs_root, too_open
+from tests.port_probe import addresses, answers, listening, opens_for_nobody
 
 PROJECT = Path(ml.__file__).parent.parent
+PLANTED = b"what nobody else may see"
+OPEN = {"/", "/openapi.json", "/health", "/status", "/metrics"}
 RUN = {"run_id": "private", "as_of": "2024-06-30", "who": "test", "why": "test"}
 
 
@@ -73,3 +78,65 @@ def test_another_user_reads_and_plants_nothing_below_the_home(running):
         done = as_nobody(attempt)
         assert (done.returncode != 0, done.stdout) == (True, b""), attempt
     assert not list(home.rglob("planted"))
+
+
+def processes_of(home):
+    """Return all processes of the stack."""
+    children = Children(home / "run")
+    leaders = [found for name in children.names() if (found := children.find(name))]
+    return [one for leader in leaders for one in (leader, *leader.children(recursive=True))]
+
+
+def store_ports(home):
+    return set(json.loads((home / "store" / "ports.json").read_text()).values())
+
+
+def test_no_port_of_the_stack_tells_a_stranger_anything(running, tmp_path):
+    """Each listening port, with HTTP, TLS and TLS with somebody else's certificate; what answers holds no secret and no key."""
+    work = Bucket.open(running.settings("ingest"), "work")
+    for key in ("planted/key", "planted/other"):  # the first is asked for, so that an error may repeat it
+        work.put(key, PLANTED)
+    processes = processes_of(running.home)
+    ports, _ = listening(processes)
+    front, inner = {running.s3_port, running.airflow_port, running.server_port}, store_ports(running.home)
+    assert set(ports) == front | inner
+    assert addresses(processes) == {"127.0.0.1"}
+    hidden = [PLANTED, b"planted/other", *(value.encode() for value in running.secrets.values())]
+    for port in ports:
+        found = answers(port, tmp_path)
+        for asked, (status, body) in found.items():
+            assert not [value for value in hidden if value in body], (port, asked)
+            assert port in front or (asked[0], status) == ("http", 400), (port, asked, body)  # "an HTTPS server"
+            assert status >= 400 or asked[2].partition("?")[0] in OPEN or b"<html" in body, (port, asked, body)
+    assert work.get("planted/key") == PLANTED
+
+
+@needs_root
+def test_no_socket_of_the_stack_opens_for_another_user(running):
+    _, sockets = listening(processes_of(running.home))
+    assert any(path.endswith("s3.sock") for path in sockets)
+    assert [path for path in sockets if opens_for_nobody(path, running.home / "store")] == []
+
+
+def weed_shell(running, folder, say, seconds):
+    """Ask the store's master through SeaweedFS's own shell, with the security file of a folder."""
+    ports = json.loads((running.home / "store" / "ports.json").read_text())
+    master = f"127.0.0.1:{ports['master.port']}.{ports['master.port.grpc']}"
+    program = Path(sys.executable).parent / "weed"
+    try:
+        shell = [program, "shell", f"-master={master}"]
+        return subprocess.run(shell, input=say, cwd=folder, capture_output=True, timeout=seconds, check=False).stdout
+    except subprocess.TimeoutExpired as waited:
+        return waited.stdout or b""
+
+
+def test_seaweedfs_own_shell_opens_with_the_stores_certificate_and_no_other(running, tmp_path):
+    say = b"fs.ls /buckets\nvolume.list\n"
+    assert b"tradewind-work" in weed_shell(running, running.home / "store", say, 30)
+    bare, foreign = tmp_path / "bare", tmp_path / "foreign"
+    for folder in (bare, foreign):
+        folder.mkdir()
+    (foreign / "security.toml").write_text((running.home / "store" / "security.toml").read_text())
+    (foreign / "tls.pem").write_text(private_authority("store"))
+    for folder in (bare, foreign):
+        assert b"tradewind" not in weed_shell(running, folder, say, 4)

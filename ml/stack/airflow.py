@@ -13,7 +13,7 @@ import httpx
 
 from ml.environment import inherited
 from ml.errors import ServiceUnavailable
-from ml.files import write_bytes
+from ml.files import write_private
 from ml.pipeline.workspace import PROJECT
 from ml.private import UMASK
 from ml.stack.process import Children
@@ -83,8 +83,8 @@ def start(children: Children, home: Path, port: int, secrets: Mapping[str, str],
     """
     variables = {**environment(home, port, secrets), **extra}
     folder = home / "airflow"
-    write_bytes(folder / "passwords.json", json.dumps(passwords(secrets)).encode())
-    (folder / "passwords.json").chmod(0o600)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_private(folder / "passwords.json", json.dumps(passwords(secrets)).encode())
     if children.find(API) is None:
         _migrate(variables, children.logs)
     program = [sys.executable, "-m", "airflow"]

@@ -1,7 +1,8 @@
-"""A certificate that nobody else holds: it shuts a door that has no other lock."""
+"""Certificates by which the parts of one store know each other, and nobody else."""
 
 from __future__ import annotations
 
+import ipaddress
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
@@ -10,26 +11,39 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 VALID = timedelta(days=3650)
+LOOPBACK = (x509.DNSName("localhost"), *(x509.IPAddress(ipaddress.ip_address(one)) for one in ("127.0.0.1", "::1")))
 
 
-def self_signed(name: str) -> str:
-    """Return a new self-signed certificate and its private key [PEM, one after the other].
+def private_authority(name: str) -> str:
+    """Return a new certificate for this machine's loopback, its authority's certificate and its private key [PEM].
 
-    Where a server takes it for its own certificate and for the only authority of its clients, no client can connect.
+    The authority's own key is forgotten: who takes this file for certificate, key and only authority of its clients is
+    reached by those who hold this file, and nobody can ever make another certificate that it accepts.
     """
-    key = Ed25519PrivateKey.generate()
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    root_key, key = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
+    root = _certificate(f"{name} authority", root_key, f"{name} authority", root_key, is_authority=True)
+    leaf = _certificate(name, key, f"{name} authority", root_key, is_authority=False)
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return (leaf.public_bytes(Encoding.PEM) + root.public_bytes(Encoding.PEM) + private).decode()
+
+
+def _certificate(
+    name: str, key: Ed25519PrivateKey, issuer: str, issuer_key: Ed25519PrivateKey, *, is_authority: bool
+) -> x509.Certificate:
     now = datetime.now(UTC)
-    certificate = (
+    return (
         x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
+        .subject_name(_common(name))
+        .issuer_name(_common(issuer))
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + VALID)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, None)
+        .add_extension(x509.BasicConstraints(ca=is_authority, path_length=0 if is_authority else None), critical=True)
+        .add_extension(x509.SubjectAlternativeName(LOOPBACK), critical=False)
+        .sign(issuer_key, None)
     )
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return (certificate.public_bytes(Encoding.PEM) + private).decode()
+
+
+def _common(name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])

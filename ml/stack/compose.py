@@ -8,15 +8,18 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ml.config import Settings
+from ml.files import write_private
 from ml.pipeline import PUBLIC, ROLES, SECRETS
 from ml.private import make_private
 from ml.stack.airflow import passwords
-from ml.stack.certificate import self_signed
+from ml.stack.certificate import private_authority
 from ml.stack.objectstore import identities, make_buckets
-from ml.stack.secret import ADMIN, FILE_MODE, derived, load_all
+from ml.stack.secret import ADMIN, derived, load_all
 
 SERVICE_USER = 10001  # who the services run as where root starts them: a container never needs more
 STORE_SECONDS = 120
+CERTIFICATE = "store-certificate.pem"
+"""What the store's parts show each other; kept, for a container that runs has read it."""
 VARIABLES = {
     "AIRFLOW_FERNET_KEY": "airflow_fernet",
     "AIRFLOW_SECRET_KEY": "airflow_secret",
@@ -47,8 +50,8 @@ def prepare(project: Path, home: Path, prefix: str) -> Path:
     known = load_all(folder / "secrets.json")
     user = os.getuid() or SERVICE_USER
     _write(folder / "s3.json", _json(identities(known, prefix)), user)
-    if not (folder / "store-tls.pem").exists():
-        _write(folder / "store-tls.pem", self_signed("store"), user)
+    if not (folder / CERTIFICATE).exists():
+        _write(folder / CERTIFICATE, private_authority("store"), user)
     _write(folder / "passwords.json", _json(passwords(known)), user)
     _write(folder / "task-secrets.json", _json(task_secrets(known)), user)
     values = {name: known[secret] for name, secret in VARIABLES.items()} | {
@@ -99,23 +102,16 @@ def _json(value: object) -> str:
 
 def _write(path: Path, text: str, user: int) -> None:
     """Write a file that its owner, the services' user, can read and nobody else."""
-    _write_private(path, text)
+    write_private(path, text.encode())
     if os.getuid() == 0:
         os.chown(path, user, 0)
-
-
-def _write_private(path: Path, text: str) -> None:
-    beside = path.with_name(f".{path.name}.part")
-    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, FILE_MODE), "w") as file:
-        file.write(text)
-    beside.replace(path)
 
 
 def _write_variables(path: Path, values: Mapping[str, str]) -> Path:
     lines = path.read_text().splitlines() if path.exists() else []
     own = [line for line in lines if line and line.partition("=")[0] not in values]
     ours = [f"{name}={_quoted(value)}" for name, value in sorted(values.items())]
-    _write_private(path, "\n".join([*own, *ours]) + "\n")
+    write_private(path, ("\n".join([*own, *ours]) + "\n").encode())
     return path
 
 

