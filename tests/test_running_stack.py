@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import ml
+from ml.pipeline import ROLES, SECRETS
 from ml.stack import up as stack
 from ml.stack.certificate import private_authority
 from ml.stack.process import Children, free_port
@@ -56,7 +57,7 @@ def command(*arguments, **variables):
 
 def test_neither_the_parts_nor_a_stage_leave_anything_open_whatever_the_operators_umask(running):
     home = running.home
-    ingest = running.acting_as("ingest", "master_key", "pseudonym_key")
+    ingest = running.acting_as(ROLES["ingest"], *(name for name in SECRETS["ingest"] if name in running.secrets))
     command("task", "ingest", "rating", "--request", json.dumps(RUN), home, **ingest)
     assert (home / "cache" / "dvc-site" / "repo").is_dir()
     volume_notes = ".vif"  # SeaweedFS sets their mode itself; they name no object, and the home is closed
