@@ -250,10 +250,26 @@ class Judgement:
 OUT_OF_STOCK = "out_of_stock"
 REQUEST_ID = "request_id"
 CONVERSATION = "conversation"
+Limits: TypeAlias = Mapping[str, Mapping[str, int]]
+"""`<model>.<field>` of a request -> `minItems`, `maxItems`, `maximum` as in JSON schema."""
 Observe: TypeAlias = Callable[[JsonObject | None, JsonObject], JsonObject]
 """(stored history or none, an event such as a purchase) -> new history."""
 Chat: TypeAlias = "Callable[[str, str], str | None]"
 """(instructions, text) -> what a large language model makes of it; none where it did not answer in time."""
+
+
+class Unfit(ValueError):
+    """A request that fits its schema and yet cannot be answered by the version that is served.
+
+    Args:
+        place: The field at fault, from the outside in.
+        expected: What it would have to be.
+    """
+
+    def __init__(self, place: tuple[str | int, ...], expected: str) -> None:
+        self.place = place
+        self.expected = expected
+        super().__init__(f"{'.'.join(map(str, place))}: {expected}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -347,6 +363,8 @@ class Service:
     """(request, response, history) -> the drift features of one answer, named as in `Features.profile`, plus `score`."""
     outcome: Callable[[JsonObject, list[JsonObject]], dict[str, float]]
     """(a logged answer, the customer's later events) -> quality figures once the truth is known; empty while it is not."""
+    limits: Callable[[JsonObject], Limits] | None = None
+    """(state) -> what a request must keep to beside its schema because the model was trained so: the lengths of lists."""
     heeds_stock: bool = False
     """Answers leave out what the shop cannot deliver: histories then bear the products under `OUT_OF_STOCK`, if any are."""
     drawn: Callable[[JsonObject, list[JsonObject]], list[DrawnPlace]] | None = None

@@ -22,6 +22,8 @@ from ml.stack.process import Children, free_port
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+    from tests.whole_shop import WholeShop
+
 CHROMIUM = "/usr/bin/chromium"
 
 # PySpark takes a main module without a file for a doctest run and ends the process; pytest-xdist's workers have none.
@@ -74,6 +76,15 @@ def running_store(folder: Path) -> Iterator[ObjectStore]:
 def object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
     with running_store(tmp_path_factory.mktemp("stack")) as store:
         yield store
+
+
+@pytest.fixture(scope="session")
+def whole_shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeShop]:
+    """All applications in production, in a store of their own: tests may add to its histories, and leave the rest as it was."""
+    from tests.whole_shop import WholeShop
+
+    with running_store(tmp_path_factory.mktemp("store")) as store:
+        yield WholeShop(store, tmp_path_factory.mktemp("shop"))
 
 
 @pytest.fixture(scope="session")

@@ -12,10 +12,9 @@ from ml.files import read_json, write_json
 from ml.serving.customer import sign
 from ml.serving.versions import RegistryVersions
 from ml.store import Bucket
-from tests.conftest import running_store
 from tests.form_browser import Browser
 from tests.served_shop import wait
-from tests.whole_shop import AS_OF, CUSTOMER, ORDER, WholeShop
+from tests.whole_shop import AS_OF, CUSTOMER, ORDER
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -26,9 +25,8 @@ MANY = 100  # groups of stores beside those of the sample: times six products mo
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory):
-    with running_store(tmp_path_factory.mktemp("store")) as store:
-        yield WholeShop(store, tmp_path_factory.mktemp("shop"))
+def shop(whole_shop):
+    return whole_shop
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""One shop with its four applications: trained small on made-up data, packaged, promoted, served together by one server."""
+"""One shop with all its applications: trained small on made-up data, packaged, promoted, served together by one server."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ from ml.pipeline.context import StageContext
 from ml.privacy.pseudonym import pseudonym, read_key
 from ml.serving.app import create_app
 from ml.serving.versions import Versions
-from ml.use_cases import fraud, inventory, recommend
+from ml.use_cases import fraud, inventory, rating, recommend
 from ml.use_cases.inventory.params import InventoryFeatures, InventoryTrain
+from ml.use_cases.rating.params import RatingFeatures, RatingTrain
 from ml.use_cases.recommend.params import RecommendTrain
 from tests import fraud_shop, recommend_shop, service_shop
 from tests.conftest import ObjectStore
@@ -33,11 +34,11 @@ CUSTOMER = "household-4711"
 ORDER = "A1047-220"
 AS_OF = date(2026, 6, 30)
 SERVICE = service_shop.record("service")
-RECORDS = {one.name: one for one in (recommend.USE_CASE, fraud.USE_CASE, inventory.USE_CASE, SERVICE)}
+RECORDS = {one.name: one for one in (recommend.USE_CASE, fraud.USE_CASE, inventory.USE_CASE, rating.USE_CASE, SERVICE)}
 
 
 class WholeShop:
-    """The four applications in production in a store of their own, whose names are the real ones."""
+    """All applications in production in a store of their own, whose names are the real ones."""
 
     def __init__(self, store: ObjectStore, folder: Path) -> None:
         self.folder, self.keys = folder, generate_key()
@@ -50,7 +51,7 @@ class WholeShop:
         self.unit = pseudonym(read_key(self.settings), "customer_id", CUSTOMER)
         recommend_shop.prepare()
         self._raw = recommend.USE_CASE.data.sample(np.random.default_rng(5), 60)
-        for write in (self._recommend, self._fraud, self._inventory, self._assistant):
+        for write in (self._recommend, self._fraud, self._inventory, self._rating, self._assistant):
             promote_first(write(), AS_OF)
 
     def _recommend(self) -> StageContext:
@@ -81,6 +82,13 @@ class WholeShop:
         train(context, built, InventoryTrain(epochs=1, members=1, hidden=8))
         return context
 
+    def _rating(self) -> StageContext:
+        """Return the workspace of the textbook's ratings."""
+        context = self._context(rating.USE_CASE)
+        tables = rating.USE_CASE.data.sample(np.random.default_rng(5), 60)
+        train(context, built_of(context, tables, RatingFeatures()), RatingTrain(epochs=1))
+        return context
+
     def _assistant(self) -> StageContext:
         """Return the workspace of the small assistant, which knows the customer's order."""
         context = self._context(SERVICE)
@@ -103,7 +111,7 @@ class WholeShop:
 
     @contextmanager
     def open(self, home: Path, versions: Versions | None = None) -> Iterator[httpx.Client]:
-        """Serve all four, with their pages, once each knows its histories."""
+        """Serve all, with their pages, once each knows its histories."""
         settings: Settings = self.settings.model_copy(update={"home": home})
         headers = {"Authorization": f"Bearer {self.token}"}
         app = create_app(settings, RECORDS, versions, PAGES)

@@ -7,6 +7,7 @@ import secrets
 from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Form, Request
+from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from starlette.responses import Response
 
@@ -65,7 +66,10 @@ def _routes(site: Site) -> APIRouter:
     @router.post("")
     def say(request: Request, sent: Annotated[Sent, Form()]) -> Response:
         turns = _turns(sent)
-        asked = _request(sent, turns)
+        try:
+            asked = _request(sent, turns)
+        except ValidationError as error:  # no page of ours sent this
+            raise RequestValidationError(error.errors()) from error
         if asked is None:
             return _shown(request, site, turns)
         try:

@@ -10,12 +10,13 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from ml.contract import CONVERSATION, REQUEST_ID, Chat, Explanation, JsonObject, UseCase
+from ml.contract import CONVERSATION, REQUEST_ID, Chat, Explanation, JsonObject, Limits, UseCase
 from ml.errors import ModelNotFound
 from ml.files import canonical, sha256
 from ml.serving.conversation import Conversations, new_name
 from ml.serving.door import Door
 from ml.serving.follower import Follower
+from ml.serving.limits import check
 from ml.serving.request_log import EVENT_SCHEMA, HANDOVER_SCHEMA, REQUEST_SCHEMA, Kind, RequestLog
 from ml.serving.state import Event, StateStore
 from ml.serving.stock import with_stock
@@ -74,6 +75,11 @@ class Answerer:
             )
         return served
 
+    def limits(self) -> Limits:
+        """Return what the served version asks of requests beside their schema; raise `ModelNotFound` where none is served."""
+        limits = self._use_case.service.limits
+        return limits(self.served().state) if limits else {}
+
     def unit(self, customer: str) -> str:
         """Return a customer's pseudonym."""
         return self._door.unit(customer)
@@ -88,7 +94,7 @@ class Answerer:
         """
         began = time.perf_counter()
         served = self.served()
-        request, history = self._admit(sent, unit)
+        request, history = self._admit(served, sent, unit)
         service = self._use_case.service
         if service.drawn is not None:
             history = {**(history or {}), REQUEST_ID: request_id}
@@ -116,7 +122,7 @@ class Answerer:
     def explain(self, sent: BaseModel, unit: str | None) -> tuple[list[Explanation], str]:
         """Explain the answer to a request, by the version that would give it now."""
         served = self.served()
-        request, history = self._admit(sent, unit)
+        request, history = self._admit(served, sent, unit)
         return self._use_case.service.explain(served.predictor, served.state, request, history), served.live.digest
 
     def observe(self, customer: str, event: JsonObject, event_id: str | None) -> bool:
@@ -130,7 +136,7 @@ class Answerer:
         taken = Event(units=tuple(self._subjects.units(body.get, unit)), time=moment, body=body, id=event_id)
         try:
             counted = self._store.record(self._use_case.name, taken, self._subjects.observe)
-        except (KeyError, TypeError, ValueError) as error:
+        except (ArithmeticError, KeyError, TypeError, ValueError) as error:
             raise ValueError("the fields of an event, each with its type") from error
         self._write("events", {"schema": EVENT_SCHEMA, "unit": unit, "event": body})
         return counted
@@ -155,13 +161,15 @@ class Answerer:
         arrived = datetime.now(UTC)
         try:
             moment = self._door.time_of(event, arrived)
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             raise ValueError("a time in ISO 8601") from error
         if moment > self._door.time_of({}, arrived + EVENT_AHEAD):
             raise ValueError("a time that does not lie ahead")
         return moment
 
-    def _admit(self, sent: BaseModel, unit: str | None) -> tuple[BaseModel, JsonObject | None]:
+    def _admit(self, served: Served, sent: BaseModel, unit: str | None) -> tuple[BaseModel, JsonObject | None]:
+        if self._use_case.service.limits is not None:
+            check(sent, self._use_case.service.limits(served.state))
         request, known = self._door.admit(sent, unit)
         units = self._subjects.units(lambda name: getattr(request, name, None), known)
         history = self._subjects.history(units, partial(self._store.history, self._use_case.name))

@@ -14,9 +14,10 @@ from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 
 from ml.config import Settings, require_secret
-from ml.contract import UseCase
+from ml.contract import Unfit, UseCase
 from ml.errors import TradewindError
 from ml.serving.answer import Answerer, Kept
+from ml.serving.body import BodyInvalid
 from ml.serving.conversation import Conversations
 from ml.serving.customer import Customers
 from ml.serving.door import Door
@@ -25,8 +26,9 @@ from ml.serving.forget import Erasures
 from ml.serving.guard import Doors, Guard
 from ml.serving.language_model import open_chat
 from ml.serving.meters import Meters
+from ml.serving.openapi import describe_limits
 from ml.serving.page import Page, Sessions, Site
-from ml.serving.problem import http_error, invalid, ours
+from ml.serving.problem import REFUSALS, http_error, invalid, ours, unfit, unreadable
 from ml.serving.request_id import RequestIds
 from ml.serving.request_log import RequestLog
 from ml.serving.route import routes
@@ -37,6 +39,15 @@ from ml.serving.versions import RegistryVersions, Versions
 from ml.store import Bucket
 
 ATTEMPTS = 2  # per call to the store: whoever failed looks again within seconds, and a stop must not wait for long
+
+
+HANDLERS: tuple[tuple[type[Exception], Any], ...] = (
+    (RequestValidationError, invalid),
+    (BodyInvalid, unreadable),
+    (Unfit, unfit),
+    (HTTPException, http_error),
+    (TradewindError, ours),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,16 +90,17 @@ def create_app(
     app = FastAPI(title="Tradewind model server", docs_url=None, redoc_url=None, lifespan=_lifespan(parts))
     doors = Doors(token=token, sessions=Sessions(token), pages=pages)
     app.add_middleware(Guard, doors=doors, meters=parts.meters, use_cases=frozenset(use_cases), ids=parts.ids)
-    for kind, handler in ((RequestValidationError, invalid), (HTTPException, http_error), (TradewindError, ours)):
+    for kind, handler in HANDLERS:
         app.add_exception_handler(kind, handler)
     site = _site(settings, parts, doors)
     shown = [Security(HTTPBearer(auto_error=False))]  # for OpenAPI: the guard has looked before
     for name, answerer in site.answerers.items():
-        app.include_router(routes(use_cases[name], answerer, site.customers), dependencies=shown)
-    app.include_router(stock_routes(parts.follower.stock), dependencies=shown)
+        app.include_router(routes(use_cases[name], answerer, site.customers), dependencies=shown, responses=REFUSALS)
+    app.include_router(stock_routes(parts.follower.stock), dependencies=shown, responses=REFUSALS)
     app.include_router(_common(parts))
     for page in pages:
         app.include_router(page.routes(site), prefix=page.path, include_in_schema=False)
+    describe_limits(app, site.answerers)
     return app
 
 

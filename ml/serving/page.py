@@ -62,8 +62,11 @@ def is_own(request: Request) -> bool:
     """Tell whether a request that changes something was sent by a page of this server."""
     if request.method in ("GET", "HEAD"):
         return True
-    origin = request.headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc == request.headers.get("host")
+    try:
+        origin = urlsplit(request.headers.get("origin", ""))
+    except ValueError:  # a host in brackets that is no address
+        return False
+    return bool(origin.netloc) and origin.netloc == request.headers.get("host")
 
 
 def keep_cookie(response: Response, request: Request, name: str, value: str, lifetime: timedelta) -> None:

@@ -8,12 +8,47 @@ from typing import Any
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from ml.contract import Unfit
 from ml.errors import ModelNotFound, StorageUnavailable, TradewindError
 
 STATUS: dict[type[TradewindError], int] = {ModelNotFound: 503, StorageUnavailable: 503}
 FAULTS_SHOWN = 10
+PLACE_CHARACTERS = 200  # shown of a field's place: a client chooses the names of an object
+
+
+class Fault(BaseModel):
+    """One field at fault."""
+
+    field: str
+    expected: str
+    received: str = Field(description="what kind of value came, never the value")
+
+
+class Facts(BaseModel):
+    """What was expected, what came, and what to do next."""
+
+    expected: str
+    received: str
+    action: str
+    fields: list[Fault] = []
+
+
+class Problem(BaseModel):
+    """How the server says no."""
+
+    error: Facts
+
+
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    401: {"model": Problem, "description": "No valid token"},
+    413: {"model": Problem, "description": "More than the server reads"},
+    422: {"model": Problem, "description": "A request that does not fit; the fields at fault are named"},
+    503: {"model": Problem, "description": "Nothing can answer now"},
+}
+"""What every route may answer instead."""
 
 
 def refusal(
@@ -29,7 +64,20 @@ def refusal(
 
 async def invalid(_: Request, error: Exception) -> JSONResponse:
     """Answer a request that does not fit its schema; values are described, not repeated."""
-    faults = error.errors() if isinstance(error, RequestValidationError) else []
+    return _misfit(error.errors() if isinstance(error, RequestValidationError) else [])
+
+
+async def unfit(_: Request, error: Exception) -> JSONResponse:
+    """Answer a request that fits its schema and yet not the version that is served."""
+    return _misfit([{"loc": error.place, "msg": error.expected}] if isinstance(error, Unfit) else [])
+
+
+async def unreadable(_: Request, error: Exception) -> JSONResponse:
+    """Answer a body that was refused while it was read."""
+    return _misfit(getattr(error, "faults", []))
+
+
+def _misfit(faults: Sequence[Any]) -> JSONResponse:
     fields = [_fault(fault) for fault in faults[:FAULTS_SHOWN]]
     return refusal(
         422,
@@ -61,7 +109,9 @@ async def ours(_: Request, error: Exception) -> JSONResponse:
 
 def _fault(fault: dict[str, Any]) -> dict[str, str]:
     place = ".".join(str(part) for part in fault["loc"] if part != "body") or "body"
-    return {"field": place, "expected": str(fault["msg"]), "received": describe(fault.get("input"))}
+    shown = place.encode("utf-8", "backslashreplace").decode()[:PLACE_CHARACTERS]
+    expected = str(fault["msg"]).removeprefix("Value error, ")
+    return {"field": shown, "expected": expected, "received": describe(fault.get("input", ...))}
 
 
 def describe(value: object) -> str:
@@ -76,4 +126,4 @@ def describe(value: object) -> str:
         return "a number"
     if isinstance(value, list):
         return f"a list of {len(value)}"
-    return "an object"
+    return "an object" if isinstance(value, dict) else "another"

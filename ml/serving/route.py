@@ -9,7 +9,9 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from ml.contract import UseCase
+from ml.field import Identifier, Sent
 from ml.serving.answer import Answerer
+from ml.serving.body import JsonRoute
 from ml.serving.customer import CUSTOMER_HEADER, PROOF_HEADER, Customers
 
 UNIT_HEADER = "Tradewind-Unit"
@@ -78,7 +80,7 @@ class EventAnswer(BaseModel):
 
 def routes(use_case: UseCase, answerer: Answerer, customers: Customers) -> APIRouter:
     """Return predict, explain, events and version of one use case."""
-    router = APIRouter(prefix=f"/v1/{use_case.name}", tags=[use_case.name])
+    router = APIRouter(prefix=f"/v1/{use_case.name}", tags=[use_case.name], route_class=JsonRoute)
     asker = Depends(_proved(answerer, customers) if use_case.service.is_proved else _named)
     _add_predict(router, use_case, answerer, asker)
     _add_explain(router, use_case, answerer, asker)
@@ -127,13 +129,11 @@ def _add_explain(router: APIRouter, use_case: UseCase, answerer: Answerer, asker
 def _add_events(router: APIRouter, use_case: UseCase, answerer: Answerer) -> None:
     identity = str(use_case.service.identity)
     fields: dict[str, Any] = {
-        identity: (str, Field(min_length=1, max_length=200)),
+        identity: (Identifier, ...),
         "event": (dict[str, Any], Field(description="What happened, as the use case's histories hold it.")),
-        "event_id": (str | None, Field(None, max_length=200, description="An event that is sent again counts once.")),
+        "event_id": (Identifier | None, Field(None, description="An event that is sent again counts once.")),
     }
-    model = create_model(
-        f"{use_case.name.title()}Event", __config__=ConfigDict(extra="forbid", coerce_numbers_to_str=True), **fields
-    )
+    model = create_model(f"{use_case.name.title()}Event", __base__=Sent, **fields)
 
     def events(body: Any) -> EventAnswer:
         try:

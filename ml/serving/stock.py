@@ -14,11 +14,13 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from ml.contract import OUT_OF_STOCK, JsonObject
 from ml.errors import IntegrityBroken
+from ml.field import Article, Sent
 from ml.files import canonical, read_json, write_json
+from ml.serving.body import JsonRoute
 from ml.store import Bucket
 
 PREFIX = "shop/out_of_stock/"
@@ -102,33 +104,37 @@ class Stock:
         log.info("stock changed out_of_stock=%d", len(out))
 
 
-class OutOfStock(BaseModel):
+class Marked(BaseModel):
+    """The products that cannot be delivered now; marks from before a rule for article numbers are among them."""
+
+    out_of_stock: list[str]
+
+
+class OutOfStock(Sent):
     """The products that cannot be delivered now."""
 
-    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
-
-    out_of_stock: list[str] = Field(max_length=MOST_PRODUCTS, description="article numbers")
+    out_of_stock: list[Article] = Field(max_length=MOST_PRODUCTS, description="article numbers")
 
 
 def stock_routes(stock: Stock) -> APIRouter:
     """Return the routes by which the shop says what is out of stock."""
-    router = APIRouter(prefix="/v1/out-of-stock", tags=["stock"])
+    router = APIRouter(prefix="/v1/out-of-stock", tags=["stock"], route_class=JsonRoute)
 
     @router.get("", summary="Products out of stock")
-    def read() -> OutOfStock:
-        return OutOfStock(out_of_stock=sorted(stock.out()))
+    def read() -> Marked:
+        return Marked(out_of_stock=sorted(stock.out()))
 
     @router.put("", summary="Exactly these are out of stock")
-    def replace(body: OutOfStock) -> OutOfStock:
+    def replace(body: OutOfStock) -> Marked:
         stock.replace(body.out_of_stock)
         return read()
 
     @router.put("/{product_id:path}", status_code=204, summary="One product ran out")
-    def mark(product_id: str) -> None:
+    def mark(product_id: Article) -> None:
         stock.mark(product_id)
 
     @router.delete("/{product_id:path}", status_code=204, summary="One product is in stock again")
-    def unmark(product_id: str) -> None:
+    def unmark(product_id: Article) -> None:
         stock.unmark(product_id)
 
     return router
@@ -145,4 +151,5 @@ def _copied(copy: Path) -> frozenset[str]:
 
 
 def _key(product: str) -> str:
-    return PREFIX + quote(product, safe="")
+    escaped = quote(product, safe="")
+    return PREFIX + (escaped.replace(".", "%2E") if product in (".", "..") else escaped)  # no step within the store

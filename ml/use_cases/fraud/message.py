@@ -8,51 +8,49 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from ml.contract import JsonObject
+from ml.field import Identifier, Moment, Sent, ShopTime
 from ml.use_cases.fraud.memory import Chargeback, Event, Payment
 from ml.use_cases.fraud.velocity import cents_of
 
-Name = Annotated[str, Field(min_length=1, max_length=200)]
-Amount = Annotated[float, Field(ge=0, le=10_000_000, description="[currency of the shop]")]
-Moment = Annotated[datetime, Field(description="local time of the shop, or with an offset")]
-Whole = Annotated[int, Field(ge=0)]
+Amount = Annotated[float, Field(ge=0, le=10_000_000, allow_inf_nan=False, description="[currency of the shop]")]
+Whole = Annotated[int, Field(ge=0, le=10**15)]
+Second = Annotated[int, Field(ge=-1, le=10**10)]
+Seconds = tuple[Second]
+Remembered = tuple[Second, Annotated[int, Field(ge=-1, le=10**10)], Annotated[int, Field(ge=0, le=1)]]
 EPOCH = datetime(1970, 1, 1)
 
 
-class CardMemory(BaseModel):
+class CardMemory(Sent):
     """What serving remembers of a card, as `memory` keeps it; for requests that bring it."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    count: Whole
+    count: Annotated[int, Field(ge=0, le=10_000_000)]
     cents: Whole
-    squares: Whole
-    usual_count: Whole
+    squares: Annotated[int, Field(ge=0, le=2**62)]
+    usual_count: Annotated[int, Field(ge=0, le=10_000_000)]
     usual_cents: Whole
-    last: int | None = None
-    payments: list[tuple[int, int, int]] = Field(max_length=10_000)
-    known: list[tuple[int, int, int]] = Field(max_length=10_000)
+    last: Second | None = None
+    payments: list[Remembered] = Field(max_length=10_000)
+    known: list[Remembered] = Field(max_length=10_000)
 
 
-class TerminalMemory(BaseModel):
+class TerminalMemory(Sent):
     """What serving remembers of a terminal."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    payments: list[tuple[int]] = Field(max_length=1_000_000)
-    known: list[tuple[int, int, int]] = Field(max_length=10_000)
+    payments: list[Seconds] = Field(max_length=1_000_000)
+    known: list[Remembered] = Field(max_length=10_000)
 
 
-class FraudRequest(BaseModel):
+class FraudRequest(Sent):
     """A payment that asks to be accepted."""
 
-    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
-
-    customer_id: Name | None = Field(None, description="whose card or account pays; its known history is used")
-    terminal_id: Name = Field(description="store and till, or the web shop's entrance; its known history is used")
+    customer_id: Identifier | None = Field(None, description="whose card or account pays; its known history is used")
+    terminal_id: Identifier = Field(description="store and till, or the web shop's entrance; its known history is used")
     amount: Amount
     paid_at: Moment
     channel: str = Field(max_length=40, description="till, self_checkout or online")
-    payment_id: Name | None = Field(None, description="returned with the answer, and joins it with its charge-back")
+    payment_id: Identifier | None = Field(
+        None, description="returned with the answer, and joins it with its charge-back"
+    )
     coupon_amount: Amount = 0.0
     n_items: int = Field(1, ge=0, le=1_000_000, description="[pieces]")
     card: CardMemory | None = Field(None, description="used instead of what is known of the customer")
@@ -76,7 +74,7 @@ class FraudResponse(BaseModel):
     score: float = Field(description="what payments are ranked by [log-odds before calibration]")
     reasons: list[ReasonCode] = Field(description="why it was not approved, strongest first")
     is_odd: bool = Field(description="the amount is out of line with the card's; send it with a charge-back as was_odd")
-    paid_at: datetime
+    paid_at: ShopTime
 
 
 class PaymentEvent(BaseModel):

@@ -126,6 +126,7 @@ USE_CASE = UseCase(
         response=service.InventoryResponse,
         identity=None,
         answer=service.answer,
+        limits=service.limits,
         explain=service.explain,
         observe=service.observe,
         golden=service.golden,

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
-from ml.contract import Explanation, JsonObject, Predictor
+from ml.contract import Explanation, JsonObject, Limits, Predictor
+from ml.field import Article, Day, Sent, identifier
 from ml.use_cases.inventory.attribution import attribute
 from ml.use_cases.inventory.demand_score import QUANTILES
 from ml.use_cases.inventory.demand_window import Rows
@@ -29,55 +30,60 @@ MAX_SERIES = 500
 PERIOD = "week"
 FIGURES = ("expected_demand", "reorder_point", "safety_stock", "service_level", "order_value", "service_after")
 
-Week = list[float | None]
+MOST_WEEKS = 520  # of a list, whatever a version was trained on
+Pieces = Annotated[int, Field(ge=0, le=10_000_000, description="[pieces]")]
+Sold = Annotated[list[Annotated[float, Field(ge=-10_000_000, le=10_000_000)] | None], Field(max_length=MOST_WEEKS)]
+Logarithms = Annotated[list[Annotated[float, Field(ge=-20, le=20)] | None], Field(max_length=MOST_WEEKS)]
+Shares = Annotated[list[Annotated[float, Field(ge=0, le=1)] | None], Field(max_length=MOST_WEEKS)]
+PAST = ("history", "price", "display", "mailer", "front_page")
+Series = Annotated[str, BeforeValidator(identifier), Field(max_length=201)]
+AHEAD = ("display_ahead", "mailer_ahead", "front_page_ahead")
 
 
-class KnownSeries(BaseModel):
-    """A product in a group of stores with its newest weeks, as the request brings it or the server keeps it."""
+class KnownSeries(Sent):
+    """A product in a group of stores with its newest weeks, as the request brings it or the server keeps it.
 
-    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
+    Lists of the past are as long as the version was trained on, 36 weeks unless `features.window.history` says otherwise;
+    lists of what is ahead as long as its horizon, 4 weeks unless `features.window.horizon` says otherwise.
+    """
 
-    product_id: str
-    store_group: str = "all"
-    name: str = ""
-    department: str = "unknown"
-    category: str = "unknown"
-    time: date = Field(description="Monday of the first week that is forecast")
-    history: Week = Field(description="pieces sold in each week before, oldest first; null where not known")
-    price: Week = Field(description="logarithm of the price of a piece in each of these weeks")
-    display: Week = Field(description="share of stores that displayed it in each of these weeks [0..1]")
-    mailer: Week
-    front_page: Week
-    display_ahead: Week = Field(description="the same as planned for the weeks ahead")
-    mailer_ahead: Week
-    front_page_ahead: Week
-    lead_time: int = Field(ge=0, description="[weeks]")
-    pack_size: int = Field(1, ge=1, description="[pieces]")
-    minimum_order: int = Field(0, ge=0, description="[pieces]")
-    unit_cost: float = Field(gt=0, description="[currency of the shop]")
+    product_id: Article
+    store_group: Annotated[str, BeforeValidator(identifier), Field(max_length=100)] = "all"
+    name: str = Field("", max_length=300)
+    department: str = Field("unknown", max_length=200)
+    category: str = Field("unknown", max_length=200)
+    time: Day = Field(description="Monday of the first week that is forecast; years 1971 to 2200")
+    history: Sold = Field(description="pieces sold in each week before, oldest first; null where not known")
+    price: Logarithms = Field(description="logarithm of the price of a piece in each of these weeks")
+    display: Shares = Field(description="share of stores that displayed it in each of these weeks [0..1]")
+    mailer: Shares = Field(description="share of stores whose mailer showed it in each of these weeks [0..1]")
+    front_page: Shares = Field(description="the same of a mailer's better places, such as its front page")
+    display_ahead: Shares = Field(description="as planned for the weeks ahead [0..1]")
+    mailer_ahead: Shares = Field(description="as planned for the weeks ahead [0..1]")
+    front_page_ahead: Shares = Field(description="as planned for the weeks ahead [0..1]")
+    lead_time: int = Field(ge=0, le=MOST_WEEKS, description="[weeks]; with the review within the version's horizon")
+    pack_size: int = Field(1, ge=1, le=10_000_000, description="[pieces]")
+    minimum_order: Pieces = 0
+    unit_cost: float = Field(gt=0, le=10_000_000, description="[currency of the shop]")
     service_level: float = Field(gt=0, lt=1)
-    on_hand: int | None = Field(None, ge=0, description="[pieces]; null where not known, then no order is proposed")
-    on_order: int | None = Field(None, ge=0)
-    backorders: int | None = Field(None, ge=0)
+    on_hand: Pieces | None = Field(None, description="[pieces]; null where not known, then no order is proposed")
+    on_order: Pieces | None = None
+    backorders: Pieces | None = None
 
 
-class Stock(BaseModel):
+class Stock(Sent):
     """A newer count than the one the server knows."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    on_hand: int = Field(ge=0, description="[pieces]")
-    on_order: int = Field(0, ge=0)
-    backorders: int = Field(0, ge=0)
+    on_hand: Pieces
+    on_order: Pieces = 0
+    backorders: Pieces = 0
 
 
-class InventoryRequest(BaseModel):
+class InventoryRequest(Sent):
     """Which series are asked for, by name or with all that is known of them."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    series: list[str] = Field([], max_length=MAX_SERIES, description="`<product_id>/<store_group>`")
-    stock: dict[str, Stock] = Field({}, description="newer stock by series")
+    series: list[Series] = Field([], max_length=MAX_SERIES, description="`<product_id>/<store_group>`")
+    stock: dict[Series, Stock] = Field({}, max_length=MAX_SERIES, description="newer stock by series")
     known: list[KnownSeries] = Field([], max_length=MAX_SERIES, description="series that the request itself describes")
 
 
@@ -123,6 +129,14 @@ def answer(
     table = told(columns, need, packs, packs, terms)
     lines = [_line(one, table, at, forecast.values[at]) for at, one in enumerate(known)]
     return InventoryResponse(lines=lines, unknown=unknown)
+
+
+def limits(state: JsonObject) -> Limits:
+    """Return what a request must keep to: as many weeks as the version was trained on, and orders that arrive within them."""
+    past, ahead = state["history"], state["horizon"]
+    lengths = {**dict.fromkeys(PAST, past), **dict.fromkeys(AHEAD, ahead)}
+    found = {f"KnownSeries.{name}": {"minItems": n, "maxItems": n} for name, n in lengths.items()}
+    return {**found, "KnownSeries.lead_time": {"maximum": ahead - state["stock"]["review_weeks"]}}
 
 
 def asked(request: InventoryRequest, history: JsonObject | None) -> list[JsonObject]:

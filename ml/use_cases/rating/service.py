@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from ml.contract import Explanation, JsonObject, Predictor, Reason
+from ml.field import Sent
 from ml.use_cases.rating.table import INPUTS
 
 if TYPE_CHECKING:
@@ -22,10 +23,8 @@ WORDS = {
 }
 
 
-class RatingRequest(BaseModel):
+class RatingRequest(Sent):
     """A customer as the formula sees one."""
-
-    model_config = ConfigDict(extra="forbid")
 
     age: int = Field(ge=0, le=130, description="[years]")
     gender: int = Field(ge=0, le=1, description="1 male, 0 female")

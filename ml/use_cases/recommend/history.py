@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pydantic import BaseModel, ConfigDict, Field
 
 from ml.contract import JsonObject
+from ml.field import Article, Identifier, Moment
 
 MAX_BASKETS = 200
 """Newest baskets a history keeps."""
@@ -20,12 +21,12 @@ MAX_BASKETS = 200
 class Purchase(BaseModel):
     """One line of a basket."""
 
-    model_config = ConfigDict(extra="ignore", coerce_numbers_to_str=True)
+    model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
 
-    product_id: str = Field(min_length=1, max_length=100, description="the shop's article number")
-    purchased_at: datetime = Field(description="local time of the shop, or with an offset")
+    product_id: Article
+    purchased_at: Moment
     quantity: int = Field(1, ge=1, le=1000, description="[pieces]")
-    basket_id: str | None = Field(None, max_length=100, description="one visit to the till; else by time")
+    basket_id: Identifier | None = Field(None, description="one visit to the till; else by time")
 
 
 def from_purchases(purchases: Iterable[Purchase]) -> JsonObject:

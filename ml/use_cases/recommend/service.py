@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from ml.contract import OUT_OF_STOCK, REQUEST_ID, Explanation, JsonObject, Predictor, Reason
+from ml.field import Article, Identifier, Moment, Sent, ShopTime
 from ml.use_cases.recommend import newcomer, segment, similar_items
 from ml.use_cases.recommend.catalogue import Catalogue, catalogue_of
 from ml.use_cases.recommend.describe import describe_history
@@ -32,23 +33,19 @@ SAME_PRODUCT, OTHER_PRODUCT = "the product itself was bought", "other products w
 HABIT, FITTING = "bought before", "goes with what was bought"
 
 
-class RecommendRequest(BaseModel):
+class RecommendRequest(Sent):
     """Who asks, or what they bought."""
 
-    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
-
-    customer_id: str | None = Field(None, min_length=1, max_length=200, description="whose known history is used")
+    customer_id: Identifier | None = Field(None, description="whose known history is used")
     history: list[Purchase] | None = Field(
         None, max_length=5000, description="purchases that are used instead of a known history"
     )
-    similar_to: str | None = Field(
-        None, min_length=1, max_length=100, description="a product: the answer is what is similar to it, whoever asks"
-    )
+    similar_to: Article | None = Field(None, description="a product: the answer is what is similar to it, whoever asks")
     age_group: str | None = Field(None, max_length=50, description="used where no purchase is known")
     income_group: str | None = Field(None, max_length=50, description="used where no purchase or age group is known")
     k: int = Field(10, ge=1, le=MAX_K, description="how many products")
-    exclude: list[str] = Field([], max_length=1000, description="products that are not wanted")
-    now: datetime | None = Field(
+    exclude: list[Article] = Field([], max_length=1000, description="products that are not wanted")
+    now: Moment | None = Field(
         None, description="moment of the visit; by default the newest the data or the history know"
     )
 
@@ -72,7 +69,7 @@ class RecommendResponse(BaseModel):
     fallback: bool = Field(
         description="nothing is known of the customer or product: this sells now, from many categories"
     )
-    as_of: datetime = Field(description="moment the answer is for")
+    as_of: ShopTime = Field(description="moment the answer is for")
     unknown_products: int = Field(0, description="products in the request that nobody knows; they were ignored")
     explored: Explored | None = Field(None, description="what was drawn by chance; none: this is the base list")
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from ml.field import Day, Sent
 
 Kind: TypeAlias = Literal["answer", "ask", "clarify", "verify", "handover", "decline"]
 """answer; ask for what must be known; ask which of several matters is meant; ask to sign in; give to a person; not ours."""
@@ -13,10 +14,10 @@ Language: TypeAlias = Literal["en", "zh"]
 CONVERSATION = r"^[A-Za-z0-9_-]{16,64}$"
 
 
-class ServiceRequest(BaseModel):
+class ServiceRequest(Sent):
     """One message of a conversation."""
 
-    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
+    model_config = ConfigDict(coerce_numbers_to_str=True)
 
     message: str = Field(min_length=1, max_length=2000, description="what the customer wrote")
     choice: str | None = Field(None, max_length=120, description="the `choice` of an option that was taken")
@@ -29,7 +30,7 @@ class ServiceRequest(BaseModel):
         pattern=r"^[A-Za-z0-9_-]{1,64}$",
         description="a message that is sent again gets its answer again and counts once",
     )
-    today: date | None = Field(None, description="the customer's day; by default the last one the data cover")
+    today: Day | None = Field(None, description="the customer's day; by default the last one the data cover")
     customer_id: str | None = Field(
         None, description="set by the server from the customer's verified token; what a body says here is ignored"
     )

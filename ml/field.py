@@ -1,0 +1,62 @@
+"""Types of the fields that requests and events share: what a client may send, and the one form in which it counts."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, WithJsonSchema
+
+FIRST_YEAR, LAST_YEAR = 1971, 2200
+"""Of every date and time: within them no offset leaves the calendar, and seconds since 1970 are above 0."""
+MISSING = frozenset({"nan", "null", "none", "undefined"})
+"""What programs write where an identifier is missing, in lower case."""
+EXACT = 2**53  # from here on a float stands for several whole numbers
+
+
+class Sent(BaseModel):
+    """What a client sends: no field but the ones named, no number that is none."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+def identifier(value: object) -> str:
+    """Return an identifier in the form that ingest gives it: text without space around it, a whole number as its digits.
+
+    Raises:
+        ValueError: It is neither, or is what programs write where an identifier is missing.
+    """
+    if isinstance(value, float) and value.is_integer() and abs(value) < EXACT:
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    text = value.strip() if isinstance(value, str) else ""
+    if not text or not text.isprintable() or text.lower() in MISSING:
+        raise ValueError("an identifier: printable text or a whole number")
+    return text
+
+
+def _in_calendar(moment: Any) -> Any:
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise ValueError(f"a date from {FIRST_YEAR} to {LAST_YEAR}")
+    return moment
+
+
+NOT_EMPTY: dict[str, JsonValue] = {"minLength": 1}
+Identifier = Annotated[str, BeforeValidator(identifier), Field(max_length=200, json_schema_extra=NOT_EMPTY)]
+"""Names a customer, an article, a terminal; see `identifier`."""
+Article = Annotated[
+    str,
+    BeforeValidator(identifier),
+    Field(max_length=100, description="the shop's article number", json_schema_extra=NOT_EMPTY),
+]
+Moment = Annotated[
+    datetime,
+    AfterValidator(_in_calendar),
+    Field(description="local time of the shop, or with an offset; years 1971 to 2200"),
+]
+ShopTime = Annotated[
+    datetime, WithJsonSchema({"type": "string", "description": "local time of the shop: ISO 8601 without an offset"})
+]
+"""Of an answer; OpenAPI's `date-time` would have an offset."""
+Day = Annotated[date, AfterValidator(_in_calendar)]
