@@ -16,20 +16,39 @@ if TYPE_CHECKING:
 Role: TypeAlias = Literal["ingest", "train", "promote", "serve", "read", "custodian"]
 ROLES: tuple[Role, ...] = ("ingest", "train", "promote", "serve", "read", "custodian")
 
-BucketName: TypeAlias = Literal["raw", "work", "runs", "models", "ledger", "reports", "state", "requests", "keys"]
+BucketName: TypeAlias = Literal[
+    "raw", "work", "runs", "models", "ledger", "reports", "state", "requests", "keys", "erasures"
+]
 # What each role may do, bucket by bucket: r read, w write. The embedded stack and compose build their S3 users from it.
 GRANTS: dict[Role, dict[BucketName, str]] = {
-    "ingest": {"raw": "rw", "work": "rw", "runs": "rw", "reports": "rw", "ledger": "r", "models": "r", "keys": "rw"},
+    "ingest": {
+        "raw": "rw",
+        "work": "rw",
+        "runs": "rw",
+        "reports": "rw",
+        "ledger": "r",
+        "models": "r",
+        "keys": "rw",
+        "erasures": "r",
+    },
     "train": {"work": "rw", "runs": "r", "reports": "rw", "ledger": "r", "models": "r", "requests": "r", "state": "r"},
-    "promote": {"work": "r", "runs": "rw", "reports": "rw", "ledger": "rw", "models": "rw", "state": "rw"},
-    "serve": {"ledger": "r", "models": "r", "state": "rw", "requests": "w"},
+    "promote": {
+        "work": "r",
+        "runs": "rw",
+        "reports": "rw",
+        "ledger": "rw",
+        "models": "rw",
+        "state": "rw",
+        "erasures": "r",
+    },
+    "serve": {"ledger": "r", "models": "r", "state": "rw", "requests": "w", "erasures": "r"},
     "read": {"runs": "r", "reports": "r", "ledger": "r", "models": "r", "requests": "r", "state": "r"},
     "custodian": {
         **{"raw": "r", "work": "r", "models": "r"},
-        **{"runs": "rw", "ledger": "rw", "state": "rw", "requests": "rw", "keys": "rw"},
+        **{"runs": "rw", "ledger": "rw", "state": "rw", "requests": "rw", "keys": "rw", "erasures": "rw"},
     },
 }
-BUCKETS: tuple[BucketName, ...] = ("raw", "work", "runs", "models", "ledger", "reports", "state", "requests", "keys")
+BUCKETS: tuple[BucketName, ...] = get_args(BucketName)
 
 
 class Settings(BaseSettings):

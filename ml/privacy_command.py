@@ -31,17 +31,23 @@ def erase(  # noqa: PLR0913, PLR0917 - the options of a command
     policy: Annotated[str, typer.Option(help="For versions trained on them: retrain, withdraw or keep.")] = "retrain",
     because: Annotated[str, typer.Option(help="Why such versions may be kept.")] = "",
     is_trial: Annotated[bool, typer.Option("--dry-run", help="Show what would happen, and do nothing.")] = False,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Also where the store holds nothing of them: a server's disk may.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     home: Home = DEFAULT_HOME,
 ) -> None:
-    """Destroy a customer's keys: nobody reads their stored values again. List the models trained on them; sign a proof."""
+    """Destroy a customer's keys: nobody reads their stored values again. List the models trained on them; sign a proof.
+
+    Asked again, it looks everywhere again. The name counts as the source reads it: ` 1234` and `1234.0` are `1234`.
+    """
     from ml.pipeline.erase import Order
     from ml.pipeline.erase import erase as destroy
 
     if policy not in NEXT:
         raise ConfigInvalid(f"a policy of {', '.join(NEXT)}", repr(policy), "Choose one.")
     settings = acting(home, "custodian", "master_key", "pseudonym_key", "signing_key")
-    order = Order(customer=subject, who=caller(), why=reason, policy=policy, because=because)
+    order = Order(customer=subject, who=caller(), why=reason, policy=policy, because=because, anyway=anyway)
     planned = {name: _planned(settings, name, order) for name in use_case or _names()}
     known = [erasure for erasure in planned.values() if erasure is not None]
     if not known:
@@ -55,6 +61,19 @@ def erase(  # noqa: PLR0913, PLR0917 - the options of a command
     for erasure in known:
         done = destroy(settings, erasure.use_case, order)
         typer.echo(f"{erasure.use_case}: {'erased' if done.is_new else 'was erased before'}, proof in the ledger")
+
+
+@privacy.command()
+def erasures(
+    use_case: Annotated[list[str] | None, typer.Option(help="Only this use case; default all.")] = None,
+    home: Home = DEFAULT_HOME,
+) -> None:
+    """Look everywhere again for all erased customers, and remove what came back: after a backup was restored."""
+    from ml.pipeline.erase import erase_again
+
+    settings = acting(home, "custodian", "master_key", "signing_key")
+    for name in use_case or _names():
+        typer.echo(f"{name}: {erase_again(settings, name)} things of erased customers removed")
 
 
 @privacy.command()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import secrets
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT_S = 5
 OBJECT_BYTES = 4 * 1024**3  # longest object that is read at once
 PIECE_BYTES = 1024 * 1024
+UPDATES = 60  # tries of a change against others who change the same object
+LONGEST_PAUSE_MS = 400  # between two of them; drawn, so that writers do not stay in step
 
 
 def connect(settings: Settings) -> S3Client:
@@ -124,14 +128,52 @@ class Bucket:
         except ModelNotFound:
             return None
 
-    def replace(self, key: str, data: bytes, etag: str) -> None:
+    def replace(self, key: str, data: bytes, etag: str, content_type: str = "application/octet-stream") -> None:
         """Write the object only if it still bears the entity tag (`If-Match`).
 
         Raises:
             PromotionConflict: It is another by now; after a lost answer that may be this very write.
         """
         with _translated(self.name, key):
-            self._client.put_object(Bucket=self.name, Key=key, Body=data, IfMatch=etag)
+            self._client.put_object(Bucket=self.name, Key=key, Body=data, ContentType=content_type, IfMatch=etag)
+
+    def update(
+        self,
+        key: str,
+        change: Callable[[bytes | None], bytes | None],
+        content_type: str = "application/octet-stream",
+    ) -> bytes | None:
+        """Read the object, change it, and write it over exactly what was read; anew if somebody else was faster.
+
+        Args:
+            key: Of the object.
+            change: Takes its bytes, or none where it is missing, and returns what is to be there; none or equal bytes
+                leave it as it is. It is called once a try; `PromotionConflict` from it asks for another one.
+            content_type: Of what is written.
+
+        Returns:
+            The bytes that are there now, as far as this call knows.
+
+        Raises:
+            StorageUnavailable: Others were faster every time.
+        """
+        for tried in range(UPDATES):
+            before, tag = self.tagged(key) or (None, "")
+            try:
+                after = change(before)
+                if after is None or after == before:
+                    return before
+                if before is None:
+                    self.create(key, after, content_type)
+                else:
+                    self.replace(key, after, tag, content_type)
+            except (PromotionConflict, ModelNotFound):
+                time.sleep(secrets.randbelow(min(LONGEST_PAUSE_MS, 10 * 2**tried)) / 1000)
+                continue
+            return after
+        raise StorageUnavailable(
+            f"to write s3://{self.name}/{key}", f"{UPDATES} others who wrote first", "Try again.", key=key
+        )
 
     def forget_older(self, key: str) -> None:
         """Remove every version of the object but the newest, where the bucket keeps versions."""

@@ -10,6 +10,7 @@ import pytest
 
 from ml.packaging.signing import generate_key
 from ml.privacy.pseudonym import pseudonym
+from ml.registry.erasure_mark import Mark, write
 from ml.serving.conversation import Conversations
 from ml.serving.customer import AUDIENCE
 from ml.serving.forget import forget
@@ -239,7 +240,9 @@ def test_no_kind_of_line_the_server_writes_survives_an_erasure(object_store, des
     waiting(desk, 1, "cembalo")
     wait(lambda: kinds(desk, CARL) == set(KINDS))
     before = kinds(desk, BOB)
-    assert forget(object_store.settings("custodian"), desk.name, unit(CARL)) >= len(KINDS)
+    custodian = object_store.settings("custodian")
+    write(custodian, Mark(use_case=desk.name, customers=(), units=(unit(CARL),), when=datetime.now(UTC).isoformat()))
+    assert forget(custodian, desk.name, [unit(CARL)]) >= len(KINDS)
     assert kinds(desk, CARL) == set()
     assert kinds(desk, BOB) == before != set()
 

@@ -6,26 +6,34 @@ import io
 import json
 import subprocess
 import sys
+import tempfile
+import threading
+import uuid
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from itertools import product
+from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from ml.config import BUCKETS, GRANTS, ROLES
 from ml.contract import Column, Table
 from ml.errors import ConfigInvalid, GateFailed, IntegrityBroken, ModelNotFound
-from ml.files import canonical, write_parquet
+from ml.files import canonical, sha256, write_parquet
 from ml.packaging.signing import Verifier
-from ml.pipeline.erase import Order, erase, plan
-from ml.pipeline.freeze import erasures, erasures_key
+from ml.pipeline.erase import Order, erase, erase_again, plan
+from ml.pipeline.freeze import erasures
 from ml.privacy.key_ring import KeyRing
 from ml.privacy.pseudonym import pseudonym, read_key
 from ml.privacy.seal import Opener, Sealer
-from ml.registry import erasure, ledger
+from ml.registry import erasure, erasure_mark, ledger
+from ml.registry.erasure_mark import Mark, Marks
 from ml.serving import snapshot
-from ml.serving.forget import Erasures, forget
+from ml.serving.conversation import Conversations
+from ml.serving.forget import forget, forget_on_server, traces
 from ml.serving.request_log import KINDS, RequestLog
 from ml.serving.state import Event, StateStore
 from ml.store import Bucket
@@ -99,11 +107,11 @@ def test_the_next_run_leaves_the_customer_out_and_what_is_kept_names_nobody(cust
     sealer = Sealer(KeyRing.open(keeper, name), erasures(keeper, name))
     assert sum(map(len, sealer.seal(MAILS, [ROWS]))) == 2
     unit = pseudonym(read_key(custodian), "customer_id", ADA)
-    kept = [Bucket.open(custodian, "runs").get(erasures_key(name))]
+    kept = []
     for bucket, prefix in (("keys", f"{name}/"), ("ledger", f"{name}/"), ("ledger", f"erasures/{name}/")):
         place = Bucket.open(custodian, bucket)
         kept += [place.get(key) for key, _ in place.entries(prefix)]
-    assert len(kept) == 5
+    assert len(kept) == 4
     kept += [base64.b64decode(json.loads(data)["payload"]) for data in kept if b'"payload"' in data]
     assert not [data for data in kept if unit.encode() in data or ADA.encode() in data]
 
@@ -142,8 +150,13 @@ def test_a_run_under_way_during_an_erasure_does_not_go_live(custodian, promoter,
         walk_in(promoter, name, root)
 
 
+def marked(custodian, name, *units):
+    """Mark customers as erased, as an erasure does first."""
+    erasure_mark.write(custodian, Mark(use_case=name, customers=(), units=units, when=datetime.now(UTC).isoformat()))
+
+
 def test_serving_forgets_histories_lists_and_log_lines_and_servers_drop_later_events(
-    custodian, promoter, name, tmp_path
+    object_store, custodian, promoter, name, tmp_path
 ):
     path = tmp_path / "histories.parquet"
     write_parquet(path, pd.DataFrame({"unit": ["u1", "u2"], "history": ["{}", "{}"]}))
@@ -158,32 +171,43 @@ def test_serving_forgets_histories_lists_and_log_lines_and_servers_drop_later_ev
     snapshot.follow(state, store, name, observe)
     for unit in ("u1", "u2"):
         store.record(name, Event(units=(unit,), time="2026-07-01T10:00:00", body={"n": 1}), observe)
-    assert forget(custodian, name, "u1") == 2 + 2 * len(KINDS)
+    assert len(traces(custodian, name, ["u1"])) == 2 + 2 * len(KINDS)
+    marked(custodian, name, "u1")
+    assert forget(custodian, name, ["u1"]) == 2 + 2 * len(KINDS)
+    assert traces(custodian, name, ["u1"]) == ()
+    talks = Conversations(tmp_path / "talks.sqlite")
+    for unit in ("u1", "u2"):
+        talks.keep(name, unit, "talk", {"said": unit}, 60)
+    forget_on_server(name, Marks(object_store.settings("serve"))(name), store, talks)
+    assert [talks.find(name, unit, "talk") for unit in ("u1", "u2")] == [None, {"said": "u2"}]
+    assert not store.record(name, Event(units=("u1",), time="2026-07-02T10:00:00", body={"n": 2}), observe)
     snapshot.follow(state, store, name, observe)
     assert (store.history(name, "u1"), store.history(name, "u2")) == (None, {"seen": 1})
     store.close()
+    talks.close()
     assert list(pd.read_parquet(io.BytesIO(state.get(f"{name}/batch/a.parquet")))["unit"]) == ["u2"]
     left = {key: requests.get(key) for key in requests.keys() if f"/{name}/" in key}  # noqa: SIM118
     assert left == {f"{kind}/{name}/2026-07-01/both.jsonl": b'{"unit":"u2"}\n' for kind in KINDS}
     snapshot.publish(promoter, name, path, date(2026, 7, 31))
-    assert snapshot.newest(promoter, name).forgotten == ("u1",)
+    assert [unit for unit, _ in snapshot.read(snapshot.published(promoter, name))] == ["u2"]
+    assert len(list(state.keys(f"{name}/histories/"))) == 1
 
 
-def test_lines_that_wait_on_a_servers_disk_are_erased_too_and_later_ones_are_not(
+def test_lines_that_wait_on_a_servers_disk_are_erased_too_whenever_they_were_written(
     object_store, custodian, name, tmp_path
 ):
     serve = object_store.settings("serve")
-    log = RequestLog(tmp_path, Bucket.open(serve, "requests"), erased=Erasures(Bucket.open(serve, "state")))
+    log = RequestLog(tmp_path, Bucket.open(serve, "requests"), erased=Marks(serve))
     moments = [datetime.now(UTC) - timedelta(seconds=1), datetime.now(UTC) + timedelta(seconds=1)]
     for kind in KINDS:
         for unit, moment in product(("u1", "u2"), moments):
             log.append(kind, name, moments[0], {"unit": unit, "time": moment.isoformat(timespec="milliseconds")})
-    forget(custodian, name, "u1")
+    marked(custodian, name, "u1")
     log.flush()
     requests = Bucket.open(custodian, "requests")
     for kind in KINDS:
         (key,) = requests.keys(f"{kind}/{name}/")
-        assert [json.loads(line)["unit"] for line in requests.get(key).splitlines()] == ["u1", "u2", "u2"]
+        assert [json.loads(line)["unit"] for line in requests.get(key).splitlines()] == ["u2", "u2"]
     assert log.count.waiting_bytes == 0
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
@@ -216,10 +240,195 @@ def test_killed_at_any_step_asking_again_completes_it(custodian, keeper, promote
     assert sorted(one.customer for one in found) == names
 
 
-def test_two_erasures_at_once_are_both_listed(custodian, keeper, name):
-    runs = Bucket.open(custodian, "runs")
-    runs.put(erasures_key(name), canonical(["0" * 32]))
+def test_erasures_at_once_and_whoever_publishes_meanwhile_undo_nothing(object_store, custodian, keeper, promoter, name):
+    """Six, while histories are published, lists written and log lines carried."""
+    customers, others = [f"customer-{number}" for number in range(6)], [f"other-{number}" for number in range(20)]
+    stored(keeper, name, pa.table({"customer_id": [*customers, *others], "text": [*customers, *others]}))
+    world = World(object_store, name, [*customers, *others])
+    with ThreadPoolExecutor(9) as pool:
+        world.publish()
+        writers = [pool.submit(world.keep_writing, one) for one in (world.publish, world.log, world.batch)]
+        erased = [pool.submit(erase, custodian, name, order(customer=one)) for one in customers]
+        assert [one.exception() for one in erased] == [None] * 6
+        world.stop.set()
+        assert [writer.exception() for writer in writers] == [None] * 3
+    units = {one: pseudonym(read_key(custodian), "customer_id", one) for one in [*customers, *others]}
+    assert traces(custodian, name, [units[one] for one in customers]) == ()
+    assert {unit for unit, _ in snapshot.read(snapshot.published(promoter, name))} == {units[one] for one in others}
+    assert all(traces(custodian, name, [units[one]]) for one in others)
+    ring = KeyRing.open(keeper, name)
+    assert {ring.holds(ring.name(one)) for one in customers} == {False}
+    assert {ring.holds(ring.name(one)) for one in others} == {True}
+    assert set(erasures(keeper, name)) >= {ring.name(one) for one in customers}
+    proofs = [entry.record for entry in ledger.history(custodian, name) if entry.action == "erase"]
+    bucket = Bucket.open(custodian, "ledger")
+    assert {erasure.named(bucket, name, one).customer for one in proofs} == {ring.name(one) for one in customers}
+
+
+class World:
+    """Everybody who writes while customers are erased."""
+
+    def __init__(self, object_store, name, customers):
+        self.store, self.name, self.stop = object_store, name, threading.Event()
+        key = read_key(object_store.settings("custodian"))
+        self.units = [pseudonym(key, "customer_id", one) for one in customers]
+        self.promoter, self.serve = object_store.settings("promote"), object_store.settings("serve")
+        self.folder = Path(tempfile.mkdtemp(dir=object_store.home))
+        self.histories = self.folder / "histories.parquet"
+        write_parquet(self.histories, pd.DataFrame({"unit": self.units, "history": "{}"}))
+
+    def keep_writing(self, write):
+        while not self.stop.wait(0.05):
+            write()
+
+    def publish(self):
+        snapshot.publish(self.promoter, self.name, self.histories, date(2026, 6, 30))
+
+    def log(self):
+        log = RequestLog(self.folder / uuid.uuid4().hex, Bucket.open(self.serve, "requests"), erased=Marks(self.serve))
+        for unit in self.units:
+            log.append("requests", self.name, datetime.now(UTC), {"unit": unit, "time": datetime.now(UTC).isoformat()})
+        log.flush()
+        assert log.count.waiting_bytes == 0
+
+    def batch(self):
+        table, state = snapshot.published(self.promoter, self.name), Bucket.open(self.serve, "state")
+        write = lambda erased: state.put(f"{self.name}/batch/a.parquet", snapshot.without(table, erased))  # noqa: E731
+        erasure_mark.settled(self.serve, self.name, write)
+
+
+def test_an_older_run_that_publishes_again_brings_nobody_back(object_store, custodian, keeper, promoter, name):
     stored(keeper, name)
+    world = World(object_store, name, [ADA, "bob"])
+    world.publish()
+    erase(custodian, name, order())
+    world.publish()
+    assert [unit for unit, _ in snapshot.read(snapshot.published(promoter, name))] == world.units[1:]
+    world.batch()
+    world.log()
+    assert traces(custodian, name, world.units[:1]) == ()
+
+
+def test_to_ask_again_looks_again_and_proves_it_anew_where_something_came_back(object_store, custodian, keeper, name):
+    stored(keeper, name)
+    world = World(object_store, name, [ADA, "bob"])
+    first = erase(custodian, name, order())
+    for bucket, key in (("requests", f"events/{name}/2026-07-01/restored.jsonl"), ("state", f"{name}/batch/a.csv")):
+        Bucket.open(custodian, bucket).put(key, f'{{"unit":"{world.units[0]}"}}\n'.encode())
+    again = erase(custodian, name, order(why="a copy was restored"))
+    assert (again.is_new, traces(custodian, name, world.units[:1])) == (True, ())
+    assert again.erasure.confirmed > first.erasure.confirmed
+    assert len([one for one in ledger.history(custodian, name) if one.action == "erase"]) == 2
+    assert not erase(custodian, name, order()).is_new
+
+
+def test_a_restored_copy_is_cleaned_of_everybody_who_was_erased(object_store, custodian, keeper, name):
+    stored(keeper, name)
+    world = World(object_store, name, [ADA, "bob", "eve"])
+    keys = Bucket.open(custodian, "keys")
+    before = {key: keys.get(key) for key in list(keys.keys(f"{name}/"))}
     for customer in (ADA, "bob"):
         erase(custodian, name, order(customer=customer))
-    assert len(erasures(keeper, name)) == 3
+    for key, data in before.items():
+        keys.put(key, data)
+    Bucket.open(custodian, "requests").put(f"requests/{name}/2026-07-01/a.jsonl", "".join(
+        f'{{"unit":"{unit}"}}\n' for unit in world.units
+    ).encode())  # fmt: skip
+    assert erase_again(custodian, name) > 0
+    assert (traces(custodian, name, world.units[:2]), len(traces(custodian, name, world.units[2:]))) == ((), 1)
+    ring = KeyRing.open(keeper, name)
+    assert [ring.holds(ring.name(one)) for one in (ADA, "bob", "eve")] == [False, False, True]
+    assert erase_again(custodian, name) == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_who_is_known_by_a_line_of_the_log_alone_is_found(custodian, keeper, name, kind):
+    KeyRing.open(keeper, name)
+    unit = pseudonym(read_key(custodian), "customer_id", ADA)
+    Bucket.open(custodian, "requests").put(f"{kind}/{name}/2026-07-01/a.jsonl", f'{{"unit":"{unit}"}}\n'.encode())
+    assert erase(custodian, name, order()).is_new
+    assert traces(custodian, name, [unit]) == ()
+    ring = KeyRing.open(keeper, name)
+    with pytest.raises(IntegrityBroken, match="erased since"):
+        ring.of_customers([ADA])
+
+
+def test_who_is_nowhere_can_be_erased_all_the_same(custodian, keeper, name):
+    with pytest.raises(ModelNotFound, match="--anyway"):
+        erase(custodian, name, order())
+    assert erase(custodian, name, order(anyway=True)).is_new
+    assert Marks(custodian)(name)
+
+
+@pytest.mark.parametrize("asked", ["1234", " 1234 ", "1234.0", "1234.00"])
+@pytest.mark.parametrize("held", ["1234", "1234.0"])
+def test_a_customer_is_found_under_the_spelling_of_the_source(custodian, keeper, name, asked, held):
+    stored(keeper, name, pa.table({"customer_id": [held, "12340"], "text": ["tea", "cup"]}))
+    erase(custodian, name, order(customer=asked))
+    ring = KeyRing.open(keeper, name)
+    assert [ring.holds(ring.name(one)) for one in ("1234", "1234.0", "12340")] == [False, False, True]
+    key = read_key(custodian)
+    assert {pseudonym(key, "customer_id", one) for one in ("1234", "1234.0", asked)} <= Marks(custodian)(name).keys()
+
+
+def test_who_was_erased_is_read_by_neither_training_nor_readers_and_written_by_neither(
+    object_store, custodian, keeper, name
+):
+    stored(keeper, name)
+    World(object_store, name, [ADA, "bob"]).publish()
+    erase(custodian, name, order())
+    unit = pseudonym(read_key(custodian), "customer_id", ADA)
+    for role in ("train", "read"):
+        held = object_store.settings(role)
+        for bucket in BUCKETS:
+            place = Bucket.open(held, bucket)
+            if "r" not in GRANTS[role].get(bucket, ""):
+                with pytest.raises(ConfigInvalid, match="right"):
+                    list(place.keys(f"{name}/"))
+                continue
+            for key in [key for key in place.keys() if name in key]:  # noqa: SIM118
+                assert unit not in key and unit.encode() not in place.get(key), key  # noqa: PT018
+    assert "w" not in "".join(GRANTS[role].get("erasures", "") for role in ROLES if role != "custodian")
+
+
+def test_marks_that_were_removed_or_forged_bring_nobody_back(object_store, custodian, keeper, promoter, name):
+    stored(keeper, name)
+    world = World(object_store, name, [ADA, "bob"])
+    world.publish()
+    done = erase(custodian, name, order()).erasure
+    bucket = Bucket.open(custodian, "erasures")
+    (key,) = bucket.keys(f"{name}/")
+    mark = bucket.get(key)
+    for forged in (None, mark.replace(b"payload", b"Payload", 1), canonical({**json.loads(mark), "signatures": []})):
+        bucket.delete(key) if forged is None else bucket.put(key, forged)
+        assert done.customer in erasures(keeper, name)
+        with pytest.raises(IntegrityBroken, match="marks of 1 customers"):
+            world.publish()
+    assert not erase(custodian, name, order()).is_new
+    world.publish()
+    assert [unit for unit, _ in snapshot.read(snapshot.published(promoter, name))] == world.units[1:]
+
+
+def test_marks_of_before_still_hold_and_move_to_where_training_cannot_look(
+    object_store, custodian, keeper, promoter, name
+):
+    stored(keeper, name)
+    world, ring = World(object_store, name, [ADA, "bob"]), KeyRing.open(keeper, name)
+    runs, state = Bucket.open(custodian, "runs"), Bucket.open(custodian, "state")
+    runs.put(f"{name}/erasures.json", canonical([ring.name(ADA)]))
+    state.put(f"{name}/erased/{world.units[0]}", b"2026-01-01T00:00:00.000+00:00")
+    state.put(f"{name}/histories.parquet", world.histories.read_bytes())
+    old = {
+        "schema": "tradewind/snapshot/1",
+        "digest": sha256(world.histories.read_bytes()),
+        "as_of": "2026-06-30T23:59:59",
+    }
+    state.put(f"{name}/histories.json", canonical({**old, "forgotten": ["0" * 32]}))
+    assert snapshot.published(promoter, name) == world.histories.read_bytes()
+    assert erasures(keeper, name) == [ring.name(ADA)]
+    world.publish()
+    assert [unit for unit, _ in snapshot.read(snapshot.published(promoter, name))] == world.units[1:]
+    erase(custodian, name, order(customer="bob"))
+    assert not [key for key in [*runs.keys(f"{name}/"), *state.keys(f"{name}/")] if "eras" in key]
+    assert Marks(object_store.settings("serve"))(name).keys() >= set(world.units)
+    assert {ring.name(ADA), ring.name("bob")} <= set(erasures(keeper, name))

@@ -7,13 +7,13 @@ from ml.errors import ConfigInvalid
 from ml.store import Bucket
 
 RIGHTS = {
-    # raw, work, runs, models, ledger, reports, state, requests, keys
-    "ingest": ("rw", "rw", "rw", "r", "r", "rw", "", "", "rw"),
-    "train": ("", "rw", "r", "r", "r", "rw", "r", "r", ""),
-    "promote": ("", "r", "rw", "rw", "rw", "rw", "rw", "", ""),
-    "serve": ("", "", "", "r", "r", "", "rw", "w", ""),
-    "read": ("", "", "r", "r", "r", "r", "r", "r", ""),
-    "custodian": ("r", "r", "rw", "r", "rw", "", "rw", "rw", "rw"),
+    # raw, work, runs, models, ledger, reports, state, requests, keys, erasures
+    "ingest": ("rw", "rw", "rw", "r", "r", "rw", "", "", "rw", "r"),
+    "train": ("", "rw", "r", "r", "r", "rw", "r", "r", "", ""),
+    "promote": ("", "r", "rw", "rw", "rw", "rw", "rw", "", "", "r"),
+    "serve": ("", "", "", "r", "r", "", "rw", "w", "", "r"),
+    "read": ("", "", "r", "r", "r", "r", "r", "r", "", ""),
+    "custodian": ("r", "r", "rw", "r", "rw", "", "rw", "rw", "rw", "rw"),
 }
 
 

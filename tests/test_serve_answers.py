@@ -116,7 +116,7 @@ def test_histories_under_another_pseudonym_key_are_not_taken_over(shop):
 
 def test_histories_that_are_not_the_ones_named_are_not_taken_over(shop):
     shop.histories(**{PERSON: ["p1"]})
-    Bucket.open(shop.promoter, "state").put(snapshot.table_key(shop.name), b"other bytes")
+    Bucket.open(shop.promoter, "state").put(snapshot.newest(shop.promoter, shop.name).table, b"other bytes")
     with shop.open() as client:
         wait(lambda: problem(client, shop, "state") == "IntegrityBroken")
 

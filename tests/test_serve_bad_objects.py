@@ -43,6 +43,7 @@ class Pair:
         self.honest = Shop(object_store, folder / "honest", f"toy-h{uuid.uuid4().hex[:8]}")
         self.spoiled = Shop(object_store, folder / "spoiled", f"toy-s{uuid.uuid4().hex[:8]}")
         self.buckets = {name: Bucket.open(self.honest.promoter, name) for name in ("ledger", "models", "state")}
+        self.buckets["erasures"] = Bucket.open(object_store.settings("custodian"), "erasures")
         self.seen = 0
 
     def app(self, home=None, versions=None):
@@ -87,6 +88,7 @@ def keys(name):
         "ledger": [f"{name}/", f"channels/{name}/"],
         "models": [f"{name}/manifests/sha256/", f"{name}/referrers/sha256/"],
         "state": [f"{name}/", f"{name}/erased/", "shop/out_of_stock/"],
+        "erasures": [f"{name}/"],
     }
     fixed = {
         "ledger": [ledger.entry_key(name, 2), f"channels/{name}/production.json", f"checkpoints/{name}.json"],

@@ -1,7 +1,8 @@
 """Erases a customer: destroys the key of all their stored values, forgets them in serving, and proves it.
 
 Acts on the world. What is to be done is frozen before anything is destroyed, and every step can be repeated, so an
-erasure that was killed anywhere is completed by asking for it again.
+erasure that was killed anywhere is completed by asking for it again. The mark comes first: from then on nobody publishes, serves
+or logs the customer. The proof comes last, after a look that found nothing.
 """
 
 from __future__ import annotations
@@ -9,28 +10,28 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from io import BytesIO
 
 from ml.config import Settings
 from ml.contract import SUBJECT
-from ml.errors import ConfigInvalid, IntegrityBroken, ModelNotFound, PromotionConflict
-from ml.files import canonical, sha256
+from ml.errors import ConfigInvalid, IntegrityBroken, ModelNotFound, StorageUnavailable
+from ml.files import canonical
 from ml.packaging.signing import Signer
-from ml.pipeline.freeze import erasures_key
 from ml.privacy.key_ring import KeyRing
-from ml.privacy.pseudonym import pseudonym, read_key
+from ml.privacy.pseudonym import pseudonym, read_key, spellings
 from ml.registry.entry import Move
-from ml.registry.erasure import Erasure, Policy, Touched, keep
+from ml.registry.erasure import Erasure, Policy, Touched, keep, named
+from ml.registry.erasure_mark import Mark, Marks, adopt, erasure_request, in_force, proven_customers, write
 from ml.registry.fetch import fetch_record
 from ml.registry.ledger import Ledger, tell
 from ml.registry.shelf import Shelf
-from ml.serving.forget import forget
+from ml.serving.forget import forget, traces
 from ml.store import Bucket
 
-TRIES = 5  # against others who write the list at the same time
+ROUNDS = 5  # of removing and looking again
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +47,8 @@ class Order:
     policy: Policy = "retrain"
     because: str = ""
     """Why versions trained on the customer may be kept; needed for `keep` alone."""
+    anyway: bool = False
+    """Erase also where nothing of the customer is found: a server's own disk may hold what the store does not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,45 +57,53 @@ class Erased:
 
     erasure: Erasure
     is_new: bool
-    """False where the customer was erased before: then nothing was done."""
+    """False where the customer was erased before, and nothing of them was found again."""
 
 
 def plan(settings: Settings, use_case: str, order: Order) -> Erasure:
     """Return what an erasure would do, or what one that was begun is to complete.
 
     Args:
-        settings: Role `custodian`, with the master key.
+        settings: Role `custodian`, with the master and the pseudonym key.
         use_case: Name of the use case.
         order: What is asked for.
 
     Raises:
-        ModelNotFound: There are no data of this customer.
+        ModelNotFound: Neither the key ring nor anything that serving keeps knows the customer.
         ConfigInvalid: Versions shall be kept, and no reason is given.
     """
     if order.policy == "keep" and not order.because:
         raise ConfigInvalid("a reason to keep versions trained on the customer", "none", "Give it with --because.")
-    ring = KeyRing.open(settings, use_case)
-    name = ring.name(order.customer)
-    begun = Bucket.open(settings, "keys").find(_plan_key(use_case, name))
-    if begun is not None:
-        return Erasure.from_json(begun)
-    if not ring.holds(name):
-        raise ModelNotFound(f"data of this customer in {use_case}", "none", "Check the name; it is the shop's own.")
+    ring, keys = KeyRing.open(settings, use_case), Bucket.open(settings, "keys")
+    names = list(map(ring.name, spellings(order.customer)))
+    for name in names:
+        if (begun := keys.find(_plan_key(use_case, name))) is not None:
+            return Erasure.from_json(begun)
+    held = [name for name in names if ring.holds(name) is not None]
+    if not held and not order.anyway and not traces(settings, use_case, _units(settings, order)):
+        raise ModelNotFound(
+            f"data of this customer in {use_case}",
+            "none, under a key or in what serving keeps",
+            "Check the name; it is the shop's own. --anyway erases what only a server's disk may hold.",
+        )
+    first = (held or names)[0]
+    tokens = [ring.key(name).token for name in held if ring.holds(name)]
     return Erasure(
         use_case=use_case,
-        customer=name,
+        customer=first,
+        spellings=tuple(name for name in names if name != first),
         key_ring=ring.id,
-        versions=tuple(_touched(settings, use_case, ring.key(name).token)),
+        versions=tuple(_touched(settings, use_case, tokens)) if tokens else (),
         policy=order.policy,
         because=order.because,
         who=order.who,
-        when=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        when=_now(),
         why=order.why,
     )
 
 
 def erase(settings: Settings, use_case: str, order: Order) -> Erased:
-    """Erase a customer from one use case; asked again, it completes what was begun.
+    """Erase a customer from one use case; asked again, it looks everywhere again and completes what is missing.
 
     Args:
         settings: Role `custodian`, with master, pseudonym and signing key.
@@ -101,32 +112,102 @@ def erase(settings: Settings, use_case: str, order: Order) -> Erased:
 
     Raises:
         ModelNotFound: There are no data of this customer.
-        StorageUnavailable: The store did not answer; ask again.
+        StorageUnavailable: The store did not answer, or something of the customer came back every time; ask again.
     """
-    erasure, signer = plan(settings, use_case, order), Signer.open(settings)
-    proof = erasure.sealed(signer)
-    if any(entry.record == sha256(proof) for entry in Ledger.open(settings, use_case).entries):
-        return Erased(erasure=erasure, is_new=False)
-    unit = pseudonym(read_key(settings), SUBJECT, order.customer)
-    Bucket.open(settings, "keys").create(_plan_key(use_case, erasure.customer), canonical(asdict(erasure)))
-    _list(Bucket.open(settings, "runs"), erasures_key(use_case), erasure.customer)
-    KeyRing.open(settings, use_case).destroy(erasure.customer)
-    forget(settings, use_case, unit)
-    told = keep(Bucket.open(settings, "ledger"), use_case, proof)
-    move = Move(channel="privacy", action="erase", digest=None, who=erasure.who, why=erasure.why, record=told)
+    adopt(settings, use_case)
+    erasure, units = _begun(settings, use_case, order), _units(settings, order)
+    spelled = map(KeyRing.open(settings, use_case).name, spellings(order.customer))
+    erasure = replace(erasure, spellings=tuple(dict.fromkeys([*erasure.spellings, *spelled])))
+    write(settings, Mark(use_case=use_case, customers=erasure.names, units=units, when=_now()))
+    removed = _remove(settings, use_case, erasure.names, units)
+    before = _proven(settings, use_case, erasure.customer)
+    if before is not None and not removed:
+        return Erased(erasure=before, is_new=False)
+    confirmed = replace(erasure, confirmed=_now())
+    told = keep(Bucket.open(settings, "ledger"), use_case, confirmed.sealed(Signer.open(settings)))
+    request = erasure_request(erasure.customer)
+    move = Move(
+        channel="privacy", action="erase", digest=None, who=order.who, why=order.why, record=told, request=request
+    )
     tell(settings, use_case, move)
-    log.info("customer erased use_case=%s versions=%d", use_case, len(erasure.versions))
-    return Erased(erasure=erasure, is_new=True)
+    log.info("customer erased use_case=%s versions=%d objects=%d", use_case, len(erasure.versions), removed)
+    return Erased(erasure=confirmed, is_new=True)
 
 
-def _touched(settings: Settings, use_case: str, token: bytes) -> Iterator[Touched]:
-    """Yield the versions whose run ingested rows under the customer's key, and those of which nobody can tell."""
+def erase_again(settings: Settings, use_case: str) -> int:
+    """Look for everybody who was erased, as after a backup was restored; remove what came back and return how many things it was.
+
+    Args:
+        settings: Role `custodian`, with master and signing key.
+        use_case: Name of the use case.
+
+    Raises:
+        IntegrityBroken: Marks are missing that the ledger proves; restore them first.
+    """
+    adopt(settings, use_case)
+    units = in_force(settings, use_case)
+    names = Marks(settings).customers(use_case) | proven_customers(settings, use_case)
+    return _remove(settings, use_case, tuple(sorted(names)), tuple(units)) if names or units else 0
+
+
+def _begun(settings: Settings, use_case: str, order: Order) -> Erasure:
+    """Return what is to be done, frozen before anything is: who asks at the same time gets the same."""
+    erasure, keys = plan(settings, use_case, order), Bucket.open(settings, "keys")
+    key = _plan_key(use_case, erasure.customer)
+    held = keys.update(key, lambda found: found or canonical(asdict(erasure)), "application/json")
+    return erasure if held is None else Erasure.from_json(held)
+
+
+def _remove(settings: Settings, use_case: str, names: tuple[str, ...], units: tuple[str, ...]) -> int:
+    """Destroy keys and take units out of all places, until a look finds nothing; return how many things were there.
+
+    A server that heard of the mark too late, or a writer who read before it, may put something back once.
+    """
+    removed = 0
+    for _ in range(ROUNDS):
+        ring = KeyRing.open(settings, use_case)
+        removed += sum(ring.holds(name) is not False for name in names)
+        ring.destroy(*names)
+        removed += forget(settings, use_case, units)
+        left = traces(settings, use_case, units)
+        if not left and not any(map(KeyRing.open(settings, use_case).holds, names)):
+            return removed
+    raise StorageUnavailable(
+        f"nothing of the customer in {use_case} after {ROUNDS} rounds",
+        f"something in {len(left)} objects, such as {', '.join(left[:3])}",
+        "The customer is marked; ask again. If it stays, find out who writes there.",
+    )
+
+
+def _proven(settings: Settings, use_case: str, customer: str) -> Erasure | None:
+    """Return the newest proof of a customer's erasure; none before the first."""
+    bucket, request = Bucket.open(settings, "ledger"), erasure_request(customer)
+    for entry in reversed(Ledger.open(settings, use_case).entries):
+        if entry.action == "erase" and entry.record and entry.request in (request, None):
+            found = named(bucket, use_case, entry.record)
+            if found.customer == customer:
+                return found
+    return None
+
+
+def _units(settings: Settings, order: Order) -> tuple[str, ...]:
+    """Return the pseudonyms under which serving may know the customer."""
+    key = read_key(settings)
+    return tuple(pseudonym(key, SUBJECT, one) for one in spellings(order.customer))
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _touched(settings: Settings, use_case: str, sealing: list[bytes]) -> Iterator[Touched]:
+    """Yield the versions whose run ingested rows under the customer's keys, and those of which nobody can tell."""
     view, raw = Ledger.open(settings, use_case), Bucket.open(settings, "raw")
     live = {name: found.digest for name in view.channels if (found := view.live(name))}
     look = cache(lambda ingested: _tokens(raw, ingested))
     for digest in sorted(Shelf.open(settings, use_case).versions()):
         tokens = look(_ingested(settings, use_case, digest))
-        if tokens is None or token in tokens:
+        if tokens is None or not tokens.isdisjoint(sealing):
             channels = tuple(sorted(name for name, other in live.items() if other == digest))
             yield Touched(digest=digest, channels=channels, is_certain=tokens is not None)
 
@@ -155,23 +236,6 @@ def _tokens(raw: Bucket, ingested: str | None) -> frozenset[bytes] | None:
 
 def _place(md5: str) -> str:
     return f"dvc/files/md5/{md5[:2]}/{md5[2:]}"
-
-
-def _list(runs: Bucket, key: str, customer: str) -> None:
-    """Add a customer to the list that runs freeze; from then on new runs leave their rows out."""
-    for _ in range(TRIES):
-        found = runs.tagged(key)
-        names = set(json.loads(found[0])) if found else set()
-        data = canonical(sorted({*names, customer}))
-        try:
-            if found is None:
-                runs.create(key, data)
-            elif customer not in names:
-                runs.replace(key, data, found[1])
-        except PromotionConflict:
-            continue
-        return
-    raise PromotionConflict(f"{key} to be ours to write", "others who wrote first", "Ask again.")
 
 
 def _plan_key(use_case: str, customer: str) -> str:

@@ -7,7 +7,6 @@ stage looks at a source's newest state, a channel, a ledger or a decision by its
 from __future__ import annotations
 
 import hashlib
-import json
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -31,8 +30,8 @@ from ml.pipeline.yardstick import DAYS, best_version
 from ml.privacy.key_ring import KeyRing
 from ml.privacy.pseudonym import fingerprint
 from ml.registry import ledger
+from ml.registry.erasure_mark import Marks, proven_customers
 from ml.sources import open_source
-from ml.store import Bucket
 
 PRODUCTION = "production"
 
@@ -135,14 +134,8 @@ def _accepted(settings: Settings, use_case: str, without: frozenset[str]) -> lis
 
 
 def erasures(settings: Settings, use_case: str) -> list[str]:
-    """Return the names of the keys of those who asked to be forgotten: keyed hashes that lead to no pseudonym."""
-    found = Bucket.open(settings, "runs").find(erasures_key(use_case))
-    return sorted(map(str, json.loads(found))) if found else []
-
-
-def erasures_key(use_case: str) -> str:
-    """Return the key in the `runs` bucket of the list of erasures."""
-    return f"{use_case}/erasures.json"
+    """Return the names of the keys of those who were erased, by mark or by proof: keyed hashes that lead to no pseudonym."""
+    return sorted(Marks(settings).customers(use_case) | proven_customers(settings, use_case))
 
 
 def _revision() -> str | None:

@@ -15,7 +15,7 @@ from functools import cached_property
 
 from ml.config import Settings
 from ml.contract import JsonObject
-from ml.errors import IntegrityBroken, PromotionConflict, StorageUnavailable
+from ml.errors import IntegrityBroken
 from ml.files import canonical, sha256
 from ml.privacy.cipher import DataKey, MasterKey, new_key
 from ml.store import Bucket
@@ -24,7 +24,6 @@ RING_SCHEMA = "tradewind/key-ring/1"
 NAMES = "names"
 CUSTOMER, TABLE = "customer", "table"
 NAME_LENGTH = 32  # hexadecimal characters: 128 bits
-TRIES = 20  # writers of one ring at the same time
 
 log = logging.getLogger(__name__)
 
@@ -97,12 +96,13 @@ class KeyRing:
         keys = (self.key(name) for name, wrapped in self._held["keys"].items() if wrapped is not None)
         return {key.token: key for key in keys}
 
-    def destroy(self, name: str) -> None:
-        """Destroy a key, in every version the bucket keeps, and mark that it is gone; to repeat it does no harm."""
-        self._change(lambda ring: {**ring, "keys": {**ring["keys"], name: None}})
+    def destroy(self, *names: str) -> None:
+        """Destroy keys, in every version the bucket keeps, and mark that they are gone; to repeat it does no harm."""
+        self._change(lambda ring: {**ring, "keys": {**ring["keys"], **dict.fromkeys(names)}})
         self._bucket.forget_older(self._key)
-        self._made.pop(name, None)
-        log.info("key destroyed ring=%s", self._key)
+        for name in names:
+            self._made.pop(name, None)
+        log.info("keys destroyed ring=%s", self._key)
 
     def _keys(self, names: dict[str, str]) -> dict[str, DataKey]:
         if missing := [name for name in names.values() if name not in self._held["keys"]]:
@@ -117,20 +117,13 @@ class KeyRing:
 
     def _change(self, change: Callable[[JsonObject], JsonObject]) -> None:
         """Read the ring, change it and write it; read again if somebody else was faster."""
-        for _ in range(TRIES):
-            found = self._bucket.tagged(self._key)
-            before = _parsed(found[0]) if found else {}
-            after = change(before or self._new())
-            try:
-                if found is None:
-                    self._bucket.create(self._key, canonical(after))
-                elif after != before:
-                    self._bucket.replace(self._key, canonical(after), found[1])
-            except PromotionConflict:
-                continue
-            self._held = after
-            return
-        raise StorageUnavailable(f"to write {self._key}", f"{TRIES} others that wrote first", "Try again.")
+
+        def changed(found: bytes | None) -> bytes:
+            before = _parsed(found) if found else self._new()
+            self._held = change(before)
+            return found if found is not None and self._held == before else canonical(self._held)
+
+        self._bucket.update(self._key, changed, "application/json")
 
     def _new(self) -> JsonObject:
         return {"schema": RING_SCHEMA, "names": _text(self._master.wrap(NAMES, new_key())), "keys": {}}

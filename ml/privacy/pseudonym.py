@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from typing import TYPE_CHECKING
 
 from ml.config import Settings, require_secret
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 KEY_BYTES = 32
 LENGTH = 32  # hexadecimal characters: 128 bits, so two of a billion customers collide with p < 2e-21
+WHOLE = re.compile(r"(\d+)\.0+", re.ASCII)  # a whole number as a decimal
 FINGERPRINT_LABEL = b"tradewind pseudonym key fingerprint v1"
 
 
@@ -26,6 +28,18 @@ def pseudonym(key: bytes, domain: str, value: str) -> str:
         value: The identifier.
     """
     return hmac.digest(key, f"{domain}\0{value}".encode(), "sha256").hex()[:LENGTH]
+
+
+def spellings(customer: str) -> tuple[str, ...]:
+    """Return the forms under which files and clients may have named one customer, as a source makes it first.
+
+    A source trims text, and reads numbers with gaps as whole ones: `1234.0` is `1234` there. Upper and lower case differ.
+    """
+    trimmed = customer.strip()
+    found = WHOLE.fullmatch(trimmed)
+    normal = found[1] if found else trimmed
+    decimal = (f"{normal}.0",) if normal.isascii() and normal.isdigit() else ()
+    return tuple(dict.fromkeys((normal, trimmed, customer, *decimal)))
 
 
 def fingerprint(key: bytes) -> str:

@@ -47,6 +47,15 @@ class Erasure:
     who: str
     when: str
     why: str
+    spellings: tuple[str, ...] = ()
+    """Names of the keys of the customer's other spellings, destroyed with it."""
+    confirmed: str = ""
+    """When a last look found nothing of the customer in any place [UTC, ISO 8601]; empty of a plan, and of a proof of before."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all keys that are destroyed."""
+        return tuple(dict.fromkeys((self.customer, *self.spellings)))
 
     def sealed(self, signer: Signer) -> bytes:
         """Return the proof: an in-toto statement about the key ring and the versions, in a DSSE envelope."""
@@ -67,7 +76,8 @@ class Erasure:
         """Return the erasure that JSON holds."""
         fields = parsed(data)
         touched = (Touched(**{**one, "channels": tuple(one["channels"])}) for one in fields.pop("versions"))
-        return cls(**fields, versions=tuple(touched))
+        spellings = tuple(fields.pop("spellings", ()))
+        return cls(**fields, versions=tuple(touched), spellings=spellings)
 
 
 def opened(envelope: bytes, verifier: Verifier) -> Erasure:

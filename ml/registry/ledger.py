@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import re
+import secrets
+import time
 import uuid
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -28,7 +30,8 @@ KEY = re.compile(r"[0-9]{8}\.json", re.ASCII)  # of an entry, below its use case
 RESTORE = "The ledger was cut or altered: stop promoting and restore it from a copy."
 
 STRANGERS_SHOWN = 5
-TRIES = 5  # of an entry that depends on no other
+TRIES = 40  # of an entry that depends on no other
+LONGEST_PAUSE_MS = 300  # between two of them; drawn, so that writers do not stay in step
 
 log = logging.getLogger(__name__)
 
@@ -279,6 +282,7 @@ def tell(settings: Settings, use_case: str, move: Move) -> Entry:
         except PromotionConflict:
             if not left:
                 raise
+            time.sleep(secrets.randbelow(LONGEST_PAUSE_MS) / 1000)
         else:
             view.project(signer)
             return entry

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hmac
+import secrets
 import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -58,6 +60,7 @@ class Answerer:
         self._log = kept.log
         self._conversations = kept.conversations
         self._chat = kept.chat
+        self._strangers = secrets.token_bytes(32)
 
     def served(self) -> Served:
         """Return the version that answers now.
@@ -128,11 +131,15 @@ class Answerer:
     def observe(self, customer: str, event: JsonObject, event_id: str | None) -> bool:
         """Take in what a customer did; tell whether it changed what is known of the customer.
 
+        What an erased customer does is neither kept nor logged.
+
         Raises:
             ValueError: The event's time is unreadable or lies ahead, or the use case cannot apply the event.
         """
         unit, body = self._door.unit(customer), self._door.hide(event)
         moment = self._moment(body)
+        if self._store.is_erased(self._use_case.name, unit):
+            return False
         taken = Event(units=tuple(self._subjects.units(body.get, unit)), time=moment, body=body, id=event_id)
         try:
             counted = self._store.record(self._use_case.name, taken, self._subjects.observe)
@@ -171,11 +178,17 @@ class Answerer:
         if self._use_case.service.limits is not None:
             check(sent, self._use_case.service.limits(served.state))
         request, known = self._door.admit(sent, unit)
+        if known is not None and self._store.is_erased(self._use_case.name, known):
+            request, known = self._door.admit(sent, self._stranger(known))
         units = self._subjects.units(lambda name: getattr(request, name, None), known)
         history = self._subjects.history(units, partial(self._store.history, self._use_case.name))
         if self._use_case.service.heeds_stock:
             history = with_stock(history, self._follower.stock.out())
         return self._recall(request, history)
+
+    def _stranger(self, unit: str) -> str:
+        """Return the pseudonym under which an erased customer is answered and logged: of a key that dies with this process."""
+        return hmac.digest(self._strangers, unit.encode(), "sha256").hex()[: len(unit)]
 
     def _recall(self, request: BaseModel, history: JsonObject | None) -> tuple[BaseModel, JsonObject | None]:
         """Return the request with the name of its conversation, and the history with what the conversation keeps."""

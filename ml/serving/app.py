@@ -16,13 +16,14 @@ from starlette.exceptions import HTTPException
 from ml.config import Settings, require_secret
 from ml.contract import Unfit, UseCase
 from ml.errors import TradewindError
+from ml.registry.erasure_mark import Marks
 from ml.serving.answer import Answerer, Kept
 from ml.serving.body import BodyInvalid
 from ml.serving.conversation import Conversations
 from ml.serving.customer import Customers
 from ml.serving.door import Door
 from ml.serving.follower import Follower
-from ml.serving.forget import Erasures
+from ml.serving.forget import forget_on_server
 from ml.serving.guard import Doors, Guard
 from ml.serving.language_model import open_chat
 from ml.serving.meters import Meters
@@ -115,14 +116,18 @@ def _site(settings: Settings, parts: Parts, doors: Doors) -> Site:
 
 def _assemble(settings: Settings, use_cases: Mapping[str, UseCase], versions: Versions) -> Parts:
     folder = settings.home / "server"
-    meters, ids, erasures = Meters(), RequestIds(), Erasures(Bucket.open(settings, "state"))
+    meters, ids, marks = Meters(), RequestIds(), Marks(settings)
     kept = Kept(
         store=StateStore(folder / "state.sqlite"),
-        log=RequestLog(folder / "spool", Bucket.open(settings, "requests"), replica=ids.replica, erased=erasures),
+        log=RequestLog(folder / "spool", Bucket.open(settings, "requests"), replica=ids.replica, erased=marks),
         conversations=Conversations(folder / "conversations.sqlite"),
         chat=open_chat(settings),
     )
-    follower = Follower(settings, use_cases, versions, kept.store, meters)
+
+    def forget(use_case: str) -> None:
+        forget_on_server(use_case, marks(use_case), kept.store, kept.conversations)
+
+    follower = Follower(settings, use_cases, versions, kept.store, meters, forget)
     return Parts(use_cases=use_cases, meters=meters, ids=ids, kept=kept, follower=follower)
 
 

@@ -7,7 +7,7 @@ import json
 import logging
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any
 from ml.config import Settings
 from ml.contract import JsonObject, Predictor, UseCase
 from ml.errors import ConfigInvalid, ModelNotFound
+from ml.registry.erasure_mark import settled
 from ml.serving import listing, snapshot, stock
 from ml.serving.subject import is_customer
 from ml.serving.together import in_batches
@@ -60,12 +61,18 @@ def batch(settings: Settings, use_case: UseCase, k: int, versions: Versions | No
         return write_listing(settings, use_case, versions)
     items = _items_field(use_case)
     request = _request(use_case, k)
-    table = snapshot.published(settings, use_case.name)
+    table, state = snapshot.published(settings, use_case.name), Bucket.open(settings, "state")
     served = _served(use_case, versions or RegistryVersions(settings))
-    out = stock.listed(Bucket.open(settings, "state")) if use_case.service.heeds_stock else frozenset()
-    units, rows, data = _written(_answers(use_case, served, _Asked(request, out), table), items)
+    out = stock.listed(state) if use_case.service.heeds_stock else frozenset()
     key = f"{use_case.name}/batch/{served.live.digest.removeprefix('sha256:')}.parquet"
-    Bucket.open(settings, "state").put(key, data, "application/vnd.apache.parquet")
+
+    def write(erased: Mapping[str, str]) -> tuple[int, int]:
+        known = snapshot.without(table, erased)
+        units, rows, data = _written(_answers(use_case, served, _Asked(request, out), known), items)
+        state.put(key, data, "application/vnd.apache.parquet")
+        return units, rows
+
+    units, rows = settled(settings, use_case.name, write)
     done = Batch(
         key=key, digest=served.live.digest, units=units, rows=rows, seconds=round(time.perf_counter() - began, 3)
     )

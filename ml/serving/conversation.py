@@ -10,7 +10,7 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ml.contract import JsonObject
@@ -79,6 +79,12 @@ class Conversations:
         row = (use_case, unit or STRANGER, name, json.dumps(kept, ensure_ascii=False), self._clock() + seconds)
         with self._lock:
             self._connection.execute("INSERT OR REPLACE INTO conversation VALUES (?, ?, ?, ?, ?)", row)
+
+    def forget(self, use_case: str, units: Iterable[str]) -> None:
+        """Delete the conversations of customers."""
+        rows = [(use_case, unit) for unit in units]
+        with self._lock:
+            self._connection.executemany("DELETE FROM conversation WHERE use_case = ? AND unit = ?", rows)
 
     def sweep(self) -> int:
         """Delete what has expired; return how many."""

@@ -40,7 +40,16 @@ class Problem:
 
 
 class Follower:
-    """Keeps the served versions and the histories up to date; readers take what is there without a lock."""
+    """Keeps the served versions and the histories up to date; readers take what is there without a lock.
+
+    Args:
+        settings: Role `serve`.
+        use_cases: The records, by name.
+        versions: Where versions come from.
+        store: The server's histories.
+        meters: Counts what happens.
+        forget: Removes from this server who was erased from the use case of a name.
+    """
 
     def __init__(
         self,
@@ -49,12 +58,14 @@ class Follower:
         versions: Versions,
         store: StateStore,
         meters: Meters,
+        forget: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._settings = settings
         self._use_cases = use_cases
         self._versions = versions
         self._store = store
         self._meters = meters
+        self._forget = forget
         self._cache = VersionCache(settings.home / "server" / "versions")
         self._state_bucket = Bucket.open(settings, "state")
         self.stock = Stock(self._state_bucket, settings.home / "server" / "out_of_stock.json")
@@ -79,7 +90,7 @@ class Follower:
         return self._served.get(use_case)
 
     def problems(self, use_case: str) -> dict[str, Problem]:
-        """Return what is wrong with a use case's `version` or `state`; empty if nothing is."""
+        """Return what is wrong with a use case's `version`, `state` or `erasures`; empty if nothing is."""
         return {part: problem for (name, part), problem in dict(self._problems).items() if name == use_case}
 
     def look(self, use_case: str) -> None:
@@ -88,6 +99,7 @@ class Follower:
         self._attempt(use_case, "ledger", self._look_for_strangers)
         problem = self._problems.get((use_case, "version"))
         if problem is None or problem.kind != StorageUnavailable.__name__:
+            self._attempt(use_case, "erasures", self._forget)
             self._attempt(use_case, "state", self._follow_state)
 
     def _look_at_all(self) -> None:

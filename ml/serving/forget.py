@@ -1,98 +1,110 @@
-"""Takes one customer out of what serving keeps by pseudonym: histories, lists, and every kind of line of the log."""
+"""Takes customers out of what serving keeps by pseudonym: histories, lists, and every kind of line of the log.
+
+Whoever writes there reads the marks of erasures before and after (`ml/registry/erasure_mark.py`), so a mark comes first. Every
+change is written over exactly what was read, so erasures at once, and whoever publishes meanwhile, undo nothing of each other's.
+"""
 
 from __future__ import annotations
 
-import io
 import logging
-from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from ml.config import Settings
-from ml.errors import IntegrityBroken
 from ml.serving import snapshot
-from ml.serving.request_log import KINDS
+from ml.serving.conversation import Conversations
+from ml.serving.request_log import KINDS, without_lines
+from ml.serving.state import StateStore
 from ml.store import Bucket
 
-MARK_BYTES = 100
+UNDER_WAY = timedelta(hours=1)  # no request takes as long, and no two clocks differ by as much
 
 log = logging.getLogger(__name__)
 
 
-def forget(settings: Settings, use_case: str, unit: str) -> int:
-    """Remove a customer from the `state` and `requests` buckets; servers follow with histories and with lines that wait there.
+@dataclass(frozen=True)
+class _Place:
+    """One object, and what of it names nobody of some units."""
+
+    bucket: Bucket
+    key: str
+    without: Callable[[bytes, Collection[str]], bytes]
+
+    def names(self, units: Collection[str]) -> bool:
+        """Tell whether it holds something of them."""
+        data = self.bucket.find(self.key)
+        return data is not None and self.without(data, units) != data
+
+    def forget(self, units: Collection[str]) -> bool:
+        """Write it again without them, and tell whether it had them."""
+        had = False
+
+        def change(data: bytes | None) -> bytes | None:
+            nonlocal had
+            kept = None if data is None else self.without(data, units)
+            had = had or kept != data
+            return kept
+
+        # Who erases only takes away, so nobody adds to an object that is empty by now.
+        if self.bucket.update(self.key, change) == b"":
+            self.bucket.delete(self.key)
+        return had
+
+
+def traces(settings: Settings, use_case: str, units: Collection[str]) -> tuple[str, ...]:
+    """Return the objects of the buckets `state` and `requests` that hold something of customers.
 
     Args:
         settings: Role `custodian`.
         use_case: Name of the use case.
-        unit: The pseudonym.
+        units: Their pseudonyms.
+    """
+    return tuple(f"{one.bucket.name}/{one.key}" for one in _places(settings, use_case) if one.names(units))
+
+
+def forget(settings: Settings, use_case: str, units: Collection[str]) -> int:
+    """Remove customers, who are marked as erased, from the buckets `state` and `requests`; servers follow by the marks.
+
+    Args:
+        settings: Role `custodian`.
+        use_case: Name of the use case.
+        units: Their pseudonyms.
 
     Returns:
-        Objects that held something of the customer.
+        Objects that held something of them.
     """
-    state = Bucket.open(settings, "state")
-    # First: a server that looks from now on carries no line of before into what is cleaned below.
-    state.put(f"{_marks(use_case)}{unit}", datetime.now(UTC).isoformat(timespec="milliseconds").encode())
-    known = snapshot.forget(settings, use_case, unit)
-    prefixes = tuple(f"{kind}/{use_case}/" for kind in KINDS)
-    logs = _without_lines(Bucket.open(settings, "requests"), prefixes, unit)
-    lists = _lists_without(state, f"{use_case}/batch/", unit)
-    changed = sum(1 for _ in (*known, *logs, *lists))
+    tables = snapshot.forget(Bucket.open(settings, "state"), use_case, units)
+    others = (one for one in _places(settings, use_case) if not snapshot.is_table(use_case, one.key))
+    changed = len(tables) + sum(one.forget(units) for one in others)
     log.info("customer forgotten use_case=%s objects=%d", use_case, changed)
     return changed
 
 
-class Erasures:
-    """When customers were erased, as a server has to know before it carries lines away.
+def forget_on_server(use_case: str, erased: Mapping[str, str], store: StateStore, conversations: Conversations) -> None:
+    """Remove customers from a server's own disk, and take in nothing of them from now on.
 
     Args:
-        bucket: The `state` bucket.
+        use_case: Name of the use case.
+        erased: The moment of each erasure by pseudonym [UTC, ISO 8601].
+        store: The server's histories.
+        conversations: Its conversations. A request that was under way may have left one after the erasure was heard of.
     """
-
-    def __init__(self, bucket: Bucket) -> None:
-        self._bucket = bucket
-        self._read: dict[tuple[str, str], str] = {}
-
-    def __call__(self, use_case: str) -> Mapping[str, str]:
-        """Return the moment of each erasure by unit [UTC, ISO 8601]."""
-        marks = list(self._bucket.entries(_marks(use_case)))
-        self._read |= {mark: _moment(self._bucket, mark[0]) for mark in marks if mark not in self._read}
-        return {mark[0].rpartition("/")[2]: self._read[mark] for mark in marks}
+    new = store.erase(use_case, erased)
+    since = (datetime.now(UTC) - UNDER_WAY).isoformat()
+    conversations.forget(use_case, [unit for unit, moment in erased.items() if new or moment >= since])
+    if new:
+        log.info("erased customers forgotten use_case=%s customers=%d", use_case, new)
 
 
-def _moment(bucket: Bucket, key: str) -> str:
-    try:
-        return datetime.fromisoformat(bucket.get(key, MARK_BYTES).decode("ascii")).isoformat(timespec="milliseconds")
-    except ValueError as error:
-        raise IntegrityBroken(
-            f"the moment of an erasure at {key}", "something else", "Erase the customer again."
-        ) from error
-
-
-def _marks(use_case: str) -> str:
-    return f"{use_case}/erased/"
-
-
-def _without_lines(bucket: Bucket, prefixes: tuple[str, ...], unit: str) -> Iterator[str]:
-    """Write files of lines again without those that name the unit; yield the keys of these files."""
-    for key in [key for prefix in prefixes for key in bucket.keys(prefix)]:
-        lines = bucket.get(key).splitlines(keepends=True)
-        kept = [line for line in lines if unit.encode() not in line]
-        if len(kept) < len(lines):
-            bucket.put(key, b"".join(kept)) if kept else bucket.delete(key)
-            yield key
-
-
-def _lists_without(bucket: Bucket, prefix: str, unit: str) -> Iterator[str]:
-    """Write tables of all units again without the unit; yield the keys of those that had it."""
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
-
-    for key in [key for key in bucket.keys(prefix) if key.endswith(".parquet")]:
-        table = pq.read_table(io.BytesIO(bucket.get(key)))
-        if "unit" in table.column_names and (kept := table.filter(pc.not_equal(table["unit"], unit))).num_rows < len(
-            table
-        ):
-            sink = io.BytesIO()
-            pq.write_table(kept, sink, compression="zstd")
-            bucket.put(key, sink.getvalue(), "application/vnd.apache.parquet")
-            yield key
+def _places(settings: Settings, use_case: str) -> Iterator[_Place]:
+    requests, state = Bucket.open(settings, "requests"), Bucket.open(settings, "state")
+    for kind in KINDS:
+        for key in list(requests.keys(f"{kind}/{use_case}/")):
+            yield _Place(requests, key, without_lines)
+    record = snapshot.record_key(use_case)
+    for key in list(state.keys(f"{use_case}/")):
+        if key.endswith(".parquet"):
+            yield _Place(state, key, snapshot.without)
+        elif key != record:
+            yield _Place(state, key, without_lines)

@@ -6,12 +6,14 @@ import io
 import json
 import logging
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from ml.config import Settings
-from ml.contract import JsonObject, UseCase
+from ml.contract import JsonObject, Listing, UseCase
 from ml.errors import ConfigInvalid, IntegrityBroken, ModelNotFound
 from ml.files import canonical, parse_object
+from ml.registry.erasure_mark import settled
 from ml.serving import snapshot
 from ml.serving.version import Served
 from ml.store import Bucket
@@ -53,22 +55,33 @@ def write(settings: Settings, use_case: UseCase, served: Served) -> Written:
     if listing is None:
         raise ConfigInvalid("a use case with a listing", use_case.name, "Name another use case.")
     as_of = snapshot.newest(settings, use_case.name).as_of
-    known = {unit: json.loads(text) for unit, text in snapshot.read(snapshot.published(settings, use_case.name))}
+    table = snapshot.published(settings, use_case.name)
+    stem = f"{use_case.name}/batch/{as_of[:10]}-{served.live.digest.removeprefix('sha256:')[:SHORT]}"
+
+    def put(erased: Mapping[str, str]) -> Written:
+        rows = _rows(use_case, listing, served, snapshot.without(table, erased))
+        written = Written(
+            parquet=f"{stem}.parquet",
+            csv=f"{stem}.csv",
+            digest=served.live.digest,
+            as_of=as_of,
+            rows=len(rows),
+            seconds=round(time.perf_counter() - began, 3),
+        )
+        _put(Bucket.open(settings, "state"), use_case.name, written, rows)
+        return written
+
+    written = settled(settings, use_case.name, put)
+    log.info("listing written use_case=%s rows=%d seconds=%.1f", use_case.name, written.rows, written.seconds)
+    return written
+
+
+def _rows(use_case: UseCase, listing: Listing, served: Served, table: bytes) -> list[JsonObject]:
+    known = {unit: json.loads(text) for unit, text in snapshot.read(table)}
     rows = listing.make(served.predictor, served.state, known)
     if not rows:
         raise ModelNotFound(f"rows of {listing.title}", "none", f"Deliver what {use_case.name} needs for them.")
-    stem = f"{use_case.name}/batch/{as_of[:10]}-{served.live.digest.removeprefix('sha256:')[:SHORT]}"
-    written = Written(
-        parquet=f"{stem}.parquet",
-        csv=f"{stem}.csv",
-        digest=served.live.digest,
-        as_of=as_of,
-        rows=len(rows),
-        seconds=round(time.perf_counter() - began, 3),
-    )
-    _put(Bucket.open(settings, "state"), use_case.name, written, rows)
-    log.info("listing written use_case=%s rows=%d seconds=%.1f", use_case.name, written.rows, written.seconds)
-    return written
+    return rows
 
 
 def newest(settings: Settings, use_case: str) -> Written | None:

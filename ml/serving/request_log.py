@@ -1,7 +1,7 @@
 """What was asked, answered and observed, as JSON lines: first on this disk, then in the object store.
 
 A line is on disk before the answer leaves; a thread carries full files to the `requests` bucket. While
-the store is away files wait, up to a bound, and no answer waits for it. Lines of a customer who was erased meanwhile go nowhere.
+the store is away files wait, up to a bound, and no answer waits for it. Lines of a customer who was erased go nowhere.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import re
 import threading
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
 from ml.contract import JsonObject
-from ml.errors import ConfigInvalid, IntegrityBroken, StorageUnavailable, TradewindError
+from ml.errors import IntegrityBroken, StorageUnavailable, TradewindError
 from ml.files import parse_object
 from ml.serving.request_id import RequestIds
 from ml.serving.steady import Pulse, Steady, place
@@ -39,6 +39,7 @@ FLUSH_SECONDS = 5.0  # longest time a line waits on this disk while the store an
 FLUSH_LINES = 1000  # a file with as many lines is carried away at once
 SPOOL_BYTES = 256 * 1024 * 1024  # what may wait on this disk; further lines are dropped and counted
 OPEN, READY = ".open", ".jsonl"
+PSEUDONYM = re.compile(rb"\b[0-9a-f]{32}\b")
 NAME = re.compile(r".*/(\d{13})-[0-9a-f]{4}-[0-9a-f]{12}\.jsonl")
 
 log = logging.getLogger(__name__)
@@ -85,7 +86,7 @@ class RequestLog:
         bucket: The `requests` bucket.
         limit_bytes: What may wait [bytes].
         replica: Tells the files of this process from those of others, as its request ids do.
-        erased: Asked before a file is carried away: what was written of a customer before the erasure is left out.
+        erased: Asked before a file is carried away, and after it: what was written of who was erased is left out.
     """
 
     def __init__(
@@ -195,12 +196,10 @@ class RequestLog:
         key = path.relative_to(self._folder)
         try:
             data = path.read_bytes()
-            kept = _without(data, self._erased(key.parts[1]))
-            if kept:
-                self._bucket.put(key.as_posix(), kept, "application/x-ndjson")
+            self._put(key, data)
         except FileNotFoundError:  # another process carried it
             return True
-        except (StorageUnavailable, ConfigInvalid) as error:
+        except TradewindError as error:
             log.warning("request log waits kind=%s bytes=%d", type(error).__name__, self.count.waiting_bytes)
             return False
         path.unlink(missing_ok=True)
@@ -208,6 +207,22 @@ class RequestLog:
             self.count.uploaded_files += 1
             self.count.waiting_bytes -= len(data)
         return True
+
+    def _put(self, key: Path, data: bytes) -> None:
+        """Put lines into the bucket, but those of who is erased by the time they are there.
+
+        Whoever erases marks the customer first and looks through the bucket then; so one of both sees the other's.
+        """
+        known, name, is_there = self._erased(key.parts[1]), key.as_posix(), False
+        while True:
+            kept = without_lines(data, known)
+            if kept:
+                self._bucket.put(name, kept, "application/x-ndjson")
+            elif is_there:
+                self._bucket.delete(name)
+            is_there, before, known = bool(kept), known, self._erased(key.parts[1])
+            if known.keys() <= before.keys():
+                return
 
     def _recover(self) -> None:
         """Take over what an earlier process left; a line that was cut off by its end is not a line."""
@@ -221,20 +236,21 @@ class RequestLog:
         self.count.waiting_bytes = sum(path.stat().st_size for path in self._folder.rglob(f"*{READY}"))
 
 
-def _without(lines: bytes, erased: Mapping[str, str]) -> bytes:
-    """Return the lines but those that were written of a customer before their erasure."""
-    if not erased:
+def without_lines(lines: bytes, units: Collection[str]) -> bytes:
+    """Return the lines but those that name one of the units anywhere."""
+    if not units:
         return lines
-    return b"".join(line for line in lines.splitlines(keepends=True) if not _is_erased(line, erased))
+    return b"".join(line for line in lines.splitlines(keepends=True) if not _names_one(line, units))
 
 
-def _is_erased(line: bytes, erased: Mapping[str, str]) -> bool:
+def _names_one(line: bytes, units: Collection[str]) -> bool:
+    if any(word.decode() in units for word in PSEUDONYM.findall(line)):
+        return True
     try:
         told = parse_object(line, "a line of the request log", "")
     except IntegrityBroken:  # a disk that failed must not stop what is whole
         return False
-    since = erased.get(str(told.get("unit") or ""))
-    return since is not None and str(told.get("time", "")) <= since
+    return told.get("unit") in units
 
 
 def file_time(key: str) -> datetime:

@@ -1,15 +1,17 @@
 """What the server knows of each customer: the last snapshot, plus the events that are newer than it.
 
 One SQLite file, keyed by pseudonyms. A snapshot is written beside the one in use and taken over in one
-step; events on or before its as-of time are in it and leave the file, later ones are applied again.
+step; events on or before its as-of time are in it and leave the file, later ones are applied again. Who was erased is noted
+here as well: nothing of them is taken in again, whatever is published or sent.
 """
 
 from __future__ import annotations
 
 import json
+import secrets
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -35,6 +37,9 @@ CREATE TABLE IF NOT EXISTS event (
     number INTEGER PRIMARY KEY, use_case TEXT NOT NULL, unit TEXT NOT NULL, time TEXT NOT NULL, id TEXT,
     event TEXT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS erased (
+    use_case TEXT, unit TEXT, since TEXT NOT NULL, PRIMARY KEY (use_case, unit)
+) WITHOUT ROWID;
 CREATE UNIQUE INDEX IF NOT EXISTS event_id ON event (use_case, unit, id) WHERE id IS NOT NULL;
 CREATE INDEX IF NOT EXISTS event_unit ON event (use_case, unit, time, number);
 """
@@ -52,8 +57,8 @@ class Snapshot:
     as_of: str
     """Last moment it covers, on the data's own clock [ISO 8601]."""
     units: int = 0
-    forgotten: tuple[str, ...] = ()
-    """Units of customers who were erased: their events do not count any more."""
+    table: str = ""
+    """Key of the table in the `state` bucket; empty of one that is in use."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,9 +107,12 @@ class StateStore:
         """Apply an event to the histories of its units and keep it for the next snapshot: to all of them or to none.
 
         Returns:
-            Whether it counted: not if its id was seen before, or if the snapshot in use already covers its time.
+            Whether it counted: not if its id was seen before, if the snapshot in use already covers its time, or if one of
+            its units was erased.
         """
         with self._lock, _transaction(self._connection) as connection:
+            if any(_is_erased(connection, use_case, unit) for unit in event.units):
+                return False
             covered = connection.execute("SELECT as_of FROM snapshot WHERE use_case = ?", (use_case,)).fetchone()
             if covered is not None and event.time <= covered[0]:
                 return False
@@ -113,6 +121,36 @@ class StateStore:
                 history = observe(unit, _known(connection, use_case, unit), event.body)
                 _set_current(connection, use_case, unit, history)
             return bool(kept)
+
+    def is_erased(self, use_case: str, unit: str) -> bool:
+        """Tell whether a customer was erased, as far as `erase` was told."""
+        with self._lock:
+            return _is_erased(self._connection, use_case, unit)
+
+    def erased(self, use_case: str) -> dict[str, str]:
+        """Return the moment of each erasure by unit [UTC, ISO 8601]."""
+        with self._lock:
+            return dict(
+                self._connection.execute("SELECT unit, since FROM erased WHERE use_case = ?", (use_case,)).fetchall()
+            )
+
+    def erase(self, use_case: str, since: Mapping[str, str]) -> int:
+        """Drop all that is known of customers, and take in nothing of them from now on; return how many are new.
+
+        Args:
+            use_case: Name of the use case.
+            since: The moment of each erasure by unit [UTC, ISO 8601].
+        """
+        with self._lock:
+            with _transaction(self._connection) as connection:
+                rows = [(use_case, unit, moment) for unit, moment in since.items()]
+                new = connection.executemany("INSERT OR IGNORE INTO erased VALUES (?, ?, ?)", rows).rowcount
+                if new > 0:
+                    _forget_erased(connection, use_case)
+                    _unname(connection, use_case, since)
+            if new > 0:
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return max(new, 0)
 
     def adopt(
         self, use_case: str, snapshot: Snapshot, histories: Iterable[tuple[str, str]], observe: Observe
@@ -134,7 +172,7 @@ class StateStore:
             with self._lock, _transaction(connection):
                 connection.execute("INSERT OR REPLACE INTO snapshot VALUES (?, ?, ?, ?, ?)", row)
                 _forget_covered(connection, use_case, snapshot.as_of)
-                _forget_units(connection, use_case, snapshot.forgotten)
+                _forget_erased(connection, use_case)
                 _reapply(connection, use_case, observe)
             _drop_other_generations(connection, use_case, generation)
         return Snapshot(mark=snapshot.mark, as_of=snapshot.as_of, units=units)
@@ -144,6 +182,8 @@ def _open(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
+    # Without it what was erased would stay readable in the file's free pages.
+    connection.execute("PRAGMA secure_delete = ON")
     return connection
 
 
@@ -205,14 +245,29 @@ def _write_chunk(connection: sqlite3.Connection, use_case: str, generation: int,
     return len(chunk)
 
 
+def _unname(connection: sqlite3.Connection, use_case: str, units: Iterable[str]) -> None:
+    """Take names out of what stays: the event of a terminal counts on, and tells no more whose it was."""
+    command = "UPDATE event SET event = replace(event, ?, ?) WHERE use_case = ? AND instr(event, ?) > 0"
+    connection.executemany(command, [(unit, secrets.token_hex(16), use_case, unit) for unit in units])
+
+
 def _forget_covered(connection: sqlite3.Connection, use_case: str, as_of: str) -> None:
     connection.execute("DELETE FROM event WHERE use_case = ? AND time <= ?", (use_case, as_of))
     connection.execute("DELETE FROM current WHERE use_case = ?", (use_case,))
 
 
-def _forget_units(connection: sqlite3.Connection, use_case: str, units: Iterable[str]) -> None:
-    command = "DELETE FROM event WHERE use_case = ? AND unit = ?"
-    connection.executemany(command, [(use_case, unit) for unit in units])
+def _is_erased(connection: sqlite3.Connection, use_case: str, unit: str) -> bool:
+    found = connection.execute("SELECT 1 FROM erased WHERE use_case = ? AND unit = ?", (use_case, unit)).fetchone()
+    return found is not None
+
+
+def _forget_erased(connection: sqlite3.Connection, use_case: str) -> None:
+    """Delete what is kept of the erased, of every generation: one that is being imported too."""
+    for name in ("base", "current", "event"):
+        command = (
+            f"DELETE FROM {name} WHERE use_case = :name AND unit IN (SELECT unit FROM erased WHERE use_case = :name)"  # noqa: S608 - names of our own tables
+        )
+        connection.execute(command, {"name": use_case})
 
 
 def _reapply(connection: sqlite3.Connection, use_case: str, observe: Observe) -> None:
