@@ -87,7 +87,7 @@ def test_the_store_knows_each_role_with_its_grants(prepared):
     users = {user["name"]: user["actions"] for user in read(folder, "s3.json")["identities"]}
     assert set(users) == {"admin", *ROLES}
     assert "Read:tradewind-raw" not in users["train"]
-    assert ("Write:tradewind-ledger" in users["promote"]) == ("w" in GRANTS["promote"]["ledger"])
+    assert ("Write:tradewind-ledger/*" in users["promote"]) == ("w" in GRANTS["promote"]["ledger"])
 
 
 def test_buckets_are_made_where_they_are_missing(object_store):

@@ -83,7 +83,7 @@ def test_only_promote_may_write_models_and_it_and_the_custodian_the_ledger(tmp_p
     known = secret.load_or_generate(tmp_path / "secrets.json")
     users = identities(known, "shop")["identities"]
     writers = {
-        bucket: {user["name"] for user in users if f"Write:shop-{bucket}" in user["actions"]}
+        bucket: {user["name"] for user in users if f"Write:shop-{bucket}/*" in user["actions"]}
         for bucket in ("ledger", "models")
     }
     assert writers == {"ledger": {"promote", "custodian"}, "models": {"promote"}}

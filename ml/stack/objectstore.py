@@ -25,7 +25,8 @@ CHILD = "object-store"
 PORTS_FILE = "ports.json"
 INNER = ("s3.port.grpc", *(f"{part}.port{kind}" for part in PARTS for kind in ("", ".grpc")))
 """Ports beside the S3 door; only who holds the store's certificate gets an answer there."""
-ACTIONS = {"r": ("Read", "List"), "w": ("Write", "Tagging")}
+ACTIONS = {"r": ("Read:{}", "List:{}"), "w": ("Write:{}/*",)}
+"""A right to write ends in `/*`: objects alone. Without it, the user could also set the bucket's versioning, lifecycle and CORS."""
 
 
 def start(children: Children, folder: Path, port: int, secrets: Mapping[str, str], prefix: str) -> None:
@@ -64,7 +65,7 @@ def _identity(name: str, actions: list[str], secrets: Mapping[str, str]) -> dict
 
 def _actions(role: Role, prefix: str) -> list[str]:
     return [
-        f"{action}:{prefix}-{bucket}"
+        action.format(f"{prefix}-{bucket}")
         for bucket, rights in GRANTS[role].items()
         for right in rights
         for action in ACTIONS[right]
