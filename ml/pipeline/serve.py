@@ -17,9 +17,10 @@ from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wa
 
 from ml.config import Settings, require_secret
 from ml.contract import JsonObject, UseCase
-from ml.errors import ModelNotFound, ServiceUnavailable
+from ml.errors import IntegrityBroken, ModelNotFound, ServiceUnavailable
 from ml.files import read_json
-from ml.registry.fetch import fetch_version
+from ml.packaging.record import Run
+from ml.registry.fetch import fetch_record, fetch_version
 from ml.serving import snapshot
 from ml.serving.batch import write_listing
 from ml.serving.subject import is_customer
@@ -90,6 +91,22 @@ def run(settings: Settings, use_case: UseCase, digest: str, histories: Path, as_
         table=table,
     )
     return asdict(told)
+
+
+def ensure_promoted(settings: Settings, digest: str, run: Run) -> None:
+    """Refuse histories other than those of the run that were signed when its version was promoted.
+
+    Raises:
+        IntegrityBroken: The version's record for this run names others, or there is none for this run.
+    """
+    place = f"data/{run.use_case}/features"
+    record = fetch_record(settings, run.use_case, digest, run.run_id).payload
+    signed = record["data"].get(place) if record["run_id"] == run.run_id else None
+    found = run.outputs().get(place)
+    if signed is None or found != signed:
+        raise IntegrityBroken(
+            f"{place} of run {run.run_id} as it was promoted: {signed}", str(found), "Start a new run, and promote it."
+        )
 
 
 def _await(http: httpx.Client, use_case: str, digest: str, mark: str) -> JsonObject:

@@ -15,6 +15,7 @@ from ml.config import Settings, load_settings
 from ml.contract import JsonObject, UseCase
 from ml.errors import ConfigInvalid, GateFailed
 from ml.files import read_json
+from ml.packaging.record import Run
 from ml.pipeline import FILE_STAGES, ROLES, accepted, workspace
 from ml.pipeline.context import StageContext
 from ml.pipeline.decision import ensure_fit
@@ -161,6 +162,7 @@ def _serve(settings: Settings, use_case: UseCase, request: JsonObject) -> JsonOb
         data = f"data/{use_case.name}"
         workspace.bring(settings, root, f"{data}/package/version.json", f"{data}/features/histories.parquet")
         digest = read_json(root / data / "package" / "version.json")["digest"]
+        serve.ensure_promoted(settings, digest, Run.read(root, use_case.name))
         as_of = date.fromisoformat(read_json(root / "inputs.json")["as_of"]["data"])
         return serve.run(settings, use_case, digest, root / data / "features" / "histories.parquet", as_of)
 
