@@ -23,7 +23,8 @@ def acting(home: Path, role: Role, *secrets: str) -> Settings:
         return settings
     from ml.stack import up as stack
 
-    return stack.load(home).settings(role, *secrets)
+    settings = stack.load(home).settings(role, *secrets)
+    return settings.model_copy(update={"store_admin": settings.home / "store"}) if role == "custodian" else settings
 
 
 def reader(home: Path) -> Settings:

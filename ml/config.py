@@ -78,6 +78,10 @@ class Settings(BaseSettings):
     s3_timeout_s: float = Field(30, gt=0, le=600)
     """How long one try waits for an answer of the S3 endpoint [s]."""
 
+    store_admin: Path | None = None
+    """Folder with SeaweedFS's `security.toml`, certificate and `ports.json`: destroyed keys are vacuumed out of its volumes;
+    the embedded stack knows its own. None where the store is somebody else's."""
+
     source_password: SecretStr | None = None
     """Password of the shop's database for the source `sql`; only `ingest` uses it."""
     pseudonym_key: SecretStr | None = None

@@ -61,6 +61,9 @@ def erase(  # noqa: PLR0913, PLR0917 - the options of a command
     for erasure in known:
         done = destroy(settings, erasure.use_case, order)
         typer.echo(f"{erasure.use_case}: {'erased' if done.is_new else 'was erased before'}, proof in the ledger")
+        typer.echo(
+            f"  the keys' bytes in the store: {done.erasure.overwritten or 'unknown: erased by an earlier version'}"
+        )
 
 
 @privacy.command()

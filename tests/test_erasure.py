@@ -1,9 +1,11 @@
 """Erasing a customer destroys their keys, names the models that saw them, is proven, and survives being killed."""
 
 import base64
+import gzip
 import hashlib
 import io
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -27,6 +29,7 @@ from ml.packaging.signing import Verifier
 from ml.pipeline.erase import Order, erase, erase_again, plan
 from ml.pipeline.freeze import erasures
 from ml.privacy.key_ring import KeyRing
+from ml.privacy.overwrite import copies, overwrite
 from ml.privacy.pseudonym import pseudonym, read_key
 from ml.privacy.seal import Opener, Sealer
 from ml.registry import erasure, erasure_mark, ledger
@@ -432,3 +435,42 @@ def test_marks_of_before_still_hold_and_move_to_where_training_cannot_look(
     assert not [key for key in [*runs.keys(f"{name}/"), *state.keys(f"{name}/")] if "eras" in key]
     assert Marks(object_store.settings("serve"))(name).keys() >= set(world.units)
     assert {ring.name(ADA), ring.name("bob")} <= set(erasures(keeper, name))
+
+
+def test_no_copy_of_a_destroyed_key_stays_in_the_stores_volumes_and_the_proof_says_so(
+    object_store, custodian, keeper, name
+):
+    for number in range(5):
+        stored(keeper, name, pa.table({"customer_id": [ADA, f"other-{number}"], "text": ["tea", "cup"]}))
+    ring = KeyRing.open(keeper, name)
+    (mine,), (other,) = ring.wrapped([ring.name(ADA)]), ring.wrapped([ring.name("other-1")])
+    admin, files = object_store.home / "store", object_store.home / "store" / "data"
+    assert len(list(copies(files, [mine.encode()]))) == 1
+    without = erase(custodian, name, order()).erasure
+    assert without.overwritten.startswith("not done")
+    assert len(list(copies(files, [mine.encode()]))) == 1, "without a vacuum its copies lie there for a while"
+    done = erase(custodian.model_copy(update={"store_admin": admin}), name, order())
+    assert (done.is_new, "vacuumed" in done.erasure.overwritten) == (True, True)
+    assert list(copies(files, [mine.encode()])) == []
+    assert len(list(copies(files, [other.encode()]))) == 1
+    other_order = order(customer="other-1")
+    told = erase(custodian.model_copy(update={"store_admin": admin}), name, other_order).erasure.overwritten
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT[^ ]+: vacuumed; no copy in \d+ volume files", told)
+    assert list(copies(files, [other.encode()])) == []
+    assert not erase(custodian.model_copy(update={"store_admin": admin}), name, other_order).is_new
+
+
+def test_a_compressed_copy_of_a_key_is_found_and_nothing_else(tmp_path):
+    wrapped = base64.b64encode(b"k" * 64)
+    (tmp_path / "a_1.dat").write_bytes(b"\x00" * 40 + gzip.compress(b'{"keys":"' + wrapped + b'"}') + b"tail")
+    (tmp_path / "b_2.dat").write_bytes(b"\x1f\x8b\x08 is no archive")
+    (tmp_path / "c_3.cpd").write_bytes(b"..." + wrapped)
+    assert list(copies(tmp_path, [wrapped])) == ["a_1.dat", "c_3.cpd"]
+    assert list(copies(tmp_path, [b"another"])) == []
+
+
+def test_where_the_store_is_a_providers_the_proof_says_so(custodian):
+    assert (
+        overwrite(custodian.model_copy(update={"s3_endpoint": None}), ["x"])
+        == "not applicable: the provider's deletion"
+    )

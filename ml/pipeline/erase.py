@@ -21,6 +21,7 @@ from ml.errors import ConfigInvalid, IntegrityBroken, ModelNotFound, StorageUnav
 from ml.files import canonical
 from ml.packaging.signing import Signer
 from ml.privacy.key_ring import KeyRing
+from ml.privacy.overwrite import NOT_DONE, overwrite
 from ml.privacy.pseudonym import pseudonym, read_key, spellings
 from ml.registry.entry import Move
 from ml.registry.erasure import Erasure, Policy, Touched, keep, named
@@ -112,18 +113,25 @@ def erase(settings: Settings, use_case: str, order: Order) -> Erased:
 
     Raises:
         ModelNotFound: There are no data of this customer.
-        StorageUnavailable: The store did not answer, or something of the customer came back every time; ask again.
+        StorageUnavailable: The store did not answer, something of the customer came back every time, or copies of the keys
+            stay on the store's disks; ask again.
     """
     adopt(settings, use_case)
     erasure, units = _begun(settings, use_case, order), _units(settings, order)
     spelled = map(KeyRing.open(settings, use_case).name, spellings(order.customer))
     erasure = replace(erasure, spellings=tuple(dict.fromkeys([*erasure.spellings, *spelled])))
     write(settings, Mark(use_case=use_case, customers=erasure.names, units=units, when=_now()))
+    wrapped = KeyRing.open(settings, use_case).wrapped(erasure.names)
     removed = _remove(settings, use_case, erasure.names, units)
     before = _proven(settings, use_case, erasure.customer)
-    if before is not None and not removed:
+    if (
+        before is not None
+        and not removed
+        and (before.overwritten not in ("", NOT_DONE) or not _can_overwrite(settings))
+    ):
         return Erased(erasure=before, is_new=False)
-    confirmed = replace(erasure, confirmed=_now())
+    overwritten = overwrite(settings, wrapped)
+    confirmed = replace(erasure, confirmed=_now(), overwritten=overwritten)
     told = keep(Bucket.open(settings, "ledger"), use_case, confirmed.sealed(Signer.open(settings)))
     request = erasure_request(erasure.customer)
     move = Move(
@@ -146,8 +154,12 @@ def erase_again(settings: Settings, use_case: str) -> int:
     """
     adopt(settings, use_case)
     units = in_force(settings, use_case)
-    names = Marks(settings).customers(use_case) | proven_customers(settings, use_case)
-    return _remove(settings, use_case, tuple(sorted(names)), tuple(units)) if names or units else 0
+    names = tuple(sorted(Marks(settings).customers(use_case) | proven_customers(settings, use_case)))
+    wrapped = KeyRing.open(settings, use_case).wrapped(names)
+    removed = _remove(settings, use_case, names, tuple(units)) if names or units else 0
+    if wrapped:
+        log.info("keys of the erased overwritten again use_case=%s: %s", use_case, overwrite(settings, wrapped))
+    return removed
 
 
 def _begun(settings: Settings, use_case: str, order: Order) -> Erasure:
@@ -188,6 +200,10 @@ def _proven(settings: Settings, use_case: str, customer: str) -> Erasure | None:
             if found.customer == customer:
                 return found
     return None
+
+
+def _can_overwrite(settings: Settings) -> bool:
+    return settings.store_admin is not None and settings.s3_endpoint is not None
 
 
 def _units(settings: Settings, order: Order) -> tuple[str, ...]:

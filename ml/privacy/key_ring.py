@@ -84,6 +84,10 @@ class KeyRing:
         """Tell whether there is a key under a name; none where there never was one, false where it was destroyed."""
         return None if name not in self._held["keys"] else self._held["keys"][name] is not None
 
+    def wrapped(self, names: Iterable[str]) -> frozenset[str]:
+        """Return the keys under some names as the ring holds them; without those that are destroyed or never were."""
+        return frozenset(held for name in names if (held := self._held["keys"].get(name)) is not None)
+
     def key(self, name: str) -> DataKey:
         """Return the key under a name, which must be there."""
         if name not in self._made:

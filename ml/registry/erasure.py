@@ -52,6 +52,9 @@ class Erasure:
     confirmed: str = ""
     """When a last look found nothing of the customer in any place [UTC, ISO 8601]; empty of a plan, and of a proof of before."""
 
+    overwritten: str = ""
+    """When the keys' bytes were taken off the store's disks, and how that was seen; or why not."""
+
     @property
     def names(self) -> tuple[str, ...]:
         """Names of all keys that are destroyed."""
