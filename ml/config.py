@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias, get_args
 
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from ml.errors import ConfigInvalid
 
@@ -83,7 +85,11 @@ class Settings(BaseSettings):
     the embedded stack knows its own. None where the store is somebody else's."""
 
     source_password: SecretStr | None = None
-    """Password of the shop's database for the source `sql`; only `ingest` uses it."""
+    """Password of the shop's database for the source `sql`; only `ingest` uses it, and only a configured account gets it."""
+    source_locations: Annotated[Mapping[str, str], NoDecode] = Field(default_factory=dict)
+    """Places that a run's form may name as its source, by name [JSON]: `{"tills": "s3://shop-landing/tills"}`."""
+    source_password_for: str = ""
+    """Name of the database among them that the password belongs to, where they hold several accounts."""
     pseudonym_key: SecretStr | None = None
     """Key for household pseudonyms [64 hexadecimal digits]; only `anonymise` and the server's door hold it."""
     master_key: SecretStr | None = None
@@ -148,6 +154,15 @@ class Settings(BaseSettings):
     """The channel the model server follows; another one gives a server for trying a candidate."""
     poll_seconds: float = Field(2.0, gt=0, le=300)
     """How often the model server looks at its channels [s]."""
+
+    @field_validator("source_locations", mode="before")
+    @classmethod
+    def _parsed(cls, value: object) -> object:
+        """Return the places from their JSON text; empty text is none, and a fault quotes nothing of it."""
+        try:
+            return json.loads(value or "{}") if isinstance(value, str) else value
+        except ValueError:
+            raise ValueError("no JSON object of names and locations") from None
 
     def approver_names(self) -> frozenset[str]:
         """Return the logins of those who may approve; empty means that Airflow alone decides."""

@@ -84,10 +84,14 @@ def params(use_case: str) -> dict[str, Param]:
             None,
             type=["null", "string"],
             title="Source location",
-            description="Folder, s3:// landing zone or SQL URL, for the sources files and sql.",
+            examples=place_names(),
+            description="Name of a place that the operator configured, for the sources files and sql; no other is read.",
         ),
         "source_mapping": Param(
-            None, type=["null", "string"], title="Source mapping", description="Path of the column mapping [YAML]."
+            None,
+            type=["null", "string"],
+            title="Source mapping",
+            description="Path of the column mapping [YAML], below the location.",
         ),
         "approval": Param(
             AS_SET,
@@ -98,6 +102,13 @@ def params(use_case: str) -> dict[str, Param]:
         ),
     }
     return {**fixed, **_train_params(use_case)}
+
+
+def place_names() -> list[str]:
+    """Return the names of the places that a source may be read from, as `TRADEWIND_SOURCE_LOCATIONS` lists them."""
+    from ml.config import load_settings
+
+    return sorted(load_settings().source_locations)
 
 
 def _train_params(use_case: str) -> dict[str, Param]:

@@ -81,6 +81,7 @@ def running(tmp_path_factory, chat, mail):
         for part in ("S3", "AIRFLOW", "SERVER"):
             patch.setenv(f"TRADEWIND_{part}_PORT", str(free_port()))
         patch.setenv("TRADEWIND_POLL_SECONDS", "0.5")
+        patch.setenv("TRADEWIND_SOURCE_LOCATIONS", json.dumps({"landed": str(tmp_path_factory.getbasetemp())}))
         patch.setenv("TRADEWIND_APPROVERS", "admin,ada")
         patch.setenv("TRADEWIND_ANSWER_HOURS", str(ANSWER_SECONDS / 3600))
         patch.setenv("TRADEWIND_NOTIFY_WEBHOOK", chat[0])

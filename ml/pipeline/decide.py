@@ -16,6 +16,9 @@ from ml.pipeline import frozen
 from ml.pipeline.approval import REQUIRED, is_required
 from ml.pipeline.decision import RELEASES, Decision, decide, judged
 
+SOURCE = (("", "kind"), ("_location", "location"), ("_mapping", "mapping"))
+"""Ends of the form's fields that override the source, and the keys of its section."""
+
 log = logging.getLogger(__name__)
 
 
@@ -74,12 +77,10 @@ def _needs_run(settings: Settings, use_case: str, asked: Decision) -> bool:
 def _again(settings: Settings, use_case: str, section: JsonObject, asked: Decision) -> JsonObject:
     """Return the retraining's form that asks for what the run was asked for."""
     inputs, params = (read(settings, use_case, asked.run_id) for read in (frozen.inputs, frozen.section))
-    source = inputs["source"]["spec"]
+    source, own = inputs["source"]["spec"], section.get("source", {})
     form = {
         "as_of": inputs["as_of"]["requested"],
-        "source": source.get("kind"),
-        "source_location": source.get("location"),
-        "source_mapping": source.get("mapping"),
+        **{f"source{part}": source.get(key) for part, key in SOURCE if source.get(key) != own.get(key)},
         "approval": REQUIRED if is_required(params) else None,
         **{f"train_{name}": value for name, value in params["train"].items() if section["train"].get(name) != value},
     }

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from ml.files import canonical, sha256
 from ml.parameter import UseCaseParams, parse
 from ml.pipeline import frozen
 from ml.pipeline.accepted import Accepted, accepted_runs
+from ml.pipeline.admission import admitted, configured
 from ml.pipeline.approval import REQUIRED
 from ml.pipeline.decision import in_force, rejected
 from ml.pipeline.workspace import CODE, PROJECT, single
@@ -55,13 +56,14 @@ def freeze(settings: Settings, use_case: UseCase, request: RunRequest) -> JsonOb
     """Freeze the run's inputs unless that was done, and return them.
 
     Raises:
-        ConfigInvalid: A parameter or override is unknown or out of range.
+        ConfigInvalid: A parameter or override is unknown or out of range, or the source a place that nobody configured.
         SourceInvalid: The source lacks what the use case needs.
         IntegrityBroken: Somebody else wrote where the run is frozen.
     """
     if frozen.exists(settings, use_case.name, request.run_id):
         return frozen.inputs(settings, use_case.name, request.run_id)
-    params = run_params(use_case, request)
+    settings = configured(settings)
+    params = run_params(use_case, replace(request, source=admitted(settings, request.source)))
     files = {
         frozen.INPUTS: canonical(_gather(settings, use_case, request, params["source"])),
         frozen.PARAMS: yaml.safe_dump({use_case.name: params}, sort_keys=True, allow_unicode=True).encode(),

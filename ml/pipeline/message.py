@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import smtplib
 import ssl
@@ -70,7 +71,7 @@ def _faults(settings: Settings, message: Message) -> Iterator[str]:
 
 def _chat(settings: Settings, message: Message) -> None:
     address = require_secret(settings.notify_webhook, "notify_webhook")
-    httpx.post(address, json={"text": message.text()}, timeout=TIMEOUT_S).raise_for_status()
+    httpx.post(address, json={"text": message.text()}, timeout=TIMEOUT_S, follow_redirects=False).raise_for_status()
 
 
 def _mail(settings: Settings, message: Message) -> None:
@@ -82,10 +83,30 @@ def _mail(settings: Settings, message: Message) -> None:
     letter = EmailMessage()
     letter["Subject"], letter["From"], letter["To"] = message.title, settings.notify_from, settings.notify_to
     letter.set_content(message.text())
-    kind, port = (smtplib.SMTP_SSL, 465) if server.scheme == "smtps" else (smtplib.SMTP, 587)
-    with kind(server.hostname, server.port or port, timeout=TIMEOUT_S) as smtp:
+    with _connected(server.hostname, server.port, is_encrypted=server.scheme == "smtps") as smtp:
         if server.username:
             if server.scheme == "smtp":
-                smtp.starttls(context=ssl.create_default_context())
+                _encrypt(smtp, server.hostname)
             smtp.login(server.username, require_secret(settings.notify_smtp_password, "notify_smtp_password"))
         smtp.send_message(letter)
+
+
+def _connected(host: str, port: int | None, *, is_encrypted: bool) -> smtplib.SMTP:
+    """Connect to a mail server; over TLS only if its certificate is one that this machine trusts, for this very name."""
+    if is_encrypted:
+        return smtplib.SMTP_SSL(host, port or 465, timeout=TIMEOUT_S, context=ssl.create_default_context())
+    return smtplib.SMTP(host, port or 587, timeout=TIMEOUT_S)
+
+
+def _encrypt(smtp: smtplib.SMTP, host: str) -> None:
+    """Go over to TLS before a login; only a server on this machine may be without."""
+    smtp.ehlo()
+    if smtp.has_extn("starttls") or not _is_loopback(host):
+        smtp.starttls(context=ssl.create_default_context())  # raises where the server has none
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

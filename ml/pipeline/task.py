@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import os
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, date, datetime
@@ -17,6 +19,7 @@ from ml.errors import ConfigInvalid, GateFailed
 from ml.files import read_json
 from ml.packaging.record import Run
 from ml.pipeline import FILE_STAGES, ROLES, accepted, workspace
+from ml.pipeline.admission import admitted, configured
 from ml.pipeline.context import StageContext
 from ml.pipeline.decision import ensure_fit
 from ml.pipeline.freeze import RunRequest, freeze, project_section, typed_params
@@ -82,6 +85,11 @@ def _ingest(settings: Settings, use_case: UseCase, request: JsonObject) -> JsonO
         asks_person=request.get("asks_person", False),
     )
     inputs = freeze(settings, use_case, wanted)
+    listed = configured(settings)
+    admitted(listed, inputs["source"]["spec"])
+    os.environ["TRADEWIND_SOURCE_LOCATIONS"] = json.dumps(
+        dict(listed.source_locations)
+    )  # the stage's process asks again
     log.info("inputs frozen as_of=%s data=%s", inputs["as_of"]["requested"], inputs["source"]["digest"])
     return _file_stage(settings, use_case, request)
 

@@ -22,6 +22,8 @@ def open_source(spec: JsonObject, settings: Settings) -> Source:
 
 
 def _opened(parsed: SourceSpec, settings: Settings) -> Source:
+    if parsed.location is not None:
+        parsed = parsed.model_copy(update={"location": settings.source_locations.get(parsed.location, parsed.location)})
     match parsed.kind:
         case "complete_journey":
             from ml.sources.complete_journey import CompleteJourney

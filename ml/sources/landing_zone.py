@@ -29,7 +29,7 @@ from ml.sources.csv_file import CsvText
 from ml.sources.describe import column_names
 from ml.sources.encoding import decode
 from ml.sources.mapping import NO_VALUE, SourceMapping, parse_mapping
-from ml.sources.place import Content, Place, open_place
+from ml.sources.place import Content, Place, mapping_text, open_place
 from ml.sources.source import Clock, SourceSpec, SourceState, replay
 
 DAY = re.compile(r"^(?:day=|date=)?(\d{4}-\d{2}-\d{2})(?:$|\.)")
@@ -65,7 +65,7 @@ class LandingZone:
                 "source.location: a folder or s3://bucket/prefix", "none", "Set it; see docs/sources.md."
             )
         place = open_place(spec.location, settings)
-        text = place.text(spec.mapping) if isinstance(spec.mapping, str) else spec.mapping
+        text = mapping_text(spec.mapping, place, settings) if isinstance(spec.mapping, str) else spec.mapping
         return cls(place, parse_mapping(text), spec.clock or "wall", spec.replay_shift_days)
 
     def freeze(self, tables: Sequence[Table], as_of_requested: date) -> SourceState:

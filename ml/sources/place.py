@@ -9,14 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
-import ml
 from ml.config import Settings
-from ml.errors import SourceInvalid
+from ml.errors import ConfigInvalid, SourceInvalid
 from ml.files import sha256_file
+from ml.sources.location import PROJECT, S3, folder_of
 from ml.store import Bucket, connect
 
-PROJECT = Path(ml.__file__).parent.parent
-S3 = "s3://"
 HIDDEN = "._"
 Content: TypeAlias = Callable[[], str]
 """Tells a content's digest; of large folders only the files that count are read for it."""
@@ -48,6 +46,8 @@ class Folder:
     """A folder of this machine."""
 
     root: Path
+    closed: Path
+    """A folder that is not looked into, should it lie below: Tradewind's own home."""
 
     @property
     def name(self) -> str:
@@ -65,7 +65,7 @@ class Folder:
 
     def _files(self) -> Iterator[tuple[str, Path]]:
         for folder, folders, files in os.walk(self.root):
-            folders[:] = [name for name in folders if name[0] not in HIDDEN]
+            folders[:] = [name for name in folders if name[0] not in HIDDEN and Path(folder, name) != self.closed]
             for name in [*files, *folders]:
                 path = Path(folder, name)
                 if name[0] not in HIDDEN and (name in files or path.is_symlink()):
@@ -78,7 +78,8 @@ class Folder:
         return name
 
     def _checked(self, path: Path) -> Path:
-        """Return a file of this folder; refuse a link out of it."""
+        """Return a file of this folder; refuse a link out of it, or into our home."""
+        self._ensure_open(path)
         if path.is_symlink() and (path.is_dir() or not path.resolve().is_relative_to(self.root)):
             raise SourceInvalid(
                 f"files, and links to files of the same folder, in {self.root}",
@@ -93,6 +94,12 @@ class Folder:
             )
         return path
 
+    def _ensure_open(self, path: Path) -> None:
+        if path.resolve().is_relative_to(self.closed):
+            raise ConfigInvalid(
+                "a source outside TRADEWIND_HOME", "a file inside", "Deliver the shop's files elsewhere."
+            )
+
     def read(self, name: str) -> bytes:
         """Return a file's bytes."""
         try:
@@ -106,6 +113,7 @@ class Folder:
         """Return a file named absolutely, relative to the folder, or relative to where the process runs."""
         for path in (self.root / name, Path(name)):
             if path.is_file():
+                self._ensure_open(path)
                 return path.read_bytes()
         raise _no_file(name, self.name)
 
@@ -151,11 +159,38 @@ def open_place(location: str, settings: Settings) -> Place:
         bucket, _, prefix = location.removeprefix(S3).partition("/")
         prefix = prefix.rstrip("/")
         return Prefix(Bucket(connect(settings), bucket), f"{prefix}/" if prefix else "")
-    root = PROJECT / Path(location).expanduser()
+    root = folder_of(location)
     if not root.is_dir():
         raise SourceInvalid(f"a folder {root}", "none", "Correct source.location, or create it.")
-    return Folder(root.resolve())
+    ensure_not_ours(root, settings)
+    return Folder(root, _closed(root, settings))
 
 
 def _no_file(name: str, place: str) -> SourceInvalid:
     return SourceInvalid(f"the mapping {name} in {place}", "none", "Correct source.mapping, or deliver the file.")
+
+
+def mapping_text(name: str, place: Place, settings: Settings) -> bytes:
+    """Return a mapping's text; raise as `ensure_not_ours` and `Place.text` do."""
+    ensure_not_ours(Path(name), settings)
+    return place.text(name)
+
+
+def ensure_not_ours(path: Path, settings: Settings) -> None:
+    """Refuse a path in Tradewind's own home: keys, secrets and Airflow's database are no shop's data.
+
+    Raises:
+        ConfigInvalid: It lies there. A run's workspace does too; what is shipped with the code may be read in it.
+    """
+    if path.resolve().is_relative_to(_closed(path.resolve(), settings)):
+        raise ConfigInvalid(
+            "a source.location outside TRADEWIND_HOME",
+            "one inside",
+            "Deliver the shop's files to a folder of their own.",
+        )
+
+
+def _closed(place: Path, settings: Settings) -> Path:
+    """Return the folder that may not be read: the home, unless this process runs in a run's workspace there and reads that."""
+    home = settings.home.resolve()
+    return home / "secrets.json" if PROJECT.is_relative_to(home) and place.is_relative_to(PROJECT) else home

@@ -6,7 +6,9 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from functools import partial
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
@@ -15,12 +17,15 @@ import sqlalchemy as sa
 
 from ml.config import Settings
 from ml.contract import Table
-from ml.errors import ConfigInvalid, SourceInvalid, StorageUnavailable
+from ml.errors import ConfigInvalid, SourceInvalid
 from ml.files import canonical, sha256
 from ml.sources.conform import conform, missing_table, newest_day, up_to
-from ml.sources.mapping import SourceMapping, parse_mapping
-from ml.sources.place import open_place
+from ml.sources.describe import same_but_spelling
+from ml.sources.location import folder_of, password
+from ml.sources.mapping import SourceMapping, TableMapping, parse_mapping
+from ml.sources.place import ensure_not_ours, mapping_text, open_place
 from ml.sources.source import Clock, SourceSpec, SourceState, replay
+from ml.sources.sql_faults import told
 
 CHUNK = 100_000  # rows held of one query
 END_OF_TIME = date(9998, 12, 31)
@@ -42,14 +47,15 @@ class Database:
             raise ConfigInvalid("source.location: a SQLAlchemy URL", "none", "Set it; see docs/sources.md.")
         try:
             url = sa.make_url(spec.location)
-        except sa.exc.ArgumentError as error:
-            raise ConfigInvalid("a SQLAlchemy URL as source.location", "another text", "Correct it.") from error
-        if url.password is not None:
+        except (sa.exc.ArgumentError, ValueError):
+            raise ConfigInvalid("a SQLAlchemy URL as source.location", "another text", "Correct it.") from None
+        if url.password is not None or "password" in url.query:
             raise ConfigInvalid("source.location without a password", "one", "Put it into TRADEWIND_SOURCE_PASSWORD.")
-        if settings.source_password is not None:
-            url = url.set(password=settings.source_password.get_secret_value())
-        engine = _engine(url)
-        text = open_place(".", settings).text(spec.mapping) if isinstance(spec.mapping, str) else spec.mapping
+        url = _read_only(url, settings) if url.get_backend_name() == "sqlite" else url
+        secret = password(url, settings)
+        engine = _engine(url if secret is None else url.set(password=secret))
+        place = open_place(".", settings)
+        text = mapping_text(spec.mapping, place, settings) if isinstance(spec.mapping, str) else spec.mapping
         return cls(engine, parse_mapping(text), spec.clock or "wall", spec.replay_shift_days)
 
     def freeze(self, tables: Sequence[Table], as_of_requested: date) -> SourceState:
@@ -75,46 +81,58 @@ class Database:
         reflected = self._reflect(table)
         if reflected is None:
             return
-        mapped = self.mapping.of(table)
-        origin = f"table {reflected.name}"
-        for raw in self._chunks(self._query(table, reflected, last_day), origin):
-            yield up_to(conform(raw, table, mapped, origin), table, last_day)
+        mapped, origin = self.mapping.of(table), f"table {reflected.name}"
+        before = 0
+        with told(self.engine, origin):
+            for raw in self._chunks(self._query(table, reflected, last_day)):
+                locate = partial(_row_number, before)
+                _ensure_zones(raw, table, mapped, origin)
+                yield up_to(conform(raw, table, mapped, origin, locate), table, last_day)
+                before += len(raw)
 
     def _reflect(self, table: Table) -> sa.Table | None:
-        schema, _, name = (self.mapping.of(table).source or table.name).rpartition(".")
-        try:
-            return sa.Table(name, sa.MetaData(), schema=schema or None, autoload_with=self.engine)
-        except sa.exc.NoSuchTableError as error:
-            if table.optional:
-                return None
-            found = sa.inspect(self.engine).get_table_names(schema=schema or None)
-            raise missing_table(table, found, "the database") from error
-        except sa.exc.OperationalError as error:
-            raise _unreachable(self.engine) from error
+        wanted = self.mapping.of(table).source or table.name
+        schema, _, name = wanted.rpartition(".")
+        with told(self.engine, f"table {wanted}"):
+            inspected = sa.inspect(self.engine)
+            if not (
+                inspected.has_table(name, schema=schema or None) or name in inspected.get_view_names(schema or None)
+            ):
+                if table.optional:
+                    return None
+                found = [*inspected.get_table_names(schema or None), *inspected.get_view_names(schema or None)]
+                raise missing_table(table, found, "the database")
+            return sa.Table(name, sa.MetaData(), schema=schema or None, autoload_with=self.engine, resolve_fks=False)
 
     def _query(self, table: Table, reflected: sa.Table, last_day: date) -> sa.Select[Any]:
         """Select the mapped columns; the database filters by time where its own type allows."""
         mapped = self.mapping.of(table).columns
         theirs = {c.name: mapped[c.name].source if c.name in mapped else c.name for c in table.columns}
-        wanted = dict.fromkeys(name for name in theirs.values() if name is not None and name in reflected.c)
-        query = sa.select(*(_readable(reflected.c[name]) for name in wanted))
+        named = dict.fromkeys(name for name in theirs.values() if name is not None)
+        similar = [
+            other
+            for name in named
+            if name not in reflected.c
+            for other in same_but_spelling(name, [*reflected.c.keys()])
+        ]
+        wanted = [
+            name for name in (*named, *similar) if name in reflected.c
+        ]  # the similar ones are there to be told of
+        query = sa.select(
+            *(_readable(reflected.c[name], self.engine) for name in dict.fromkeys(wanted or reflected.c.keys()))
+        )
         time_column = reflected.c.get(theirs.get(table.time_column or "") or "")
-        if time_column is None or not _is_naive_time(time_column.type):
-            return query
+        if time_column is None or not _is_naive_time(time_column.type) or self.engine.dialect.name == "sqlite":
+            return query  # SQLite compares whatever it holds as text: it would leave out what is written otherwise
         end = datetime.combine(last_day + timedelta(days=1), time())
         return query.where(sa.or_(time_column < end, time_column.is_(None)))
 
-    def _chunks(self, query: sa.Select[Any], origin: str) -> Iterator[pa.Table]:
-        try:
-            with self.engine.connect().execution_options(stream_results=True) as connection:
-                for chunk in pd.read_sql(query, connection, chunksize=CHUNK, dtype_backend="pyarrow"):
-                    yield pa.Table.from_pandas(chunk, preserve_index=False)
-        except sa.exc.OperationalError as error:
-            raise _unreachable(self.engine) from error
-        except (TypeError, ValueError, pa.ArrowException) as error:
-            raise SourceInvalid(
-                f"readable rows in {origin}", "a value that its own column's type does not allow", "Correct the rows."
-            ) from error
+    def _chunks(self, query: sa.Select[Any]) -> Iterator[pa.Table]:
+        with self.engine.connect().execution_options(stream_results=True) as connection:
+            result = connection.execute(query)
+            names = list(result.keys())
+            while rows := result.fetchmany(CHUNK):
+                yield pa.table([_array([row[place] for row in rows]) for place in range(len(names))], names=names)
 
     def _recorded(self, tables: Sequence[Table]) -> tuple[date, date]:
         days = [day for table in tables if table.time_column for day in self._days(table)]
@@ -135,9 +153,58 @@ class Database:
         return max(reached)
 
 
-def _readable(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
-    """Let the database write out identifiers that Arrow has no type for."""
-    return sa.cast(column, sa.String(36)).label(column.name) if isinstance(column.type, sa.Uuid) else column
+def _readable(column: sa.Column[Any], engine: sa.Engine) -> sa.ColumnElement[Any]:
+    """Let the database write out identifiers that Arrow has no type for, and SQLite tell what it holds as it is."""
+    if isinstance(column.type, sa.Uuid):
+        return sa.cast(column, sa.String(36)).label(column.name)
+    return sa.type_coerce(column, sa.types.NullType()).label(column.name) if engine.dialect.name == "sqlite" else column
+
+
+def _array(values: list[Any]) -> pa.Array:
+    """Return a column's values as Arrow takes them; as text where they are of several kinds or too large."""
+    try:
+        return pa.array(values)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
+        return pa.array([None if value is None else _text(value) for value in values], pa.string())
+
+
+def _text(value: object) -> str:
+    return value.isoformat() if isinstance(value, date | datetime | time) else str(value)
+
+
+def _ensure_zones(raw: pa.Table, table: Table, mapped: TableMapping, origin: str) -> None:
+    """Refuse times with a zone where the mapping does not say which one the shop's is: theirs is the session's."""
+    for column in table.columns:
+        told_as = mapped.columns.get(column.name)
+        name = column.name if told_as is None else told_as.source
+        if column.type != "timestamp" or name not in raw.column_names or (told_as and told_as.time_zone):
+            continue
+        kind = raw.schema.field(name).type
+        if pa.types.is_timestamp(kind) and kind.tz is not None:
+            raise SourceInvalid(
+                f"time_zone in the mapping of {table.name}.{column.name}, for {origin}",
+                "none, and times with a zone, which is the session's",
+                f"Set tables.{table.name}.columns.{column.name}.time_zone to the shop's zone.",
+                table=table.name,
+                column=column.name,
+            )
+
+
+def _row_number(before: int, row: int) -> str:
+    return f"row {before + row + 1} of the query"
+
+
+def _read_only(url: sa.URL, settings: Settings) -> sa.URL:
+    """Return SQLite's address such that no file is made or changed.
+
+    Raises:
+        ConfigInvalid: The file lies in Tradewind's home, or the address is one of SQLite's own form.
+    """
+    if not url.database or url.database.startswith(("file:", ":")):
+        raise ConfigInvalid("sqlite:///<path of a file> as source.location", "another form", "Correct it.")
+    file = folder_of(url.database)
+    ensure_not_ours(file, settings)
+    return url.set(database=f"file:{quote(str(file))}", query={"mode": "ro", "uri": "true"})
 
 
 def _engine(url: sa.URL) -> sa.Engine:
@@ -158,9 +225,3 @@ def _rows_digest(chunks: Iterator[pa.Table]) -> str:
     hashes = [pd.util.hash_pandas_object(chunk.to_pandas(), index=False).to_numpy() for chunk in chunks]
     merged = np.sort(np.concatenate(hashes)) if hashes else np.empty(0, np.uint64)
     return f"sha256:{hashlib.sha256(merged.astype('<u8').tobytes()).hexdigest()}"
-
-
-def _unreachable(engine: sa.Engine) -> StorageUnavailable:
-    return StorageUnavailable(
-        f"an answer from the database {engine.url.render_as_string(hide_password=True)}", "none", "Is it up? Try again."
-    )
