@@ -126,20 +126,9 @@ def _answer(context: Any) -> dict[str, Any] | None:
 
 def _environment(stage: str) -> dict[str, str]:
     """Return the stage's environment: the addresses, and the secrets of its own role alone."""
-    from ml.environment import inherited, settings_of
-    from ml.pipeline import FOREIGN, PUBLIC, ROLES, SECRETS
-    from ml.stack.secret import load_or_generate, s3_variables
+    from ml.stack.role_secrets import stage_environment
 
-    known = load_or_generate(Path(os.environ["TRADEWIND_SECRETS"]))
-    held = SECRETS.get(stage, ())
-    withheld = {f"TRADEWIND_{name.upper()}" for name in (*FOREIGN, "secrets") if name not in held}
-    ours = {name: value for name, value in settings_of(os.environ).items() if name not in withheld}
-    return {
-        **inherited(os.environ),
-        **ours,
-        **s3_variables(known, ROLES[stage]),
-        **{f"TRADEWIND_{name.upper()}": known[name] for name in (*PUBLIC, *held) if name in known},
-    }
+    return stage_environment(stage, Path(os.environ["TRADEWIND_SECRETS"]), os.environ)
 
 
 def reading() -> Settings:
@@ -148,14 +137,11 @@ def reading() -> Settings:
 
     from ml.config import load_settings
     from ml.pipeline import PUBLIC
-    from ml.stack.secret import load_or_generate
+    from ml.stack.role_secrets import read
 
-    known = load_or_generate(Path(os.environ["TRADEWIND_SECRETS"]))
-    user = {name: known[f"s3_read_{name}"] for name in ("access_key", "secret_key")}
-    public = {name: known[name] for name in PUBLIC}
-    return load_settings().model_copy(
-        update={"s3_access_key": user["access_key"], "s3_secret_key": SecretStr(user["secret_key"]), **public}
-    )
+    known = read(Path(os.environ["TRADEWIND_SECRETS"]), "read")
+    user = {"s3_access_key": known["s3_read_access_key"], "s3_secret_key": SecretStr(known["s3_read_secret_key"])}
+    return load_settings().model_copy(update={**user, **{name: known[name] for name in PUBLIC}})
 
 
 def _stream(command: list[str], environment: dict[str, str]) -> tuple[Any, int]:

@@ -24,6 +24,12 @@ HEADERS = {
     "Referrer-Policy": "same-origin",
     "Cache-Control": "private, no-store",
 }
+DOCUMENT_HEADERS = {
+    **HEADERS,
+    "Content-Security-Policy": f"{HEADERS['Content-Security-Policy']}; "
+    "sandbox allow-same-origin allow-popups allow-top-navigation-by-user-activation",
+}
+"""Of documents out of the object store, whoever wrote them there: they neither run, send, refresh nor load anything by themselves."""
 FORM_HEADERS = {**HEADERS, "Content-Security-Policy": POLICY.format(forms="'self'")}
 """Of the few pages that hold a form of ours; whatever a report quotes cannot send one."""
 COOKIE = "tradewind_language"
@@ -63,7 +69,7 @@ def led(request: Request, page: str, status: int = 307) -> Response:
 
 def sent(found: Document) -> Response:
     """Send a document as it was written."""
-    return Response(found.data, media_type=found.content_type, headers=HEADERS)
+    return Response(found.data, media_type=found.content_type, headers=DOCUMENT_HEADERS)
 
 
 def _linker(request: Request) -> Callable[..., str]:

@@ -18,6 +18,7 @@ from ml.pipeline import PUBLIC
 from ml.private import make_private
 from ml.stack import airflow, objectstore
 from ml.stack.process import Children, choose_port
+from ml.stack.role_secrets import split
 from ml.stack.secret import load_all, s3_variables
 
 SERVER = "model-server"
@@ -69,7 +70,6 @@ class Stack:
         """Return the environment every part shares; it names no secret."""
         own = {
             "TRADEWIND_HOME": str(self.home),
-            "TRADEWIND_SECRETS": str(_secrets_file(self.home)),
             "TRADEWIND_S3_ENDPOINT": f"http://127.0.0.1:{self.s3_port}",
             "TRADEWIND_S3_PREFIX": self.prefix,
             "TRADEWIND_SERVER_URL": self.server_url,
@@ -122,7 +122,9 @@ def up(home: Path, tell: Callable[[str], None]) -> Stack:
     tell(f"model server on 127.0.0.1:{stack.server_port}")
     _start_server(children, stack)
     tell(f"Airflow on 127.0.0.1:{stack.airflow_port}")
-    airflow.start(children, home, stack.airflow_port, stack.secrets, {**stack.acting_as("read"), **_taken(TO_AIRFLOW)})
+    of_roles = {"TRADEWIND_SECRETS": str(split(stack.secrets, home / "secrets"))}
+    held = {**stack.acting_as("read"), **_taken(TO_AIRFLOW), **of_roles}
+    airflow.start(children, home, stack.airflow_port, stack.secrets, held)
     children.wait(SERVER, lambda: _alive(stack.server_url), SERVER_READY_SECONDS)
     return stack
 
@@ -165,7 +167,7 @@ def _start_server(children: Children, stack: Stack) -> None:
     command = [sys.executable, "-m", "ml", "serve", "--host", "127.0.0.1", "--port", str(stack.server_port)]
     held = stack.acting_as("serve", "pseudonym_key", "server_token", "customer_verify_key")
     held |= _taken(LANGUAGE_MODEL)
-    children.start(SERVER, command, {name: value for name, value in held.items() if name != "TRADEWIND_SECRETS"})
+    children.start(SERVER, command, held)
 
 
 def _taken(names: Iterable[str]) -> dict[str, str]:

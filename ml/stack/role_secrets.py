@@ -1,0 +1,86 @@
+"""Gives a stage's process the secrets of its own role, and no way to those of another.
+
+Which role a stage runs as stands in `ml.pipeline.ROLES`, what its process is handed in `ml.pipeline.SECRETS`; nothing else
+decides it. `TRADEWIND_SECRETS` names a folder with one file a role, or, in containers that run stages of several roles, one
+file with all that these need. A worker that runs the stages of one role alone is given a folder with that role's file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from ml.config import ROLES, Role, Settings, is_secret
+from ml.environment import inherited, settings_of
+from ml.errors import ConfigInvalid
+from ml.files import write_json
+from ml.pipeline import FOREIGN, PUBLIC, SECRETS
+from ml.pipeline import ROLES as ROLE_OF
+from ml.stack.secret import FILE_MODE, load_or_generate, s3_variables
+
+FOLDER_MODE = 0o700
+ALWAYS = frozenset({"TRADEWIND_LOG"})
+"""What a stage's process takes over beside the settings that are no secrets."""
+
+
+def split(known: Mapping[str, str], folder: Path) -> Path:
+    """Write one file a role with what its stages need of a stack's secrets; return the folder.
+
+    Neither logins, keys of Airflow, the store's administrator nor its inner keys are in any of them.
+    """
+    folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+    folder.chmod(FOLDER_MODE)
+    for role in ROLES:
+        path = folder / f"{role}.json"
+        path.touch(mode=FILE_MODE)
+        path.chmod(FILE_MODE)
+        write_json(path, _part(known, role))
+        path.chmod(FILE_MODE)
+    return folder
+
+
+def read(place: Path, role: Role) -> dict[str, str]:
+    """Return the secrets of one role.
+
+    Args:
+        place: A folder that `split` filled, or a file with the secrets of several roles.
+        role: Whose.
+
+    Raises:
+        ConfigInvalid: There is no such file, or others may read it.
+    """
+    path = place / f"{role}.json" if place.is_dir() else place
+    if not path.is_file():
+        raise ConfigInvalid(f"the secrets of `{role}` in {path}", "no file", "Point TRADEWIND_SECRETS at them.")
+    return _part(load_or_generate(path), role)
+
+
+def stage_environment(stage: str, place: Path, given: Mapping[str, str]) -> dict[str, str]:
+    """Return the whole environment of the process that runs a stage.
+
+    Args:
+        stage: Its name.
+        place: As in `read`.
+        given: The environment of the worker; of its secrets only those reach the stage that open other people's systems
+            and are this stage's.
+    """
+    role, held = ROLE_OF[stage], SECRETS.get(stage, ())
+    known = read(place, role)
+    allowed = ALWAYS | {_variable(name) for name in FOREIGN if name in held}
+    allowed |= {_variable(name) for name, setting in Settings.model_fields.items() if not is_secret(setting)}
+    return {
+        **inherited(given),
+        **{name: value for name, value in settings_of(given).items() if name in allowed},
+        **s3_variables(known, role),
+        **{_variable(name): known[name] for name in (*PUBLIC, *held) if name in known},
+    }
+
+
+def _part(known: Mapping[str, str], role: Role) -> dict[str, str]:
+    stages = {name for stage, names in SECRETS.items() if ROLE_OF[stage] == role for name in names}
+    names = {*stages, *PUBLIC, f"s3_{role}_access_key", f"s3_{role}_secret_key"}
+    return {name: known[name] for name in sorted(names) if name in known}
+
+
+def _variable(name: str) -> str:
+    return f"TRADEWIND_{name.upper()}"
