@@ -342,6 +342,35 @@ def test_a_script_is_never_served_as_one(desk):
     assert sent.headers["content-type"] == "application/octet-stream"
 
 
+PLANTED = """<!doctype html><title>planted</title><meta http-equiv="refresh" content="0;url=/tradewind/planted">
+<img src="x" onerror="document.title='ran'"><script>document.title='ran'</script>
+<iframe srcdoc="<script>parent.document.title='ran'</script>"></iframe>
+<form id="f" action="/tradewind/planted" method="post"><button id="b">Next page</button></form>
+<a id="a" href="javascript:document.title='ran'">More</a>"""
+
+
+def test_a_page_that_somebody_planted_in_the_store_cannot_act_as_who_reads_it(desk, chromium):
+    run = storage_id(RUN)
+    train = Bucket.open(desk.settings("train"), "reports")
+    train.put(f"{NAME}/{run}/compress/planted.html", PLANTED.encode(), "text/html")
+    with desk.client("olga") as olga:
+        held = {"Authorization": olga.headers["Authorization"]}
+    page, asked = chromium.new_context(extra_http_headers=held).new_page(), []
+    page.on("request", lambda request: asked.append((request.method, request.url)))
+    try:
+        place = f"{desk.url}/tradewind/report/{NAME}/{run}/compress/planted.html"
+        assert page.goto(place).status == 200
+        for button in ("#b", "#a"):
+            page.click(button)
+        page.wait_for_timeout(500)
+        assert page.title() == "planted"
+        assert page.url == place
+        assert not [(method, url) for method, url in asked if method == "POST" or url.endswith("/planted")]
+    finally:
+        page.context.close()
+        train.delete(f"{NAME}/{run}/compress/planted.html")
+
+
 @pytest.mark.parametrize(
     "path",
     [

@@ -29,7 +29,7 @@ DOCUMENT_HEADERS = {
     "Content-Security-Policy": f"{HEADERS['Content-Security-Policy']}; "
     "sandbox allow-same-origin allow-popups allow-top-navigation-by-user-activation",
 }
-"""Of documents out of the object store, whoever wrote them there: they neither run, send, refresh nor load anything by themselves."""
+"""Of documents out of the object store, whoever wrote them there: they run, send and load nothing by themselves."""
 FORM_HEADERS = {**HEADERS, "Content-Security-Policy": POLICY.format(forms="'self'")}
 """Of the few pages that hold a form of ours; whatever a report quotes cannot send one."""
 COOKIE = "tradewind_language"
