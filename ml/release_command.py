@@ -28,7 +28,7 @@ def status(home: Home = DEFAULT_HOME) -> None:
     from ml.stack import summary
     from ml.stack import up as stack
 
-    summary.show_parts(Console(), stack.status(home))
+    summary.show_parts(Console(), stack.health(home))
     summary.show_live(Console(), reader(home))
 
 

@@ -2,19 +2,26 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import time
+from dataclasses import asdict
 from pathlib import Path
 
+import psutil
 import pytest
 
 import ml
 from ml.pipeline import ROLES, SECRETS
 from ml.stack import up as stack
+from ml.stack.airflow import SCHEDULER
 from ml.stack.certificate import private_authority
+from ml.stack.health import SERVER
 from ml.stack.process import Children, free_port
 from ml.store import Bucket
+from tests.flow_steps import steering
 from tests.other_user import as_nobody, needs_root, too_open
 from tests.port_probe import addresses, answers, listening, opens_for_nobody
 
@@ -99,7 +106,8 @@ def test_no_port_of_the_stack_tells_a_stranger_anything(running, tmp_path):
         work.put(key, PLANTED)
     processes = processes_of(running.home)
     ports, _ = listening(processes)
-    front, inner = {running.s3_port, running.airflow_port, running.server_port}, store_ports(running.home)
+    front = {value for name, value in asdict(running).items() if name.endswith("_port")}
+    inner = store_ports(running.home)
     assert set(ports) == front | inner
     assert addresses(processes) == {"127.0.0.1"}
     hidden = [PLANTED, b"planted/other", *(value.encode() for value in running.secrets.values())]
@@ -141,3 +149,50 @@ def test_seaweedfs_own_shell_opens_with_the_stores_certificate_and_no_other(runn
     (foreign / "tls.pem").write_text(private_authority("store"))
     for folder in (bare, foreign):
         assert b"tradewind" not in weed_shell(running, folder, say, 4)
+
+
+def test_what_lives_and_does_nothing_is_shown_and_replaced(running):
+    """A scheduler and a server that are stopped, as if they hung: `status` says so, and `up` starts them anew."""
+    children = Children(running.home / "run")
+    hung = {name: children.find(name) for name in (SCHEDULER, SERVER)}
+    assert all(one.is_healthy for one in stack.health(running.home).values())
+    for process in hung.values():
+        process.send_signal(signal.SIGSTOP)
+    await_that(lambda: not any(stack.health(running.home)[name].is_healthy for name in hung), 90)
+    found = stack.health(running.home)
+    assert found[SERVER].is_alive
+    assert "last heartbeat" in found[SCHEDULER].reason
+    assert f"unhealthy  {SERVER}" in command("status", running.home)
+    told = command("up", running.home)
+    assert all(f"{name} is replaced" in told for name in hung)
+    assert all(children.find(name).pid != process.pid for name, process in hung.items())
+    assert all(one.is_healthy for one in stack.health(running.home).values())
+
+
+def test_a_killed_scheduler_leaves_no_process_behind(running):
+    """Its workers and the task that runs are ended by `down`, though nothing but their variables tells whose they are."""
+    steering(running).trigger("retrain_rating", {})
+    await_that(lambda: stage_processes(running.home), 120)
+    Children(running.home / "run").find(SCHEDULER).kill()
+    time.sleep(0.5)
+    assert stage_processes(running.home)
+    assert SCHEDULER in command("down", running.home)
+    assert [one.cmdline() for one in psutil.process_iter() if of_home(one, running.home)] == []
+
+
+def stage_processes(home):
+    return [one for one in psutil.process_iter() if of_home(one, home) and "task" in one.cmdline()[3:4]]
+
+
+def of_home(process, home):
+    try:
+        return process.environ().get("TRADEWIND_HOME") == str(home) and process.status() != psutil.STATUS_ZOMBIE
+    except (psutil.Error, OSError):
+        return False
+
+
+def await_that(holds, seconds):
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)

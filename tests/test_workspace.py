@@ -12,7 +12,7 @@ import pytest
 
 from ml.errors import DataRejected, ModelNotFound, StageFailed
 from ml.pipeline import PUBLIC
-from ml.pipeline.workspace import bring
+from ml.pipeline.workspace import bring, sweep
 from ml.store import Bucket
 from tests.shell_stages import REFUSAL, VERDICT, Project, stages
 
@@ -106,3 +106,18 @@ def test_a_stage_runs_in_the_interpreter_of_its_task_whatever_the_shell_finds(
     with run.open(settings) as root:
         bring(settings, root, "data/shop/ingest")
         assert (root / "data/shop/ingest/rows").read_text().strip() == sys.prefix
+
+
+def test_folders_of_dead_processes_are_removed_whoevers_run_they_served(tmp_path):
+    """Of this process it stays; of a dead one, and of one whose PID somebody else has by now, it goes."""
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    folders = {owner: tmp_path / "work" / "shop" / owner for owner in ("lives", "dead", "reused")}
+    pids = {"lives": os.getpid(), "dead": child.pid, "reused": os.getpid()}
+    made = {owner: folder / f"train.{pids[owner]}" for owner, folder in folders.items()}
+    for folder in made.values():
+        folder.mkdir(parents=True)
+        (folder / "rows").touch()
+    os.utime(made["reused"], (0, 0))
+    sweep(tmp_path)
+    assert {owner for owner, folder in made.items() if folder.exists()} == {"lives"}

@@ -16,6 +16,7 @@ from ml.errors import ServiceUnavailable
 from ml.files import write_private
 from ml.pipeline.workspace import PROJECT
 from ml.private import UMASK
+from ml.stack.family import KEEP_ENVIRONMENT
 from ml.stack.process import Children
 from ml.stack.secret import derived
 
@@ -62,10 +63,15 @@ def environment(home: Path, port: int, secrets: Mapping[str, str]) -> dict[str, 
         "LOGGING__FILE_TASK_HANDLER_NEW_FILE_PERMISSIONS": "0o600",
         "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": 0.25,
         "SCHEDULER__ENABLE_HEALTH_CHECK": False,
+        "SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": 20,  # seconds without a heartbeat, which comes every 5
         "SCHEDULER__TRIGGER_TIMEOUT_CHECK_INTERVAL": 2,  # a question whose time is up is answered soon
         "WORKERS__MIN_HEARTBEAT_INTERVAL": 1,
     }
-    return {"AIRFLOW_HOME": str(folder), **{f"AIRFLOW__{name}": str(value) for name, value in options.items()}}
+    return {
+        "AIRFLOW_HOME": str(folder),
+        **KEEP_ENVIRONMENT,
+        **{f"AIRFLOW__{name}": str(value) for name, value in options.items()},
+    }
 
 
 def start(children: Children, home: Path, port: int, secrets: Mapping[str, str], extra: Mapping[str, str]) -> None:
@@ -91,7 +97,8 @@ def start(children: Children, home: Path, port: int, secrets: Mapping[str, str],
     children.start(API, [*program, "api-server"], variables, cwd=folder)
     children.start(SCHEDULER, [*program, "scheduler", "--skip-serve-logs"], variables, cwd=folder)
     children.start(DAG_PROCESSOR, [*program, "dag-processor"], variables, cwd=folder)
-    children.wait(API, lambda: _healthy(port), READY_SECONDS)
+    for part in (API, SCHEDULER, DAG_PROCESSOR):
+        children.wait(part, lambda: _healthy(port), READY_SECONDS)
     _answers(f"http://127.0.0.1:{port}/execution/health")  # the first task would wait for this app's start
 
 

@@ -7,7 +7,7 @@ import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ml.config import BUCKETS, GRANTS, ROLES, Role, Settings
 from ml.errors import ServiceUnavailable
@@ -97,11 +97,23 @@ def _command(folder: Path, port: int, ports: Mapping[str, int]) -> list[str]:
     ]
 
 
-def _admin(port: int, secrets: Mapping[str, str]) -> S3Client:
+def complaint(port: int, secrets: Mapping[str, str], seconds: float) -> str:
+    """Return why the store does not answer within that time; nothing where it does."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        _admin(port, secrets, s3_attempts=1, s3_timeout_s=seconds).list_buckets()
+    except (BotoCoreError, ClientError) as error:
+        return f"no answer ({type(error).__name__})"
+    return ""
+
+
+def _admin(port: int, secrets: Mapping[str, str], **patience: Any) -> S3Client:
     from ml.store import connect
 
     return connect(
         Settings(
+            **patience,
             s3_endpoint=f"http://127.0.0.1:{port}",
             s3_access_key=secrets[f"s3_{ADMIN}_access_key"],
             s3_secret_key=secrets[f"s3_{ADMIN}_secret_key"],

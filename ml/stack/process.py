@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
+import secrets
 import socket
 import subprocess
 import time
@@ -15,10 +15,10 @@ import psutil
 
 from ml.environment import inherited, own_home
 from ml.errors import ConfigInvalid, ServiceUnavailable
-from ml.files import write_json
+from ml.files import read_json, write_bytes, write_json
 from ml.private import UMASK
+from ml.stack import family
 
-STOP_SECONDS = 15  # a child that has not ended after SIGTERM by then is killed
 LOG_TAIL = 15  # lines of a dead child's log in the error message
 
 
@@ -49,18 +49,20 @@ class Children:
         self.logs = folder / "logs"
 
     def start(self, name: str, command: Sequence[str], environment: Mapping[str, str], cwd: Path | None = None) -> None:
-        """Start a child in a session of its own and record it; a living one is kept.
+        """Start a child in a session of its own and record it; a living one is kept, and what a dead one left is ended.
 
         It takes over what `ml.environment` lists of this process's environment, and `environment`; what it creates is
         for its owner alone.
         """
         if self.find(name):
             return
+        self.stop(name)
         self.logs.mkdir(parents=True, exist_ok=True)
+        mark = {family.MARK: f"{self._mark()}/{name}"}
         with (self.logs / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
                 list(command),
-                env={**inherited(os.environ), **own_home(self._folder.parent / "user"), **environment},
+                env={**inherited(os.environ), **own_home(self._folder.parent / "user"), **environment, **mark},
                 cwd=cwd,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -76,15 +78,24 @@ class Children:
         record = self._record(name)
         if not record.exists():
             return None
-        return Child(**json.loads(record.read_text())).process()
+        return self._child(name).process()
 
     def stop(self, name: str) -> bool:
-        """End the child and all that it started; tell whether it was alive."""
-        process = self.find(name)
-        if process:
-            _end([process, *process.children(recursive=True)])
+        """End the child and all that it started, also where it is dead itself; tell whether any of them was alive."""
+        found = {one.pid: one for one in (*family.marked(f"{self._mark()}/{name}"), *self._session(name))}
+        family.end(list(found.values()))
         self._record(name).unlink(missing_ok=True)
-        return process is not None
+        return bool(found)
+
+    def stop_strays(self) -> int:
+        """End what still carries the stack's mark though no record names its part; return how many there were."""
+        found = family.marked(self._mark())
+        family.end(found)
+        return len(found)
+
+    def is_ready(self, name: str) -> bool:
+        """Tell whether the living child has ever been ready."""
+        return self.find(name) is not None and bool(read_json(self._record(name)).get("ready"))
 
     def names(self) -> list[str]:
         """Return the names of all recorded children, newest first."""
@@ -100,6 +111,7 @@ class Children:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if ready():
+                self._set_ready(name)
                 return
             if self.find(name) is None:
                 break
@@ -111,6 +123,27 @@ class Children:
             f"Read {self.logs / name}.log, mend the cause and try again.",
         )
 
+    def _child(self, name: str) -> Child:
+        known = read_json(self._record(name))
+        return Child(name=known["name"], pid=known["pid"], created=known["created"])
+
+    def _set_ready(self, name: str) -> None:
+        if self._record(name).exists():
+            write_json(self._record(name), {**read_json(self._record(name)), "ready": True})
+
+    def _session(self, name: str) -> list[psutil.Process]:
+        if not self._record(name).exists():
+            return []
+        child = self._child(name)
+        return family.session(child.pid, child.created)
+
+    def _mark(self) -> str:
+        """Return what tells this stack's processes from another's; made once."""
+        place = self._folder / "mark"
+        if not place.exists():
+            write_bytes(place, secrets.token_hex(16).encode())
+        return place.read_text()
+
     def _record(self, name: str) -> Path:
         return self._folder / f"{name}.pid.json"
 
@@ -118,22 +151,6 @@ class Children:
         log = self.logs / f"{name}.log"
         lines = log.read_text(errors="replace").splitlines() if log.exists() else []
         return "\n".join(lines[-LOG_TAIL:])
-
-
-def _end(processes: Sequence[psutil.Process]) -> None:
-    for process in processes:
-        _quietly(process.terminate)
-    _, alive = psutil.wait_procs(processes, timeout=STOP_SECONDS)
-    for process in alive:
-        _quietly(process.kill)
-    psutil.wait_procs(alive, timeout=STOP_SECONDS)
-
-
-def _quietly(action: Callable[[], None]) -> None:
-    try:
-        action()
-    except psutil.NoSuchProcess:
-        return
 
 
 def choose_port(variable: str, default: int) -> int:

@@ -26,6 +26,7 @@ from ml.registry.entry import Entry
 from ml.registry.fetch import fetch_document, fetch_record, fetch_version
 from ml.registry.ledger import Ledger, live
 from ml.stack.airflow import USERS, passwords
+from ml.stack.health import Health
 from ml.stack.up import Stack
 from ml.use_cases import NAMES
 
@@ -66,10 +67,18 @@ def show(out: Console, stack: Stack, use_case: str, run_id: str) -> None:
     _show_links(out, stack, use_case, run_id)
 
 
-def show_parts(out: Console, parts: Mapping[str, bool]) -> None:
-    """Show which parts of the stack run."""
-    for name, alive in parts.items():
-        out.print(f"  {'[green]up[/]  ' if alive else '[red]down[/]'}  {name}")
+def show_parts(out: Console, parts: Mapping[str, Health]) -> None:
+    """Show how each part of the stack is, and why one does not do its work."""
+    for name, health in parts.items():
+        word = (
+            "[green]healthy[/]  "
+            if health.is_healthy
+            else "[red]unhealthy[/]"
+            if health.is_alive
+            else "[red]down[/]     "
+        )
+        out.print(f"  {word}  {name}  ", end="")
+        out.print(health.reason if health.is_alive else "", highlight=False, markup=False)
 
 
 def show_users(out: Console, secrets: Mapping[str, str]) -> None:

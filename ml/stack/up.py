@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,14 +16,16 @@ from ml.config import Role, Settings, is_secret, load_settings
 from ml.errors import ConfigInvalid
 from ml.files import read_json, write_json
 from ml.pipeline import PUBLIC
+from ml.pipeline.workspace import sweep
 from ml.private import make_private
 from ml.stack import airflow, objectstore
+from ml.stack.health import PARTS, SERVER, Addresses, Health, ill, look
 from ml.stack.process import Children, choose_port
 from ml.stack.role_secrets import split
 from ml.stack.secret import load_all, s3_variables
 
-SERVER = "model-server"
 SERVER_READY_SECONDS = 60
+LOOKS, LOOK_SECONDS = 3, 2.0  # a part that is busy for a moment is not ill
 PORTS = {
     "s3": (objectstore.CHILD, "TRADEWIND_S3_PORT", 8333),
     "airflow": (airflow.API, "TRADEWIND_AIRFLOW_PORT", 8080),
@@ -66,6 +69,12 @@ class Stack:
         """Address of the model server."""
         return f"http://127.0.0.1:{self.server_port}"
 
+    def addresses(self) -> Addresses:
+        """Return where the parts are asked how they are."""
+        return Addresses(
+            s3_port=self.s3_port, airflow_url=self.airflow_url, server_url=self.server_url, secrets=self.secrets
+        )
+
     def variables(self) -> dict[str, str]:
         """Return the environment every part shares; it names no secret."""
         own = {
@@ -103,7 +112,7 @@ def load(home: Path) -> Stack:
 
 
 def up(home: Path, tell: Callable[[str], None]) -> Stack:
-    """Start what is not running yet and return the stack.
+    """Start what is not running yet, replace what runs and does not do its work, and return the stack.
 
     Args:
         home: Folder of the stack.
@@ -116,6 +125,8 @@ def up(home: Path, tell: Callable[[str], None]) -> Stack:
     home = make_private(home)
     children = Children(home / "run")
     stack = _plan(home, children)
+    _end_ill(children, stack, tell)
+    sweep(home)
     write_json(_record(home), {name: value for name, value in asdict(stack).items() if name not in ("home", "secrets")})
     tell(f"object store on 127.0.0.1:{stack.s3_port}")
     objectstore.start(children, home / "store", stack.s3_port, stack.secrets, stack.prefix)
@@ -134,7 +145,8 @@ def down(home: Path) -> list[str]:
     if not home.exists() and not home.is_symlink():
         return []
     children = Children(make_private(home) / "run")
-    return [name for name in children.names() if children.stop(name)]
+    stopped = [name for name in children.names() if children.stop(name)]
+    return [*stopped, *(["strays"] if children.stop_strays() else [])]
 
 
 def clean(home: Path) -> None:
@@ -146,8 +158,32 @@ def clean(home: Path) -> None:
 def status(home: Path) -> dict[str, bool]:
     """Return which parts are alive."""
     children = Children(home.absolute() / "run")
-    parts = (objectstore.CHILD, SERVER, airflow.API, airflow.SCHEDULER, airflow.DAG_PROCESSOR)
-    return {name: children.find(name) is not None for name in parts}
+    return {name: children.find(name) is not None for name in PARTS}
+
+
+def health(home: Path) -> dict[str, Health]:
+    """Return how each part is, as the part itself says.
+
+    Raises:
+        ConfigInvalid: There is no stack.
+    """
+    stack = load(home)
+    return look(Children(stack.home / "run"), stack.addresses())
+
+
+def _end_ill(children: Children, stack: Stack, tell: Callable[[str], None]) -> None:
+    """End the parts that were ready once and do not do their work now; one that still starts is waited for instead."""
+    suspects = {name for name in PARTS if children.is_ready(name)}
+    for attempt in range(LOOKS if suspects else 0):
+        if attempt:
+            time.sleep(LOOK_SECONDS)
+        found = look(children, stack.addresses())
+        suspects &= set(ill(found))
+        if not suspects:
+            return
+    for name in sorted(suspects):
+        tell(f"{name} is replaced: {found[name].reason}")
+        children.stop(name)
 
 
 def _plan(home: Path, children: Children) -> Stack:
