@@ -36,7 +36,7 @@ RUN python -m compileall -q /app
 WORKDIR /app
 USER 10001:10001
 VOLUME /var/lib/tradewind
-EXPOSE 8500
+EXPOSE 8500 8501
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \
-    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8500/health', timeout=4)"]
-CMD ["python", "-m", "ml", "serve", "--host", "0.0.0.0", "--port", "8500"]
+    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8501/health', timeout=4)"]
+CMD ["python", "-m", "ml", "serve", "--host", "0.0.0.0", "--port", "8500", "--health-port", "8501"]

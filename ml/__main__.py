@@ -268,6 +268,9 @@ def sequences(
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8500,
+    health_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="A listener for /health and /metrics alone; default none.")
+    ] = None,
 ) -> None:
     """Run the model server; settings come from the environment."""
     from ml.pages import PAGES
@@ -276,7 +279,7 @@ def serve(
 
     settings = load_settings()
     make_private(settings.home)
-    listen(settings, {name: load(name) for name in NAMES}, host, port, PAGES)
+    listen(settings, {name: load(name) for name in NAMES}, host, (port, health_port), PAGES)
 
 
 @app.command()

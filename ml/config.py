@@ -150,6 +150,23 @@ class Settings(BaseSettings):
     notify_hours: float = Field(24, ge=0, le=720)
     """How long the same message is not sent again [h]."""
 
+    server_threads: int = Field(4, ge=1, le=64)
+    """Requests of one use case that the model server works on at once."""
+    server_waiting: int = Field(64, ge=0, le=10_000)
+    """Requests of one use case that wait for their turn; one more is told 503."""
+    server_patience_s: float = Field(10, gt=0, le=300)
+    """How long one waits [s]."""
+    server_connections: int = Field(1000, ge=10, le=100_000)
+    """Connections of the model server that are open at a time; then the idlest are closed for new ones."""
+    server_head_s: float = Field(10, gt=0, le=300)
+    """How long the head of a request may take [s]."""
+    server_body_s: float = Field(30, gt=0, le=300)
+    """How long its body may take, from the head's end [s]."""
+    server_idle_s: float = Field(30, gt=0, le=3600)
+    """How long a connection may wait for its next request [s]."""
+    server_send_s: float = Field(30, gt=0, le=300)
+    """How long a client may take until it reads on [s]."""
+
     channel: str = "production"
     """The channel the model server follows; another one gives a server for trying a candidate."""
     poll_seconds: float = Field(2.0, gt=0, le=300)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
+import threading
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, Response, Security
+from anyio.to_thread import current_default_thread_limiter
+from fastapi import APIRouter, FastAPI, Security
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
 from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 
@@ -24,12 +26,14 @@ from ml.serving.customer import Customers
 from ml.serving.door import Door
 from ml.serving.follower import Follower
 from ml.serving.forget import forget_on_server
-from ml.serving.guard import Doors, Guard
+from ml.serving.guard import Doors, Guard, Room
+from ml.serving.health import health_routes
+from ml.serving.lane import Lanes
 from ml.serving.language_model import open_chat
 from ml.serving.meters import Meters
 from ml.serving.openapi import describe_limits
 from ml.serving.page import Page, Sessions, Site
-from ml.serving.problem import REFUSALS, http_error, invalid, ours, unfit, unreadable
+from ml.serving.problem import REFUSALS, full_disk, http_error, invalid, ours, unfit, unreadable
 from ml.serving.request_id import RequestIds
 from ml.serving.request_log import RequestLog
 from ml.serving.route import routes
@@ -48,6 +52,7 @@ HANDLERS: tuple[tuple[type[Exception], Any], ...] = (
     (Unfit, unfit),
     (HTTPException, http_error),
     (TradewindError, ours),
+    (sqlite3.OperationalError, full_disk),
 )
 
 
@@ -60,21 +65,36 @@ class Parts:
     ids: RequestIds
     kept: Kept
     follower: Follower
+    lanes: Lanes
+    pulses: dict[str, Callable[[], Pulse]]
+    """How each thread is that must live."""
 
-    def pulses(self) -> dict[str, Callable[[], Pulse]]:
-        """Return what tells of each thread that must live."""
-        kept = self.kept
-        return {
-            "follower": self.follower.pulse,
-            "request log": kept.log.pulse,
-            "conversations": kept.conversations.pulse,
-        }
+
+@dataclass(frozen=True, kw_only=True)
+class Apps:
+    """The application of the server, and the small one that tells of its health on a listener of its own."""
+
+    main: FastAPI
+    health: FastAPI
+    meters: Meters
+    pulses: dict[str, Callable[[], Pulse]]
+
+    def watch(self, name: str, thread: threading.Thread) -> None:
+        """Let health fail when a thread has ended."""
+        self.pulses[name] = lambda: Pulse(alive=thread.is_alive(), failures=0, problem=None)
 
 
 def create_app(
     settings: Settings, use_cases: Mapping[str, UseCase], versions: Versions | None = None, pages: Sequence[Page] = ()
 ) -> FastAPI:
-    """Return the application; it follows the production channels while it runs.
+    """Return the application alone; arguments and errors as of `create_apps`."""
+    return create_apps(settings, use_cases, versions, pages).main
+
+
+def create_apps(
+    settings: Settings, use_cases: Mapping[str, UseCase], versions: Versions | None = None, pages: Sequence[Page] = ()
+) -> Apps:
+    """Return the applications; the main one follows the production channels while it runs.
 
     Args:
         settings: Role `serve`, with the server's token, the pseudonym key and the public signing key.
@@ -90,18 +110,34 @@ def create_app(
     parts = _assemble(settings, use_cases, versions or RegistryVersions(settings))
     app = FastAPI(title="Tradewind model server", docs_url=None, redoc_url=None, lifespan=_lifespan(parts))
     doors = Doors(token=token, sessions=Sessions(token), pages=pages)
-    app.add_middleware(Guard, doors=doors, meters=parts.meters, use_cases=frozenset(use_cases), ids=parts.ids)
-    for kind, handler in HANDLERS:
-        app.add_exception_handler(kind, handler)
+    room = Room(use_cases=frozenset(use_cases), lanes=parts.lanes, body_s=settings.server_body_s)
+    _guarded(app, parts, doors, room)
     site = _site(settings, parts, doors)
     shown = [Security(HTTPBearer(auto_error=False))]  # for OpenAPI: the guard has looked before
     for name, answerer in site.answerers.items():
         app.include_router(routes(use_cases[name], answerer, site.customers), dependencies=shown, responses=REFUSALS)
     app.include_router(stock_routes(parts.follower.stock), dependencies=shown, responses=REFUSALS)
-    app.include_router(_common(parts))
+    app.include_router(_health(parts))
     for page in pages:
         app.include_router(page.routes(site), prefix=page.path, include_in_schema=False)
     describe_limits(app, site.answerers)
+    return Apps(main=app, health=_health_app(parts, doors, room), meters=parts.meters, pulses=parts.pulses)
+
+
+def _guarded(app: FastAPI, parts: Parts, doors: Doors, room: Room) -> None:
+    app.add_middleware(Guard, doors=doors, meters=parts.meters, room=room, ids=parts.ids)
+    for kind, handler in HANDLERS:
+        app.add_exception_handler(kind, handler)
+
+
+def _health(parts: Parts) -> APIRouter:
+    return health_routes(list(parts.use_cases), parts.follower, parts.kept, parts.meters, parts.pulses)
+
+
+def _health_app(parts: Parts, doors: Doors, room: Room) -> FastAPI:
+    app = FastAPI(title="Tradewind model server: health", docs_url=None, redoc_url=None, openapi_url=None)
+    _guarded(app, parts, replace(doors, pages=()), room)
+    app.include_router(_health(parts))
     return app
 
 
@@ -128,12 +164,27 @@ def _assemble(settings: Settings, use_cases: Mapping[str, UseCase], versions: Ve
         forget_on_server(use_case, marks(use_case), kept.store, kept.conversations)
 
     follower = Follower(settings, use_cases, versions, kept.store, meters, forget)
-    return Parts(use_cases=use_cases, meters=meters, ids=ids, kept=kept, follower=follower)
+    return Parts(
+        use_cases=use_cases,
+        meters=meters,
+        ids=ids,
+        kept=kept,
+        follower=follower,
+        lanes=Lanes(use_cases, settings.server_threads, settings.server_waiting, settings.server_patience_s),
+        pulses={
+            "follower": follower.pulse,
+            "request log": kept.log.pulse,
+            "conversations": kept.conversations.pulse,
+        },
+    )
 
 
 def _lifespan(parts: Parts) -> Callable[[FastAPI], Any]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        current_default_thread_limiter().total_tokens = (
+            parts.lanes.threads
+        )  # a lane's requests never wait for another's
         parts.kept.log.start()
         parts.kept.conversations.start()
         parts.follower.start()
@@ -144,38 +195,3 @@ def _lifespan(parts: Parts) -> Callable[[FastAPI], Any]:
         parts.kept.store.close()
 
     return lifespan
-
-
-def _common(parts: Parts) -> APIRouter:
-    router = APIRouter()
-
-    @router.get("/health", summary="Is the server alive, and which use cases are ready", response_model=None)
-    def health(ready: str | None = None) -> JSONResponse:
-        """With `?ready=<use case>` (or `all`) the status is 503 until it is ready."""
-        status = {name: _readiness(parts, name) for name in parts.use_cases}
-        pulses = {name: pulse() for name, pulse in parts.pulses().items()}
-        alive = all(pulse.alive for pulse in pulses.values())
-        asked = status if ready == "all" else {name: status[name] for name in status if name == ready}
-        waiting = ready is not None and not (asked and all(item["ready"] for item in asked.values()))
-        body = {
-            "alive": alive,
-            "use_cases": status,
-            "threads": {name: asdict(pulse) for name, pulse in pulses.items()},
-            "request_log_dropped": parts.kept.log.count.dropped,
-        }
-        return JSONResponse(body, status_code=503 if waiting or not alive else 200)
-
-    @router.get("/metrics", summary="Prometheus metrics")
-    def metrics() -> Response:
-        count = parts.kept.log.count
-        parts.meters.request_log(count.written, count.dropped, count.waiting_bytes)
-        return Response(parts.meters.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
-
-    return router
-
-
-def _readiness(parts: Parts, use_case: str) -> dict[str, Any]:
-    """Return whether a use case answers, from where its version came, and what kind of thing is wrong."""
-    served = parts.follower.served(use_case)
-    problems = {part: problem.kind for part, problem in parts.follower.problems(use_case).items()}
-    return {"ready": served is not None, "origin": served.origin if served else None, "problems": problems}

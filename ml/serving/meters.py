@@ -36,6 +36,12 @@ class Meters:
             ("use_case", "part", "kind"),
             registry=self.registry,
         )
+        self._connections = Counter(
+            "tradewind_connections_closed",
+            "Connections that were closed because a phase took too long, or because there were too many.",
+            ("reason",),
+            registry=self.registry,
+        )
         self._log_lines = Gauge(
             "tradewind_request_log_lines", "Lines of the request log.", ("state",), registry=self.registry
         )
@@ -54,10 +60,15 @@ class Meters:
         """Note that the newest version or state could not be served."""
         self._failures.labels(use_case, part, kind).inc()
 
-    def request_log(self, written: int, dropped: int, waiting_bytes: int) -> None:
+    def connection_closed(self, reason: str) -> None:
+        """Note that a connection was closed from this side, and why."""
+        self._connections.labels(reason).inc()
+
+    def request_log(self, written: int, dropped: int, refused: int, waiting_bytes: int) -> None:
         """Note the state of the request log."""
         self._log_lines.labels("written").set(written)
         self._log_lines.labels("dropped").set(dropped)
+        self._log_lines.labels("refused").set(refused)
         self._log_bytes.set(waiting_bytes)
 
     def text(self) -> bytes:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import Request
@@ -13,9 +15,18 @@ from starlette.exceptions import HTTPException
 
 from ml.contract import Unfit
 from ml.errors import ModelNotFound, StorageUnavailable, TradewindError
+from ml.serving.steady import place
 
 STATUS: dict[type[TradewindError], int] = {ModelNotFound: 503, StorageUnavailable: 503}
 FAULTS_SHOWN = 10
+RETRY_S = 5  # what is away is looked for again every few seconds
+SAFE_HEADERS = (
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"x-frame-options", b"DENY"),
+    (b"x-content-type-options", b"nosniff"),
+)
+"""Of every answer that says nothing stricter: nobody shows it in a frame, and what is no page runs nothing."""
+SAFE_LINES = [b": ".join(header) for header in SAFE_HEADERS]
 PLACE_CHARACTERS = 200  # shown of a field's place: a client chooses the names of an object
 
 
@@ -44,22 +55,39 @@ class Problem(BaseModel):
 
 REFUSALS: dict[int | str, dict[str, Any]] = {
     401: {"model": Problem, "description": "No valid token"},
+    408: {"model": Problem, "description": "Not whole in time"},
     413: {"model": Problem, "description": "More than the server reads"},
     422: {"model": Problem, "description": "A request that does not fit; the fields at fault are named"},
     503: {"model": Problem, "description": "Nothing can answer now"},
 }
 """What every route may answer instead."""
 
+log = logging.getLogger(__name__)
+
 
 def refusal(
     status: int, expected: str, received: str, action: str, fields: Sequence[dict[str, str]] = ()
 ) -> JSONResponse:
-    """Return an answer that says what was expected, what came and what to do next."""
+    """Return an answer that says what was expected, what came and what to do next; 503 says when to try again."""
     body = {"expected": expected, "received": received, "action": action}
-    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
+    headers = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": str(RETRY_S)}}.get(status)
     return JSONResponse(
         {"error": {**body, "fields": list(fields)} if fields else {**body}}, status_code=status, headers=headers
     )
+
+
+def raw_refusal(status: int, expected: str, received: str, action: str) -> bytes:
+    """Return the same as the bytes of an HTTP answer after which the connection ends: for what comes before any request."""
+    answer = refusal(status, expected, received, action)
+    head = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}".encode(), b"connection: close", *SAFE_LINES]
+    head += [b": ".join(header) for header in answer.raw_headers]
+    return b"\r\n".join([*head, b"", bytes(answer.body)])
+
+
+async def full_disk(_: Request, error: Exception) -> JSONResponse:
+    """Answer when the server's own files cannot be written."""
+    log.error("own file not written kind=%s at=%s: %s", type(error).__name__, place(error), error)
+    return refusal(503, "room on the server's disk", "none", "Try again; the operators have to make room.")
 
 
 async def invalid(_: Request, error: Exception) -> JSONResponse:

@@ -30,6 +30,7 @@ PORTS = {
     "s3": (objectstore.CHILD, "TRADEWIND_S3_PORT", 8333),
     "airflow": (airflow.API, "TRADEWIND_AIRFLOW_PORT", 8080),
     "server": (SERVER, "TRADEWIND_SERVER_PORT", 8500),
+    "health": (SERVER, "TRADEWIND_HEALTH_PORT", 8501),
 }
 GENERATED = ("home", "s3_endpoint", "s3_prefix", "s3_role", "s3_access_key", "verify_key", "customer_verify_key")
 """Settings that the stack decides by itself, or gives to one part alone."""
@@ -58,6 +59,8 @@ class Stack:
     server_port: int
     prefix: str
     secrets: dict[str, str] = field(repr=False)
+    health_port: int | None = None
+    """Of the model server's listener for health and metrics; none in the record of an older stack."""
 
     @property
     def airflow_url(self) -> str:
@@ -201,6 +204,7 @@ def _plan(home: Path, children: Children) -> Stack:
 
 def _start_server(children: Children, stack: Stack) -> None:
     command = [sys.executable, "-m", "ml", "serve", "--host", "127.0.0.1", "--port", str(stack.server_port)]
+    command += ["--health-port", str(stack.health_port)] if stack.health_port else []
     held = stack.acting_as("serve", "pseudonym_key", "server_token", "customer_verify_key")
     held |= _taken(LANGUAGE_MODEL)
     children.start(SERVER, command, held)
