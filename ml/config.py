@@ -19,7 +19,7 @@ Role: TypeAlias = Literal["ingest", "train", "promote", "serve", "read", "custod
 ROLES: tuple[Role, ...] = ("ingest", "train", "promote", "serve", "read", "custodian")
 
 BucketName: TypeAlias = Literal[
-    "raw", "work", "runs", "models", "ledger", "reports", "state", "requests", "keys", "erasures"
+    "raw", "work", "runs", "models", "ledger", "reports", "state", "requests", "keys", "erasures", "serving-keys"
 ]
 # What each role may do, bucket by bucket: r read, w write. The embedded stack and compose build their S3 users from it.
 GRANTS: dict[Role, dict[BucketName, str]] = {
@@ -32,6 +32,7 @@ GRANTS: dict[Role, dict[BucketName, str]] = {
         "models": "r",
         "keys": "rw",
         "erasures": "r",
+        "serving-keys": "rw",
     },
     "train": {"work": "rw", "runs": "r", "reports": "rw", "ledger": "r", "models": "r", "requests": "r", "state": "r"},
     "promote": {
@@ -43,11 +44,19 @@ GRANTS: dict[Role, dict[BucketName, str]] = {
         "state": "rw",
         "erasures": "r",
     },
-    "serve": {"ledger": "r", "models": "r", "state": "rw", "requests": "w", "erasures": "r"},
+    "serve": {"ledger": "r", "models": "r", "state": "rw", "requests": "w", "erasures": "r", "serving-keys": "r"},
     "read": {"runs": "r", "reports": "r", "ledger": "r", "models": "r", "requests": "r", "state": "r"},
     "custodian": {
         **{"raw": "r", "work": "r", "models": "r"},
-        **{"runs": "rw", "ledger": "rw", "state": "rw", "requests": "rw", "keys": "rw", "erasures": "rw"},
+        **{
+            "runs": "rw",
+            "ledger": "rw",
+            "state": "rw",
+            "requests": "rw",
+            "keys": "rw",
+            "erasures": "rw",
+            "serving-keys": "rw",
+        },
     },
 }
 BUCKETS: tuple[BucketName, ...] = get_args(BucketName)

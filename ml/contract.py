@@ -33,12 +33,12 @@ Statistic: TypeAlias = "Callable[[Mapping[str, np.ndarray], np.ndarray], np.ndar
 `(n_draws, n_rows)`; the figures are `(n_draws,)`, not-a-number where a draw gives no evidence."""
 
 ColumnType: TypeAlias = Literal["string", "int64", "float64", "timestamp", "boolean"]
-Treatment: TypeAlias = Literal["keep", "pseudonym", "generalise", "redact", "encrypt", "drop"]
+Treatment: TypeAlias = Literal["keep", "pseudonym", "generalise", "redact", "encrypt", "own", "drop"]
 Severity: TypeAlias = Literal["block", "quarantine", "warn"]
 
 SUBJECT = "customer_id"
 """The column that names the customer a row belongs to, in every table that has it as a pseudonym."""
-SEALED: frozenset[Treatment] = frozenset({"pseudonym", "redact", "encrypt", "drop"})
+SEALED: frozenset[Treatment] = frozenset({"pseudonym", "redact", "encrypt", "own", "drop"})
 """Treatments of what is encrypted before it is stored: direct identifiers, free text, and what nobody needs."""
 
 
@@ -54,7 +54,8 @@ class Column:
     nullable: bool = False
     treatment: Treatment = "keep"
     """What anonymise does with it: keep, pseudonym (a direct identifier), generalise (a quasi-identifier), redact (free text
-    that people write, of which placeholders and the rest are left), encrypt (what operations need back, and no model), drop."""
+    that people write, of which placeholders and the rest are left), encrypt (what operations need back, and no model), own (what
+    the customer alone reads back, such as an order number), drop."""
     keeps: str = ""
     """For `redact`: the form of what stays although it looks like a phone number: the shop's order numbers [regular expression]."""
     order: tuple[str, ...] = ()
@@ -88,6 +89,16 @@ class Table:
     """Foreign keys: column to (table, column)."""
     optional: bool = False
     """The shop may not have it; the stages then see an empty table."""
+    owner: str | None = None
+    """Where rows name no customer: the column of `references` whose value leads to one, such as the basket of a delivery. Its
+    table has the customer."""
+
+    def __post_init__(self) -> None:
+        """Refuse an owner that leads nowhere."""
+        if self.owner is not None and (self.owner not in self.references or self.subject is not None):
+            raise ValueError(
+                f"Expected {self.name}.{self.owner} to refer to a table. Received no reference, or a customer."
+            )
 
     def column(self, name: str) -> Column:
         """Return the column of that name; raise `KeyError` if there is none."""

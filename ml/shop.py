@@ -74,9 +74,10 @@ DELIVERIES = Table(
     key=("basket_id",),
     references={"basket_id": ("purchases", "basket_id")},
     optional=True,
+    owner="basket_id",
     columns=(
         Column(name="basket_id", type="string", treatment="pseudonym", description="the order, as purchases name it"),
-        Column(name="order_number", type="string", description="what the customer is told; it names nobody"),
+        Column(name="order_number", type="string", treatment="own", description="what the customer is told"),
         *(
             Column(name=f"{step}_at", type="timestamp", nullable=True, description="none where it did not happen")
             for step in DELIVERY_STEPS
@@ -113,6 +114,7 @@ CHARGEBACKS = Table(
     key=("payment_id",),
     time_column="reported_at",
     references={"payment_id": ("payments", "payment_id")},
+    owner="payment_id",
     columns=(
         Column(name="payment_id", type="string", treatment="pseudonym"),
         Column(

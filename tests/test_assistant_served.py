@@ -3,14 +3,19 @@
 import json
 import sqlite3
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import jwt
+import pandas as pd
 import pytest
 
+from ml.files import write_parquet
 from ml.packaging.signing import generate_key
+from ml.privacy.cipher import DataKey, new_key
 from ml.privacy.pseudonym import pseudonym
+from ml.privacy.share import Shares, own
 from ml.registry.erasure_mark import Mark, write
+from ml.serving import snapshot
 from ml.serving.conversation import Conversations
 from ml.serving.customer import AUDIENCE
 from ml.serving.forget import forget
@@ -245,6 +250,34 @@ def test_no_kind_of_line_the_server_writes_survives_an_erasure(object_store, des
     assert forget(custodian, desk.name, [unit(CARL)]) >= len(KINDS)
     assert kinds(desk, CARL) == set()
     assert kinds(desk, BOB) == before != set()
+
+
+def test_an_order_number_of_the_shops_table_is_told_to_its_signed_in_customer_alone(
+    object_store, desk, client, tmp_path
+):
+    dora, key, promoter = "customer-dora-1912", DataKey(new_key()), object_store.settings("promote")
+    number = own("deliveries.order_number", key, "E5511-903")
+    Shares(Bucket.open(object_store.settings("ingest"), "serving-keys"), bytes.fromhex(KEY)).give(
+        desk.name, {unit(dora): key.serving}
+    )
+    order = {"number": number, "placed": "2026-06-20", "products": [["77", "Kettle"]], "shipped": "2026-06-21"}
+    rows = {"unit": [unit(dora)], "history": [json.dumps({"orders": [order]})]}
+    write_parquet(tmp_path / "histories.parquet", pd.DataFrame(rows))
+    snapshot.publish(promoter, desk.name, tmp_path / "histories.parquet", date(2020, 1, 1))
+    try:
+        wait(lambda: client.get(f"/v1/{desk.name}/version").json()["histories"])
+        desk.order(client, dora, "E5511-903", delivered="2026-06-23")
+        asked = [
+            desk.say(client, "where is my order E5511-903", token)
+            for token in (desk.customer(dora), desk.customer(BOB))
+        ]
+        assert "E5511-903" in asked[0]["own"]
+        assert asked[0]["slots"]["order_number"] == "E5511-903"
+        assert "23" in asked[0]["own"]
+        assert "delivered" in asked[0]["own"].lower()
+        assert "delivered" not in asked[1]["own"].lower()
+    finally:
+        Bucket.open(promoter, "state").delete(snapshot.record_key(desk.name))
 
 
 def kinds(desk, name):

@@ -10,13 +10,13 @@ from ml.errors import ConfigInvalid
 from ml.store import Bucket, connect
 
 RIGHTS = {
-    # raw, work, runs, models, ledger, reports, state, requests, keys, erasures
-    "ingest": ("rw", "rw", "rw", "r", "r", "rw", "", "", "rw", "r"),
-    "train": ("", "rw", "r", "r", "r", "rw", "r", "r", "", ""),
-    "promote": ("", "r", "rw", "rw", "rw", "rw", "rw", "", "", "r"),
-    "serve": ("", "", "", "r", "r", "", "rw", "w", "", "r"),
-    "read": ("", "", "r", "r", "r", "r", "r", "r", "", ""),
-    "custodian": ("r", "r", "rw", "r", "rw", "", "rw", "rw", "rw", "rw"),
+    # raw, work, runs, models, ledger, reports, state, requests, keys, erasures, serving-keys
+    "ingest": ("rw", "rw", "rw", "r", "r", "rw", "", "", "rw", "r", "rw"),
+    "train": ("", "rw", "r", "r", "r", "rw", "r", "r", "", "", ""),
+    "promote": ("", "r", "rw", "rw", "rw", "rw", "rw", "", "", "r", ""),
+    "serve": ("", "", "", "r", "r", "", "rw", "w", "", "r", "r"),
+    "read": ("", "", "r", "r", "r", "r", "r", "r", "", "", ""),
+    "custodian": ("r", "r", "rw", "r", "rw", "", "rw", "rw", "rw", "rw", "rw"),
 }
 
 

@@ -2,7 +2,8 @@
 
 Reads `validate/tables`, which it opens in memory, and the pseudonym key; writes the same tables without personal values,
 `privacy.json`, and a report; beside them, in `sealed/`, the encrypted columns that operations need back, which no stage
-reads. From here on no stage can reach a raw identifier.
+reads. What customers alone read back stays encrypted; the model server is given the key of each, in the bucket
+`serving-keys`. From here on no stage can reach a raw identifier.
 """
 
 from __future__ import annotations
@@ -10,21 +11,24 @@ from __future__ import annotations
 import logging
 import shutil
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from ml.contract import JsonObject, Table
+from ml.contract import SUBJECT, JsonObject, Table
 from ml.errors import ConfigInvalid
 from ml.files import table_files, write_bytes, write_json, write_parquet
 from ml.pipeline.context import StageContext
+from ml.privacy.cipher import TOKEN_BYTES
 from ml.privacy.k_anonymity import Generalised
 from ml.privacy.key_ring import KeyRing
-from ml.privacy.pseudonym import fingerprint, read_key
+from ml.privacy.pseudonym import fingerprint, pseudonym, read_key
 from ml.privacy.report import render
 from ml.privacy.seal import Opener
+from ml.privacy.share import Shares
 from ml.privacy.treatment import Policy, Treated, names_of, treat
+from ml.registry.erasure_mark import settled
 
 PRIVACY_SCHEMA = "tradewind/privacy/1"
 LOSS_DIGITS = 6  # so that the last bit of a sum cannot change the file
@@ -44,6 +48,7 @@ def run(context: StageContext) -> None:
     for folder in (out / "tables", out / "sealed"):
         shutil.rmtree(folder, ignore_errors=True)
     facts = {table.name: _anonymise(context, table, policy, opener) for table in context.use_case.data.tables}
+    _share(context, policy.key, opener)
     report = {
         "schema": PRIVACY_SCHEMA,
         "use_case": context.use_case.name,
@@ -93,8 +98,44 @@ def _opened(files: Sequence[Path], table: Table, opener: Opener) -> pd.DataFrame
     import pyarrow.parquet as pq
 
     rows = pa.concat_tables([pq.read_table(file, partitioning=None) for file in files])
+    for name in names_of(table, "own"):
+        rows = rows.set_column(rows.column_names.index(name), name, opener.own(table, name, rows[name]))
     frame: pd.DataFrame = opener.open(table, rows, but=names_of(table, "encrypt")).to_pandas()
     return frame
+
+
+def _share(context: StageContext, pseudonym_key: bytes, opener: Opener) -> None:
+    """Give the server the keys of the customers who have something that they alone read back."""
+    tables = context.use_case.data.tables
+    tokens = {
+        cell[:TOKEN_BYTES]
+        for table in tables
+        for name in names_of(table, "own")
+        for cell in _distinct(context, table, name)
+    }
+    if not tokens:
+        return
+    cells = {
+        cell: f"{table.name}.{table.subject}"
+        for table in tables
+        if table.subject is not None
+        for cell in _distinct(context, table, table.subject)
+        if cell[:TOKEN_BYTES] in tokens
+    }
+    keys = {
+        pseudonym(pseudonym_key, SUBJECT, opener.value(place, cell)): opener.key(cell).serving
+        for cell, place in cells.items()
+    }
+    shares, use_case = Shares.open(context.settings), context.use_case.name
+    settled(context.settings, use_case, lambda erased: shares.give(use_case, keys, erased))
+
+
+def _distinct(context: StageContext, table: Table, name: str) -> Iterator[bytes]:
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    for file in table_files(context.data("validate") / "tables" / table.name):
+        yield from pc.unique(pq.read_table(file, columns=[name], partitioning=None)[name]).drop_null().to_pylist()
 
 
 def _facts(table: Table, done: Sequence[Treated]) -> JsonObject:

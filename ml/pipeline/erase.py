@@ -23,6 +23,7 @@ from ml.packaging.signing import Signer
 from ml.privacy.key_ring import KeyRing
 from ml.privacy.overwrite import NOT_DONE, overwrite
 from ml.privacy.pseudonym import pseudonym, read_key, spellings
+from ml.privacy.share import Shares
 from ml.registry.entry import Move
 from ml.registry.erasure import Erasure, Policy, Touched, keep, named
 from ml.registry.erasure_mark import Mark, Marks, adopt, erasure_request, in_force, proven_customers, write
@@ -121,7 +122,7 @@ def erase(settings: Settings, use_case: str, order: Order) -> Erased:
     spelled = map(KeyRing.open(settings, use_case).name, spellings(order.customer))
     erasure = replace(erasure, spellings=tuple(dict.fromkeys([*erasure.spellings, *spelled])))
     write(settings, Mark(use_case=use_case, customers=erasure.names, units=units, when=_now()))
-    wrapped = KeyRing.open(settings, use_case).wrapped(erasure.names)
+    wrapped = _wrapped(settings, use_case, erasure.names, units)
     removed = _remove(settings, use_case, erasure.names, units)
     before = _proven(settings, use_case, erasure.customer)
     if (
@@ -155,7 +156,7 @@ def erase_again(settings: Settings, use_case: str) -> int:
     adopt(settings, use_case)
     units = in_force(settings, use_case)
     names = tuple(sorted(Marks(settings).customers(use_case) | proven_customers(settings, use_case)))
-    wrapped = KeyRing.open(settings, use_case).wrapped(names)
+    wrapped = _wrapped(settings, use_case, names, tuple(units))
     removed = _remove(settings, use_case, names, tuple(units)) if names or units else 0
     if wrapped:
         log.info("keys of the erased overwritten again use_case=%s: %s", use_case, overwrite(settings, wrapped))
@@ -175,14 +176,16 @@ def _remove(settings: Settings, use_case: str, names: tuple[str, ...], units: tu
 
     A server that heard of the mark too late, or a writer who read before it, may put something back once.
     """
-    removed = 0
+    removed, shares = 0, Shares.open(settings)
     for _ in range(ROUNDS):
         ring = KeyRing.open(settings, use_case)
         removed += sum(ring.holds(name) is not False for name in names)
         ring.destroy(*names)
+        removed += len(shares.held(use_case, units))
+        shares.remove(use_case, units)
         removed += forget(settings, use_case, units)
         left = traces(settings, use_case, units)
-        if not left and not any(map(KeyRing.open(settings, use_case).holds, names)):
+        if not left and not _wrapped(settings, use_case, names, units):
             return removed
     raise StorageUnavailable(
         f"nothing of the customer in {use_case} after {ROUNDS} rounds",
@@ -200,6 +203,11 @@ def _proven(settings: Settings, use_case: str, customer: str) -> Erasure | None:
             if found.customer == customer:
                 return found
     return None
+
+
+def _wrapped(settings: Settings, use_case: str, names: tuple[str, ...], units: tuple[str, ...]) -> frozenset[str]:
+    """Return a customer's keys as they are stored: those of the ring, and what the server was given."""
+    return KeyRing.open(settings, use_case).wrapped(names) | Shares.open(settings).held(use_case, units)
 
 
 def _can_overwrite(settings: Settings) -> bool:

@@ -55,7 +55,7 @@ def run(context: StageContext) -> None:
     sealer = _sealer(context)
     tables = {
         table.name: _ingest(table, sealer.seal(table, source.read(table, last_day)), out / "tables" / table.name)
-        for table in context.use_case.data.tables
+        for table in sorted(context.use_case.data.tables, key=lambda one: one.owner is not None)
     }
     _check_unchanged(source, context, last_day)
     _write_subjects(out / SUBJECTS, sealer.tokens)
@@ -66,7 +66,7 @@ def _sealer(context: StageContext) -> Sealer:
     ring, frozen = KeyRing.open(context.settings, context.use_case.name), context.inputs["key_ring"]
     if ring.id != frozen:
         raise ConfigInvalid(f"the key ring {frozen}", ring.id, "Start a new run, which freezes the ring of this store.")
-    return Sealer(ring, context.inputs["erasures"])
+    return Sealer(ring, context.inputs["erasures"], context.use_case.data.tables)
 
 
 def _write_subjects(path: Path, tokens: Iterable[bytes]) -> None:

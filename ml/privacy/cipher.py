@@ -17,6 +17,8 @@ from ml.errors import ConfigInvalid, IntegrityBroken
 KEY_BYTES = 64
 TOKEN_BYTES = 16
 TOKEN_LABEL = b"tradewind key token v1"
+SERVING_LABEL = b"tradewind serving key v1"
+SHARING_LABEL = b"tradewind sharing key v1"
 
 
 class DataKey:
@@ -26,6 +28,8 @@ class DataKey:
         self._cipher = AESSIV(material)
         self.token = hmac.digest(material, TOKEN_LABEL, "sha256")[:TOKEN_BYTES]
         """Says which key opens a cell; it follows from the key, so nobody can tell whose it was once the key is gone."""
+        self.serving = hmac.digest(material, SERVING_LABEL, "sha512")
+        """Key of what the customer alone reads back through the server; it leads to no other value of the customer."""
 
     def seal(self, place: str, value: str) -> bytes:
         """Return the value's cell: the key's token, then the ciphertext.
@@ -73,6 +77,11 @@ class MasterKey:
                 "Set it to the key the stack generated.",
             )
         return cls(material)
+
+    @classmethod
+    def sharing(cls, pseudonym_key: bytes) -> MasterKey:
+        """Return the key that wraps what the server is given: it follows from the pseudonym key, which the server holds."""
+        return cls(hmac.digest(pseudonym_key, SHARING_LABEL, "sha512"))
 
     def wrap(self, name: str, material: bytes) -> bytes:
         """Return a key as it is stored under a name."""

@@ -16,6 +16,7 @@ import numpy as np
 from ml.contract import Table
 from ml.privacy.cipher import TOKEN_BYTES, DataKey
 from ml.privacy.key_ring import KeyRing, erased
+from ml.privacy.share import own
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,11 +25,18 @@ WORD_BYTES = 12  # of an opaque word: two of a billion values collide with p < 1
 
 
 class Sealer:
-    """Seals rows on their way in, and leaves out those of erased customers."""
+    """Seals rows on their way in, and leaves out those of erased customers.
 
-    def __init__(self, ring: KeyRing, erasures: Collection[str]) -> None:
+    Args:
+        ring: The customers' keys.
+        erasures: Names of the keys of those who were erased.
+        tables: All tables of the use case. Those that others find their customers in (`Table.owner`) are to be sealed first.
+    """
+
+    def __init__(self, ring: KeyRing, erasures: Collection[str], tables: Collection[Table] = ()) -> None:
         self._ring = ring
         self._erasures = frozenset(erasures)
+        self._owners = {table.references[table.owner]: Owners() for table in tables if table.owner}
         self.tokens: set[bytes] = set()
         """Tokens of the customers' keys that sealed something: who is in the data."""
         self.left_out = 0
@@ -41,21 +49,25 @@ class Sealer:
             IntegrityBroken: A customer was erased since the run was frozen.
         """
         for rows in chunks:
+            for (name, column), owners in self._owners.items():
+                if name == table.name and table.subject:
+                    owners.learn(rows[column], rows[table.subject])
             yield self._seal(table, rows) if table.sealed else rows
 
     def _seal(self, table: Table, rows: pa.Table) -> pa.Table:
-        owners, keys, rows = self._owners(table, rows)
+        owners, keys, rows = self._keyed(table, rows)
         for name in table.sealed:
             rows = rows.set_column(rows.column_names.index(name), name, _sealed(rows, table, name, (owners, keys)))
         return rows
 
-    def _owners(self, table: Table, rows: pa.Table) -> tuple[np.ndarray, list[DataKey], pa.Table]:
+    def _keyed(self, table: Table, rows: pa.Table) -> tuple[np.ndarray, list[DataKey], pa.Table]:
         """Return which key seals each row, the keys, and the rows that stay."""
         import pyarrow as pa
 
-        if table.subject is None:
+        named = self._customers(table, rows)
+        if named is None:
             return np.zeros(len(rows), dtype=np.int64), [self._ring.of_table(table.name)], rows
-        codes, customers = _coded(rows[table.subject])
+        codes, customers = _coded(named)
         is_erased = [self._ring.name(customer) in self._erasures for customer in customers]
         stays = ~np.array([*is_erased, False])[codes]  # code -1, a missing customer, is the last
         self.left_out += int((~stays).sum())
@@ -65,6 +77,50 @@ class Sealer:
         none = self._ring.of_table(table.name)
         keys = [found.get(customer, none) for customer in customers]
         return codes[stays] % (len(keys) + 1), [*keys, none], rows.filter(pa.array(stays))
+
+    def _customers(self, table: Table, rows: pa.Table) -> pa.ChunkedArray | None:
+        """Return the customer of each row, missing where nobody knows one; none where rows belong to no customer at all."""
+        if table.subject is not None:
+            return rows[table.subject]
+        owners = self._owners.get(table.references[table.owner]) if table.owner else None
+        return owners.of(rows[table.owner]) if owners else None
+
+
+class Owners:
+    """Whose something is, such as a basket, as the table tells that names the customer: also of who was erased."""
+
+    def __init__(self) -> None:
+        self._parts: list[pa.Table] = []
+
+    def learn(self, things: pa.ChunkedArray, customers: pa.ChunkedArray) -> None:
+        """Take in whose some things are."""
+        import pyarrow as pa
+
+        self._parts.append(_first(pa.table({"thing": things, "customer": customers})))
+
+    def of(self, things: pa.ChunkedArray) -> pa.ChunkedArray:
+        """Return the customer of each thing; missing where nobody told. Of several the first in order of name."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        if not self._parts:
+            return pa.chunked_array([pa.nulls(len(things), pa.string())])
+        self._parts = [_first(pa.concat_tables(self._parts))]
+        (known,) = self._parts
+        found: pa.ChunkedArray = known["customer"].take(pc.index_in(things, value_set=known["thing"].combine_chunks()))
+        return found
+
+
+def _first(pairs: pa.Table) -> pa.Table:
+    """Return each thing once, with the first of its customers."""
+    whole = pairs.filter(_present(pairs)).group_by("thing", use_threads=False).aggregate([("customer", "min")])
+    return whole.rename_columns(["thing", "customer"])
+
+
+def _present(pairs: pa.Table) -> pa.ChunkedArray:
+    import pyarrow.compute as pc
+
+    return pc.and_(pc.is_valid(pairs["thing"]), pc.is_valid(pairs["customer"]))
 
 
 class Opener:
@@ -94,11 +150,33 @@ class Opener:
 
     def value(self, place: str, cell: bytes) -> str:
         """Return the value of one cell of `table.column`; raise `IntegrityBroken` as `open` does."""
+        return self.key(cell).open(place, cell)
+
+    def own(self, table: Table, name: str, cells: pa.ChunkedArray) -> pa.ChunkedArray:
+        """Return a column's cells as their customers alone read them back; none where nobody knows whose a row is."""
+        import pyarrow as pa
+
+        place, kept = f"{table.name}.{name}", cells.dictionary_encode().unify_dictionaries().combine_chunks()
+        whole = kept if isinstance(kept, pa.DictionaryArray) else kept.chunk(0)
+        texts = pa.array([self._own(table, place, cell) for cell in whole.dictionary.to_pylist()], pa.string())
+        return pa.chunked_array([texts.take(whole.indices)])
+
+    def key(self, cell: bytes) -> DataKey:
+        """Return the key of a cell; raise `IntegrityBroken` where its customer was erased."""
         self._ring = self._ring or self._ask()
-        key = self._ring.by_token.get(cell[:TOKEN_BYTES])
-        if key is None:
+        found = self._ring.by_token.get(cell[:TOKEN_BYTES])
+        if found is None:
             raise erased("a customer")
-        return key.open(place, cell)
+        return found
+
+    def _own(self, table: Table, place: str, cell: bytes) -> str | None:
+        key = self.key(cell)
+        of_table = self._ring.of_table(table.name) if self._ring else None
+        return (
+            None
+            if key is of_table or (of_table and key.token == of_table.token)
+            else own(place, key, key.open(place, cell))
+        )
 
 
 class Words:

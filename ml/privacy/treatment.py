@@ -1,4 +1,4 @@
-"""Applies what a table declares for each column: keep, pseudonym, generalise, redact, encrypt, drop."""
+"""Applies what a table declares for each column: keep, pseudonym, generalise, redact, encrypt, own, drop."""
 
 from __future__ import annotations
 
@@ -46,7 +46,9 @@ def treat(rows: pd.DataFrame, table: Table, policy: Policy) -> Treated:
         table: Declares the treatments.
         policy: Key and k.
     """
-    by_treatment = {kind: names_of(table, kind) for kind in ("keep", "pseudonym", "generalise", "redact", "encrypt")}
+    by_treatment = {
+        kind: names_of(table, kind) for kind in ("keep", "pseudonym", "generalise", "redact", "encrypt", "own")
+    }
     kept = rows[[name for names in by_treatment.values() for name in names]]
     identifiers, sealed = by_treatment["pseudonym"], by_treatment["encrypt"]
     renamed = kept.assign(**{name: pseudonymise(kept[name], policy.key, name) for name in identifiers})

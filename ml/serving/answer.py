@@ -19,6 +19,7 @@ from ml.serving.conversation import Conversations, new_name
 from ml.serving.door import Door
 from ml.serving.follower import Follower
 from ml.serving.limits import check
+from ml.serving.own import OwnValues
 from ml.serving.request_log import EVENT_SCHEMA, HANDOVER_SCHEMA, REQUEST_SCHEMA, Kind, RequestLog
 from ml.serving.state import Event, StateStore
 from ml.serving.stock import with_stock
@@ -46,6 +47,8 @@ class Kept:
     log: RequestLog
     conversations: Conversations
     chat: Chat | None = None
+    own: OwnValues | None = None
+    """Opens what customers alone read back."""
 
 
 class Answerer:
@@ -60,6 +63,7 @@ class Answerer:
         self._log = kept.log
         self._conversations = kept.conversations
         self._chat = kept.chat
+        self._own = kept.own
         self._strangers = secrets.token_bytes(32)
 
     def served(self) -> Served:
@@ -182,6 +186,9 @@ class Answerer:
             request, known = self._door.admit(sent, self._stranger(known))
         units = self._subjects.units(lambda name: getattr(request, name, None), known)
         history = self._subjects.history(units, partial(self._store.history, self._use_case.name))
+        if self._own is not None:
+            signed_in = known if self._use_case.service.is_proved else None
+            history = self._own.opened(self._use_case.name, signed_in, history)
         if self._use_case.service.heeds_stock:
             history = with_stock(history, self._follower.stock.out())
         return self._recall(request, history)

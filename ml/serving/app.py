@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 from ml.config import Settings, require_secret
 from ml.contract import Unfit, UseCase
 from ml.errors import TradewindError
+from ml.privacy.share import Shares
 from ml.registry.erasure_mark import Marks
 from ml.serving.answer import Answerer, Kept
 from ml.serving.body import BodyInvalid
@@ -32,6 +33,7 @@ from ml.serving.lane import Lanes
 from ml.serving.language_model import open_chat
 from ml.serving.meters import Meters
 from ml.serving.openapi import describe_limits
+from ml.serving.own import OwnValues
 from ml.serving.page import Page, Sessions, Site
 from ml.serving.problem import REFUSALS, full_disk, http_error, invalid, ours, unfit, unreadable
 from ml.serving.request_id import RequestIds
@@ -158,6 +160,7 @@ def _assemble(settings: Settings, use_cases: Mapping[str, UseCase], versions: Ve
         log=RequestLog(folder / "spool", Bucket.open(settings, "requests"), replica=ids.replica, erased=marks),
         conversations=Conversations(folder / "conversations.sqlite"),
         chat=open_chat(settings),
+        own=OwnValues(Shares.open(settings)) if settings.pseudonym_key else None,
     )
 
     def forget(use_case: str) -> None:

@@ -11,6 +11,7 @@ from datetime import date
 from typing import Any
 
 from ml.contract import OUT_OF_STOCK, JsonObject
+from ml.use_cases.service.orders import merged
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +60,7 @@ class Facts:
 def facts_of(history: JsonObject | None, *, proved: bool, today: date) -> Facts:
     """Return the facts of a turn; a customer who has not proved who they are has no orders, whatever the history says."""
     known = history or {}
-    orders = [_order(one) for one in known.get("orders", [])] if proved else []
+    orders = [_order(one) for one in merged(known.get("orders", []))] if proved else []
     newest = sorted(orders, key=lambda order: (order.placed, order.number), reverse=True)
     return Facts(proved=proved, orders=tuple(newest), out_of_stock=frozenset(known.get(OUT_OF_STOCK, ())), today=today)
 

@@ -7,7 +7,7 @@ oldest first; a step that has not happened, or that the shop does not tell, is m
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -146,7 +146,32 @@ def _deliveries(tables: Expressions) -> Mapping[str, JsonObject]:
     if "deliveries" not in tables:
         return {}
     rows = tables["deliveries"].execute().to_dict("records")
-    return {row["basket_id"]: {"number": row["order_number"], **_steps(row)} for row in rows}
+    return {row["basket_id"]: {"number": _number(row), **_steps(row)} for row in rows}
+
+
+def _number(row: Mapping[str, object]) -> str:
+    """Return what the customer is told, as only the server opens it; where nobody knows whose it is, the basket's pseudonym."""
+    number = row["order_number"]
+    return number if isinstance(number, str) else short(row["basket_id"])
+
+
+def short(basket: object) -> str:
+    """Return the number of an order that the shop tells none of."""
+    return str(basket)[:8]
+
+
+def merged(orders: Iterable[JsonObject]) -> list[JsonObject]:
+    """Return each order once: the shop's table tells when it was placed and of what, and the newest word of a step counts.
+
+    An event names an order in plain, while the table's number is opened for its customer alone: both meet here.
+    """
+    found: dict[str, JsonObject] = {}
+    for order in orders:
+        number = str(order["number"]).upper()
+        first = found.get(number, {})
+        fixed = {name: first[name] for name in ("number", "placed", "products") if first.get(name)}
+        found[number] = {**first, **order, **fixed}
+    return list(found.values())
 
 
 def _steps(row: Mapping[str, object]) -> dict[str, str]:
@@ -158,5 +183,5 @@ def _orders(bought: pd.DataFrame, known: Mapping[str, JsonObject]) -> Iterator[J
     for (ordered, basket), lines in bought.groupby(["ordered", "basket_id"], sort=True):
         pairs = zip(lines["product_id"], lines["name"], strict=True)
         products = [[product, plain(name if isinstance(name, str) else product)] for product, name in pairs]
-        told = known.get(str(basket), {"number": str(basket)[:8]})
+        told = known.get(str(basket), {"number": short(basket)})
         yield {**told, "placed": str(ordered)[:10], "products": products[:MAX_PRODUCTS]}
