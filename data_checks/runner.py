@@ -22,7 +22,7 @@ from data_checks.derived import across_checks, derived_checks
 from data_checks.partition import DAY, packed, read
 from data_checks.row_mark import MARK_COLUMN, marks, without_released
 from data_checks.sketch import DayCounts, count_days
-from data_checks.suite import Suite, new_context
+from data_checks.suite import Suite, new_context, shown_number
 from ml.contract import JsonObject, Table
 from ml.files import table_files, write_arrow
 from ml.sources.engine import open_tables
@@ -272,7 +272,10 @@ def _examples(suite: Suite, rows: pa.Table, judged: Judged, partition: str) -> l
 
 
 def _cell(value: pa.Scalar) -> str:
-    return "–" if value.as_py() is None else f"{value.as_py():.10g}"
+    if value.as_py() is None:
+        return "–"
+    shown = shown_number(value.as_py())
+    return shown if isinstance(shown, str) else f"{shown:.10g}"
 
 
 def _days(job: Job, table: Table) -> dict[date, int]:

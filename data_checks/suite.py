@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -14,9 +15,12 @@ from great_expectations.data_context.types.base import DataContextConfig, InMemo
 from data_checks.check import Check, Judged
 from data_checks.sketch import identifies
 from ml.contract import Severity, Table
+from ml.sources.describe import mask
 
 COMPLETE = {"result_format": "COMPLETE", "return_unexpected_index_query": False}
 SHOWN = 5  # failing values shown of a column that names nobody
+LONG = 10**6  # a whole number of a column of figures that may be somebody's: a telephone, a customer number, a card
+ERROR_NAME = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Warning|Invalid)\b")
 COUNTS = (
     "element_count",
     "missing_count",
@@ -47,6 +51,7 @@ class Suite:
         judged = {item.expectation_config.meta["check"]: _judged(item, len(rows)) for item in result.results}
         for item in result.results:
             item.result = _masked(item, self.public)
+            item.exception_info = _without_words(item.exception_info)
         return judged, result
 
 
@@ -77,10 +82,29 @@ def _positions(found: Iterable[Any]) -> list[int]:
 
 
 def _fault(info: dict[str, Any]) -> str | None:
-    """Return why an expectation could not be judged; the traceback may quote values and stays out."""
+    """Return why an expectation could not be judged: the error's kind alone, for its message and traceback may quote values."""
     nested = [info] if "raised_exception" in info else list(info.values())
     raised = [part for part in nested if isinstance(part, dict) and part.get("raised_exception")]
-    return str(raised[0].get("exception_message"))[:200] if raised else None
+    return _kind(str(raised[0].get("exception_traceback"))) if raised else None
+
+
+def _without_words(info: dict[str, Any]) -> dict[str, Any]:
+    """Return what the documents tell of errors, with kinds in place of messages and tracebacks."""
+    if "raised_exception" not in info:
+        return {name: _without_words(part) if isinstance(part, dict) else part for name, part in info.items()}
+    kind = _kind(str(info.get("exception_traceback"))) if info["raised_exception"] else None
+    return {**info, "exception_message": kind, "exception_traceback": kind}
+
+
+def _kind(trace: str) -> str:
+    """Return the name of the error that a traceback's last named line tells, without what it says."""
+    named = [match.group() for line in trace.splitlines() if (match := ERROR_NAME.match(line))]
+    return named[-1] if named else "an error of another kind"
+
+
+def shown_number(value: Any) -> Any:
+    """Return a number as reports may show it: a whole one that is long enough for a telephone or a card is masked."""
+    return value if float(value) % 1 or abs(value) < LONG else mask(f"{value:.0f}")
 
 
 def _masked(item: Any, public: frozenset[str]) -> dict[str, Any]:
@@ -89,10 +113,15 @@ def _masked(item: Any, public: frozenset[str]) -> dict[str, Any]:
     kept = {name: found[name] for name in COUNTS if name in found}
     column = item.expectation_config.kwargs.get("column")
     if column in public:
-        kept["partial_unexpected_list"] = list(dict.fromkeys(found.get("partial_unexpected_list") or ()))[:SHOWN]
+        kept["partial_unexpected_list"] = _few(found.get("partial_unexpected_list") or ())
     if "observed_value" in found and _is_plain(found["observed_value"], column, public):
-        kept["observed_value"] = found["observed_value"]
+        observed = found["observed_value"]
+        kept["observed_value"] = shown_number(observed) if isinstance(observed, int | float) and column else observed
     return kept
+
+
+def _few(values: Iterable[Any]) -> list[Any]:
+    return [shown_number(value) for value in list(dict.fromkeys(values))[:SHOWN]]
 
 
 def _is_plain(value: Any, column: str | None, public: frozenset[str]) -> bool:

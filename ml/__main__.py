@@ -21,7 +21,7 @@ from rich.console import Console
 from ml.acting import DEFAULT_HOME, Home, UseCaseName, acting, reader
 from ml.config import load_settings
 from ml.decide_command import decide_commands
-from ml.errors import TradewindError
+from ml.errors import TradewindError, outline
 from ml.intents_command import intents
 from ml.privacy_command import privacy
 from ml.private import make_private, restrict_new_files
@@ -63,6 +63,14 @@ def main() -> None:
         Console(stderr=True).print(f"[bold red]{type(error).__name__}[/]  ", end="")
         Console(stderr=True).print(str(error), markup=False, highlight=False)
         raise SystemExit(error.exit_code) from None
+    except Exception as error:
+        if sys.argv[1:2] not in [["stage"], ["task"]] or level == "DEBUG":
+            raise
+        logging.getLogger("ml").error(
+            "unexpected error; its message may quote rows: TRADEWIND_LOG=DEBUG shows it\n%s",
+            outline(error),
+        )
+        raise SystemExit(1) from None
 
 
 # --- The stack ----------------------------------------------------------------------------------

@@ -15,6 +15,9 @@ TradewindError
 
 from __future__ import annotations
 
+import traceback
+from collections.abc import Iterator
+
 MESSAGE_LIMIT = 2000  # characters; a message stays readable however large the data
 
 
@@ -104,3 +107,22 @@ class StageFailed(TradewindError):
 
     exit_code = 11
     can_retry = True
+
+
+def outline(error: BaseException) -> str:
+    """Return kinds and places of an unexpected error and of what led to it, without messages: they may quote a shop's rows."""
+    return "\n".join(line for one in _chain(error) for line in _lines(one))
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield what led to an error, the first cause first."""
+    before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if before is not None:
+        yield from _chain(before)
+    yield error
+
+
+def _lines(error: BaseException) -> Iterator[str]:
+    for frame in traceback.extract_tb(error.__traceback__):
+        yield f"  {frame.filename}:{frame.lineno} in {frame.name}"
+    yield f"{type(error).__module__}.{type(error).__qualname__}"
