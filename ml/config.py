@@ -173,6 +173,8 @@ class Settings(BaseSettings):
     """How long its body may take, from the head's end [s]."""
     server_idle_s: float = Field(30, gt=0, le=3600)
     """How long a connection may wait for its next request [s]."""
+    session_idle_s: float = Field(1800, gt=0, le=28_800)
+    """How long a session on the model server's pages lasts without a request [s]."""
     server_send_s: float = Field(30, gt=0, le=300)
     """How long a client may take until it reads on [s]."""
 

@@ -9,16 +9,15 @@ from fastapi import APIRouter, Form, Request
 from starlette.responses import RedirectResponse, Response
 
 from ml.pages.frame import LANGUAGE_COOKIE, LANGUAGES, show
-from ml.serving.customer import LONGEST, TOKEN_CHARACTERS, Proof
-from ml.serving.page import COOKIE, SIGN_IN, Page, Site, is_own, keep_cookie, page_of
+from ml.serving.customer import TOKEN_CHARACTERS, Proof
+from ml.serving.page import SIGN_IN, Page, Site, is_own, keep_cookie, page_of
 
-CUSTOMER_COOKIE = "tradewind_customer"
 YEAR = timedelta(days=365)
 
 
 def proof_of(request: Request, site: Site) -> Proof:
     """Return which customer the browser has signed in as."""
-    return site.customers.proof(request.cookies.get(CUSTOMER_COOKIE))
+    return site.customers.proof(site.sessions.customer_token(request))
 
 
 def _routes(site: Site) -> APIRouter:
@@ -41,7 +40,7 @@ def _routes(site: Site) -> APIRouter:
     def sign_out(request: Request) -> Response:
         led = RedirectResponse(SIGN_IN, status_code=303)
         if is_own(request):
-            led.delete_cookie(COOKIE)
+            site.sessions.end(request, led)
         return led
 
     @router.post("/customer")
@@ -52,7 +51,7 @@ def _routes(site: Site) -> APIRouter:
     ) -> Response:
         led = RedirectResponse(_led(site, next), status_code=303)
         if is_own(request):
-            keep_cookie(led, request, CUSTOMER_COOKIE, token.strip(), LONGEST if token.strip() else timedelta(0))
+            site.sessions.sign_in(request, led, token.strip())
         return led
 
     @router.post("/language")

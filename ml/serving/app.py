@@ -39,6 +39,7 @@ from ml.serving.problem import REFUSALS, full_disk, http_error, invalid, ours, u
 from ml.serving.request_id import RequestIds
 from ml.serving.request_log import RequestLog
 from ml.serving.route import routes
+from ml.serving.session import SessionStore
 from ml.serving.state import StateStore
 from ml.serving.steady import Pulse
 from ml.serving.stock import stock_routes
@@ -68,6 +69,7 @@ class Parts:
     kept: Kept
     follower: Follower
     lanes: Lanes
+    sessions: SessionStore
     pulses: dict[str, Callable[[], Pulse]]
     """How each thread is that must live."""
 
@@ -111,7 +113,7 @@ def create_apps(
     settings = settings.model_copy(update={"s3_attempts": ATTEMPTS})
     parts = _assemble(settings, use_cases, versions or RegistryVersions(settings))
     app = FastAPI(title="Tradewind model server", docs_url=None, redoc_url=None, lifespan=_lifespan(parts))
-    doors = Doors(token=token, sessions=Sessions(token), pages=pages)
+    doors = Doors(token=token, sessions=Sessions(token, parts.sessions), pages=pages)
     room = Room(use_cases=frozenset(use_cases), lanes=parts.lanes, body_s=settings.server_body_s)
     _guarded(app, parts, doors, room)
     site = _site(settings, parts, doors)
@@ -148,7 +150,7 @@ def _site(settings: Settings, parts: Parts, doors: Doors) -> Site:
         name: Answerer(use_case, Door(settings, use_case), parts.follower, parts.kept)
         for name, use_case in parts.use_cases.items()
     }
-    customers = Customers(settings.customer_verify_key)
+    customers = Customers(settings.customer_verify_key, parts.sessions.has_ended)
     return Site(answerers=answerers, customers=customers, sessions=doors.sessions, pages=doors.pages)
 
 
@@ -173,6 +175,11 @@ def _assemble(settings: Settings, use_cases: Mapping[str, UseCase], versions: Ve
         ids=ids,
         kept=kept,
         follower=follower,
+        sessions=SessionStore(
+            folder / "sessions.sqlite",
+            require_secret(settings.server_token, "server_token").encode(),
+            settings.session_idle_s,
+        ),
         lanes=Lanes(use_cases, settings.server_threads, settings.server_waiting, settings.server_patience_s),
         pulses={
             "follower": follower.pulse,
@@ -196,5 +203,6 @@ def _lifespan(parts: Parts) -> Callable[[FastAPI], Any]:
         parts.kept.log.stop()
         parts.kept.conversations.close()
         parts.kept.store.close()
+        parts.sessions.close()
 
     return lifespan

@@ -7,9 +7,10 @@ server cannot make one: the private key is the shop's.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import jwt
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -18,6 +19,9 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from ml.errors import ConfigInvalid
 from ml.packaging.signing import PEM_BLOCK
+
+if TYPE_CHECKING:
+    from jwt.types import Options
 
 CUSTOMER_HEADER = "Tradewind-Customer"
 PROOF_HEADER = "Tradewind-Proof"
@@ -28,6 +32,16 @@ LEEWAY_S = 10  # clocks differ
 TOKEN_CHARACTERS = 2000
 CUSTOMER_CHARACTERS = 200  # of a customer's id, as every request has it
 CLAIMS = ["sub", "aud", "exp", "iat", "jti"]
+SIGNATURE_ALONE: Options = {
+    "verify_exp": False,
+    "verify_aud": False,
+    "verify_iat": False,
+    "verify_nbf": False,
+    "verify_sub": False,
+    "verify_jti": False,
+    "verify_iss": False,
+}
+LATEST_S = 1e11  # of a time, since 1970; NaN and infinities are none
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +50,12 @@ class Proof:
 
     outcome: Literal["proved", "none", "refused"]
     customer: str | None = None
+    is_unfit: bool = False
+    """Whether it is refused for claims of the wrong types, under a signature that holds."""
+
+
+class _Unfit(Exception):
+    """A signed token whose claims are of the wrong types."""
 
 
 class Customers:
@@ -43,19 +63,26 @@ class Customers:
 
     Args:
         public_pem: The shop's public key, or several while one follows another.
+        has_ended: Tells whether a token was signed out.
 
     Raises:
         ConfigInvalid: One of them is no Ed25519 key.
     """
 
-    def __init__(self, public_pem: str | None) -> None:
+    def __init__(self, public_pem: str | None, has_ended: Callable[[str], bool] = lambda _: False) -> None:
+        self._has_ended = has_ended
         self._keys = [_public(key) for key in PEM_BLOCK.findall(public_pem or "")]
 
     def proof(self, token: str | None) -> Proof:
         """Return whose token it is; a token that does not hold proves nothing, whatever it says."""
         if not token:
             return Proof(outcome="none")
-        found = next((name for key in self._keys if (name := _subject(token, key))), None)
+        if self._has_ended(token):
+            return Proof(outcome="refused")
+        try:
+            found = next((name for key in self._keys if (name := _subject(token, key))), None)
+        except _Unfit:
+            return Proof(outcome="refused", is_unfit=True)
         return Proof(outcome="proved" if found else "refused", customer=found)
 
 
@@ -87,7 +114,17 @@ def _public(pem: str) -> Ed25519PublicKey:
 
 
 def _subject(token: str, key: Ed25519PublicKey) -> str | None:
-    """Return the customer whose token it is by this key."""
+    """Return the customer whose token it is by this key.
+
+    Raises:
+        _Unfit: The key signed it, and yet a claim is of another type than tokens have: a mistake of who signs.
+    """
+    try:
+        signed = jwt.decode(token[:TOKEN_CHARACTERS], key, [ALGORITHM], options=SIGNATURE_ALONE)
+    except (jwt.InvalidTokenError, ValueError, RecursionError):
+        return None
+    if not all(_is_fit(signed[name], name) for name in CLAIMS if name in signed):
+        raise _Unfit
     try:
         claims = jwt.decode(
             token[:TOKEN_CHARACTERS],
@@ -102,3 +139,9 @@ def _subject(token: str, key: Ed25519PublicKey) -> str | None:
     lives = claims["exp"] - claims["iat"]
     is_name = 0 < len(claims["sub"]) <= CUSTOMER_CHARACTERS
     return claims["sub"] if is_name and 0 < lives <= LONGEST.total_seconds() else None
+
+
+def _is_fit(value: object, name: str) -> bool:
+    if name not in ("exp", "iat"):
+        return isinstance(value, str) or name == "aud"
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LATEST_S

@@ -6,56 +6,71 @@ site posts is refused by what the browser says of its origin).
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from urllib.parse import urlsplit
 
-import jwt
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from ml.serving.answer import Answerer
-from ml.serving.customer import Customers
+from ml.serving.customer import LONGEST, Customers
+from ml.serving.session import LIFETIME_S, Session, SessionStore
 
 COOKIE = "tradewind_session"
+CUSTOMER_COOKIE = "tradewind_customer"
 SIGN_IN = "/sign-in"
-LIFETIME = timedelta(hours=8)
-ALGORITHM = "HS256"
-AUDIENCE = "tradewind-pages"
+LIFETIME = timedelta(seconds=LIFETIME_S)
 
 
 class Sessions:
-    """Sessions of people who hold the server's token; nothing is stored, and a new token ends them all."""
+    """Sessions of people who hold the server's token, and of the customers whom they sign in as."""
 
-    def __init__(self, token: str) -> None:
+    def __init__(self, token: str, store: SessionStore) -> None:
         self._token = token.encode()
-        self._key = hmac.digest(self._token, b"tradewind page session v1", hashlib.sha256)
+        self._store = store
 
     def begin(self, token: str, request: Request, response: Response) -> bool:
         """Set the session's cookie if the token is the server's; tell whether it is."""
         if not hmac.compare_digest(token.encode(), self._token):
             return False
-        claims = {"aud": AUDIENCE, "exp": datetime.now(UTC) + LIFETIME}
-        keep_cookie(response, request, COOKIE, jwt.encode(claims, self._key, ALGORITHM), LIFETIME)
+        keep_cookie(response, request, COOKIE, self._store.begin(), LIFETIME)
         return True
 
     def holds(self, request: Request) -> bool:
         """Tell whether a request comes with a session, and, where it changes something, from a page of this server."""
-        try:
-            jwt.decode(
-                request.cookies.get(COOKIE, ""),
-                self._key,
-                [ALGORITHM],
-                audience=AUDIENCE,
-                options={"require": ["exp", "aud"]},
-            )
-        except jwt.InvalidTokenError:
-            return False
-        return is_own(request)
+        return self._found(request) is not None and is_own(request)
+
+    def end(self, request: Request, response: Response) -> None:
+        """End the session and the customer's, here and in the browser."""
+        found = self._found(request)
+        if found is not None:
+            self._store.end(found)
+        for name in (COOKIE, CUSTOMER_COOKIE):
+            drop_cookie(response, request, name)
+
+    def sign_in(self, request: Request, response: Response, token: str) -> None:
+        """Let the session be the customer's whose token it is; an empty one signs out."""
+        found = self._found(request)
+        if found is None:
+            return
+        self._store.sign_in(found, token or None)
+        if token:
+            keep_cookie(response, request, CUSTOMER_COOKIE, token, LONGEST)
+        else:
+            drop_cookie(response, request, CUSTOMER_COOKIE)
+
+    def customer_token(self, request: Request) -> str | None:
+        """Return the customer's token that the browser holds, if it was given in this very session."""
+        found, token = self._found(request), request.cookies.get(CUSTOMER_COOKIE)
+        return token if found is not None and token and self._store.is_of(found, token) else None
+
+    def _found(self, request: Request) -> Session | None:
+        name = request.cookies.get(COOKIE)
+        return self._store.find(name) if name else None
 
 
 def is_own(request: Request) -> bool:
@@ -79,6 +94,11 @@ def keep_cookie(response: Response, request: Request, name: str, value: str, lif
         samesite="strict",
         secure=request.url.scheme == "https",
     )
+
+
+def drop_cookie(response: Response, request: Request, name: str) -> None:
+    """Let the browser forget a cookie of ours."""
+    response.delete_cookie(name, httponly=True, samesite="strict", secure=request.url.scheme == "https")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -119,6 +119,9 @@ def _misfit(faults: Sequence[Any]) -> JSONResponse:
 async def http_error(_: Request, error: Exception) -> JSONResponse:
     """Answer a wrong path or method."""
     status = error.status_code if isinstance(error, HTTPException) else 500
+    if status == 401:
+        action = "Sign it again: exp and iat are numbers, sub and jti are text."
+        return refusal(401, "a customer's token with claims of the right types", "one with others", action)
     if status == 404:
         return refusal(404, "a use case and a verb in /openapi.json", "another path", "Correct the path.")
     if status == 405:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, create_model
+from starlette.exceptions import HTTPException
 
 from ml.contract import UseCase
 from ml.field import Identifier, Sent
@@ -101,6 +102,8 @@ def _named(unit: Unit = None) -> Asker:
 def _proved(answerer: Answerer, customers: Customers) -> Callable[..., Asker]:
     def proved(token: CustomerToken = None) -> Asker:
         proof = customers.proof(token)
+        if proof.is_unfit:
+            raise HTTPException(401)
         unit = answerer.unit(proof.customer) if proof.customer else None
         return Asker(unit=unit, headers={PROOF_HEADER: proof.outcome})
 
