@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from ml.privacy.k_anonymity import ANY, MISSING, generalise, merged_label, ordered_ladder
+from ml.privacy.k_anonymity import ANY, MISSING, generalise, hidden_groups, merged_label, ordered_ladder
 from ml.shop import AGE_GROUPS, INCOME_GROUPS
 
 people = st.lists(
@@ -29,10 +29,10 @@ def test_every_group_that_is_left_has_k_members(rows, k):
     frame = pd.DataFrame(rows, columns=list(ORDERS), dtype="str")
     done = generalise(frame, ORDERS, k)
     is_blank = (done.rows[list(ORDERS)] == ANY).all(axis=1)  # suppressed, or in the group of what nothing is told of
-    sizes = done.rows[~is_blank].groupby(list(ORDERS)).size()
+    sizes = done.rows.groupby(list(ORDERS)).size()  # the suppressed rows are a group as well
     assert len(done.rows) == len(frame)
-    assert (sizes >= k).all()
-    assert done.k >= k or (done.k == 0 and done.suppressed == len(frame))
+    assert (sizes >= k).all() or len(frame) < k
+    assert done.k == (sizes.min() if len(frame) else 0)
     assert is_blank.sum() - done.suppressed in (0, *range(k, len(frame) + 1))
     assert done.suppressed <= 0.05 * len(frame) or len(frame) < k
     assert 0 <= done.loss <= 1
@@ -74,7 +74,11 @@ def least_loss(rows, values, k):
         told = [(left[a], right[b]) for a, b in zip(rows["a"], rows["b"], strict=True)]
         key = pd.Series([one[0][1] + one[1][1] for one in told])
         lonely = key.map(key.value_counts()) < k
-        loss = np.where(lonely, 1.0, [(one[0][0] + one[1][0]) / 2 for one in told])
+        kept = np.array([(one[0][0] + one[1][0]) / 2 for one in told])
+        if lonely.sum() > 0 and (lonely | (kept == 1)).sum() < k and not lonely.all():  # too few to hide in each other
+            cheapest = min(sorted(set(key[~lonely])), key=lambda one: (1 - kept[key == one]).sum())
+            lonely |= key == cheapest
+        loss = np.where(lonely, 1.0, kept)
         losses.append((bool(lonely.sum() > 0.05 * len(rows)), float(loss.mean())))
     return min(losses)[1]
 
@@ -115,15 +119,49 @@ def test_diversity_is_that_of_the_worst_group():
     alike = generalise(rows.assign(illness=["flu"] * 4 + ill[4:]), {"region": ()}, 4, ["illness"])
     assert (alike.diversity["illness"].distinct, alike.diversity["illness"].entropy) == (1, pytest.approx(1))
     few = generalise(rows.head(2), {"region": ()}, 4, ["illness"])
-    assert few.diversity["illness"].distinct == 0
+    assert few.diversity["illness"].distinct == 1  # two rows that are suppressed are a group as well
 
 
 def test_a_rare_value_without_order_becomes_any_and_is_named_nowhere():
     rows = pd.DataFrame({"region": ["north"] * 50 + ["south"] * 50 + ["lighthouse"]})
     done = generalise(rows, {"region": ()}, 5)
-    assert done.labels == {"region": {"north": 50, "south": 50, ANY: 1}}
-    assert done.suppressed == 1
-    assert done.loss == pytest.approx(1 / 101)
+    assert done.labels == {"region": {ANY: 101}}  # one alone would be found among the suppressed: too many had to join
+    assert (done.suppressed, done.k) == (0, 101)
+    several = pd.DataFrame({"region": ["north"] * 50 + ["south"] * 60 + ["lighthouse", "island"] * 3})
+    done = generalise(several, {"region": ()}, 5)
+    assert done.labels == {"region": {"south": 60, "north": 50, ANY: 6}}
+    assert (done.k, done.loss) == (6, pytest.approx(6 / 116))
+
+
+def test_one_who_is_alone_is_not_left_alone_among_the_suppressed():
+    """120 alike, 40 others and one of a kind, k = 5: the 40 cost least, and one of 41 is nobody."""
+    rows = pd.DataFrame({"region": ["north"] * 1200 + ["south"] * 40 + ["lighthouse"]})
+    done = generalise(rows, {"region": ()}, 5)
+    assert done.labels == {"region": {"north": 1200, ANY: 41}}
+    assert (done.k, done.groups) == (41, 1)
+    alone = generalise(pd.DataFrame({"region": ["north"] * 120 + ["south"]}), {"region": ()}, 60)
+    assert alone.labels == {"region": {ANY: 121}}
+    assert alone.k == 121
+
+
+@hypothesis_settings(deadline=None, max_examples=150)
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=6), st.integers(2, 6), st.data())
+def test_what_is_hidden_is_empty_or_k_strong_and_costs_least(sizes, k, data):
+    """Every way to add one group is looked at by hand."""
+    losses = data.draw(st.lists(st.sampled_from([0.0, 0.25, 0.5, 1.0]), min_size=len(sizes), max_size=len(sizes)))
+    gone = hidden_groups(np.array(sizes), np.array(losses), k)
+    small = {at for at, size in enumerate(sizes) if size < k}
+    blank = {at for at, loss in enumerate(losses) if loss == 1.0}
+    hidden = {at for at in range(len(sizes)) if gone[at]}
+    together = sum(sizes[at] for at in (hidden | blank))
+    assert small <= hidden
+    assert not hidden or together >= k or len(hidden) == len(sizes)
+    if hidden - small:
+        (more,) = hidden - small
+        assert sum(sizes[at] for at in small | blank) < k
+        assert sizes[more] * (1 - losses[more]) == min(
+            sizes[at] * (1 - losses[at]) for at in range(len(sizes)) if at not in small
+        )
 
 
 def test_a_missing_value_is_a_value_of_its_own():
@@ -137,7 +175,7 @@ def test_no_rows_and_too_few_rows():
     empty = generalise(pd.DataFrame({"age": []}, dtype="str"), {"age": AGE_GROUPS}, 5)
     few = generalise(pd.DataFrame({"age": ["19-24"] * 4}), {"age": AGE_GROUPS}, 5)
     assert (empty.k, empty.groups, empty.suppressed, empty.loss) == (0, 0, 0, 0.0)
-    assert (few.k, few.groups, few.suppressed, few.loss) == (0, 0, 4, 1.0)
+    assert (few.k, few.groups, few.suppressed, few.loss) == (4, 0, 4, 1.0)
     assert list(few.rows["age"]) == [ANY] * 4
 
 

@@ -34,7 +34,7 @@ def diversity_of(rows: pd.DataFrame, columns: Sequence[str], sensitive: str) -> 
     """Return the l-diversity of a column.
 
     Args:
-        rows: Generalised rows that were not suppressed; a missing value is a value of its own.
+        rows: Generalised rows; those that were suppressed are one group. A missing value is a value of its own.
         columns: The generalised columns, by which rows look alike.
         sensitive: The column nobody should learn.
     """

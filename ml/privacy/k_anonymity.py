@@ -45,12 +45,14 @@ class Generalised:
     """As given, the columns replaced by labels; suppressed rows have `*` in all of them."""
     suppressed: int
     k: int
-    """Smallest group among the rows that were not suppressed; 0 if there is none."""
+    """Smallest group, the suppressed rows being one of them; less than was asked only where there are fewer rows than
+    that; 0 if there is none."""
     groups: int
+    """Groups that were not suppressed."""
     loss: float
     """Mean normalised certainty penalty over rows and columns [0..1]; a suppressed row loses 1."""
     diversity: Mapping[str, Diversity]
-    """For each sensitive column how many values the groups that were not suppressed hold of it."""
+    """For each sensitive column how many values the groups hold of it, the suppressed rows being one of them."""
     labels: Mapping[str, Mapping[str, int]]
     """For each column, the rows that bear each label; labels only, never a value that somebody is alone with."""
 
@@ -201,25 +203,49 @@ def _cost(taken: Sequence[tuple[np.ndarray, np.ndarray]], count: np.ndarray, k: 
     group = np.zeros(len(count), dtype=np.int64)
     for code, _ in taken:
         group = pd.factorize(group * (code.max() + 1) + code)[0]
-    lonely = np.bincount(group, weights=count)[group] < k
-    loss = np.where(lonely, 1.0, np.mean([loss for _, loss in taken], axis=0))
+    kept = np.mean([loss for _, loss in taken], axis=0)
+    sizes = np.bincount(group, weights=count)
+    losses = np.zeros(len(sizes))
+    losses[group] = kept  # rows of a group have the same labels, so they lose the same
+    gone = hidden_groups(sizes, losses, k)[group]
+    loss = np.where(gone, 1.0, kept)
     rows = count.sum()
-    return bool(count[lonely].sum() > MAX_SUPPRESSED * rows), float((loss * count).sum() / rows)
+    return bool(count[gone].sum() > MAX_SUPPRESSED * rows), float((loss * count).sum() / rows)
+
+
+def hidden_groups(sizes: np.ndarray, losses: np.ndarray, k: int) -> np.ndarray:
+    """Return which groups are suppressed, as booleans: those below k, and one more where these are fewer than k together.
+
+    Who is alone in what was suppressed is as easy to find as who is alone elsewhere. So the group that costs least goes
+    too, unless the suppressed rows join a group of which nothing is told anyway.
+
+    Args:
+        sizes: Rows of each group `(n_groups,)`, in an order that does not depend on that of the rows.
+        losses: What a row of each loses [0..1]; 1 where nothing is told of it.
+        k: Smallest group.
+    """
+    gone = np.asarray(sizes < k)
+    alone = sizes[gone | (losses >= 1.0)].sum()
+    if gone.any() and alone < k and not gone.all():
+        cost = np.where(gone, np.inf, sizes * (1.0 - losses))
+        gone[int(np.argmin(cost))] = True
+    return gone
 
 
 def _apply(filled: pd.DataFrame, chosen: Mapping[str, Rung], k: int, sensitive: Sequence[str]) -> Generalised:
     columns = list(chosen)
     labelled = filled.assign(**{name: filled[name].map(rung.labels).astype("str") for name, rung in chosen.items()})
-    lonely = (labelled.groupby(columns)[columns[0]].transform("size") < k).to_numpy()
     losses = np.mean([filled[name].map(rung.loss).to_numpy(dtype=float) for name, rung in chosen.items()], axis=0)
-    kept = labelled.loc[~lonely].groupby(columns).size()
-    rows = labelled.assign(**{name: labelled[name].mask(lonely, ANY) for name in columns})
+    groups = labelled[columns].assign(loss=losses).groupby(columns)["loss"].agg(["size", "first"])
+    gone = hidden_groups(groups["size"].to_numpy(), groups["first"].to_numpy(), k)
+    hidden = gone[labelled.groupby(columns).ngroup().to_numpy()] if len(filled) else np.zeros(0, dtype=bool)
+    rows = labelled.assign(**{name: labelled[name].mask(hidden, ANY) for name in columns})
     return Generalised(
         rows=rows,
-        suppressed=int(lonely.sum()),
-        k=int(kept.min()) if len(kept) else 0,
-        groups=len(kept),
-        loss=float(np.where(lonely, 1.0, losses).mean()) if len(filled) else 0.0,
-        diversity={name: diversity_of(labelled.loc[~lonely], columns, name) for name in sensitive},
+        suppressed=int(hidden.sum()),
+        k=int(rows.groupby(columns).size().min()) if len(rows) else 0,
+        groups=int((~gone).sum()),
+        loss=float(np.where(hidden, 1.0, losses).mean()) if len(filled) else 0.0,
+        diversity={name: diversity_of(rows, columns, name) for name in sensitive},
         labels={name: {str(at): int(n) for at, n in rows[name].value_counts().items()} for name in columns},
     )
