@@ -369,13 +369,17 @@ class Service:
     observe: Observe
     """How an event changes the customer's history."""
     golden: Callable[[pd.DataFrame, JsonObject, int], list[JsonObject]]
-    """(test examples, state, n) -> n requests that bring their own history: replayed before every promotion."""
+    """(test examples, state, n) -> n requests that bring their own history: they travel in the version and are replayed before
+    every promotion. None is, or resembles, one customer's: made up, or drawn from sums over many."""
     features: Callable[[BaseModel, BaseModel, JsonObject | None], dict[str, float | str]]
     """(request, response, history) -> the drift features of one answer, named as in `Features.profile`, plus `score`."""
     outcome: Callable[[JsonObject, list[JsonObject]], dict[str, float]]
     """(a logged answer, the customer's later events) -> quality figures once the truth is known; empty while it is not."""
     limits: Callable[[JsonObject], Limits] | None = None
     """(state) -> what a request must keep to beside its schema because the model was trained so: the lengths of lists."""
+    from_examples: Callable[[pd.DataFrame, JsonObject, int], list[JsonObject]] | None = None
+    """(test examples, state, n) -> n requests as these customers would send them, to sum explanations over within a run; they
+    are stored nowhere. None: the golden requests serve."""
     heeds_stock: bool = False
     """Answers leave out what the shop cannot deliver: histories then bear the products under `OUT_OF_STOCK`, if any are."""
     drawn: Callable[[JsonObject, list[JsonObject]], list[DrawnPlace]] | None = None

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from ml.contract import UseCase
-from ml.files import read_json, read_verdict
+from ml.files import read_json, read_table, read_verdict
 from ml.pipeline import anonymise, compress, evaluate, explain, features, ingest, package, train, validate
 from ml.pipeline.context import StageContext
 from ml.pipeline.freeze import RunRequest, run_params, typed_params
@@ -18,6 +18,7 @@ from ml.privacy.key_ring import KeyRing
 from ml.privacy.pseudonym import fingerprint
 from ml.sources import open_source
 from ml.use_cases import NAMES, load
+from tests.golden_match import known, owners
 from tests.recommend_shop import THREADS
 from tests.sample_shop import land, opened
 
@@ -128,6 +129,54 @@ def test_a_loaded_model_answers_its_golden_requests_and_explains_them_completely
         for told in service.explain(predict, trained.state, request, None):
             total = told.base + sum(reason.contribution for reason in told.reasons) + told.residual
             assert total == pytest.approx(told.score, rel=1e-4, abs=1e-4)
+
+
+GOLDEN = 20
+
+
+def test_a_golden_request_is_no_customers_and_the_same_each_time(trained):
+    """Requests as customers would send them are found out by the same comparison: it can see."""
+    name, service, k = trained.use_case.name, trained.use_case.service, trained.context.params.anonymise.k
+    everybody = known(name, trained.context)
+    made = service.golden(trained.examples, trained.state, GOLDEN)
+    real = service.from_examples(trained.examples, trained.state, GOLDEN)
+    public = {one for table in ("intents", "pages") for one in shown(trained, table)} if name == "service" else set()
+    assert len(made) == GOLDEN
+    assert len({json.dumps(one) for one in made}) == GOLDEN
+    assert made == service.golden(trained.examples.iloc[::-1], trained.state, GOLDEN)
+    found = [owners(name, one, everybody) for one in made if one.get("message") not in public]
+    assert not [len(one) for one in found if 0 < len(one) < k]
+    seen = [len(owners(name, one, everybody)) for one in real]
+    assert sum(0 < count < k for count in seen) > len(real) / 2
+
+
+def shown(trained, table: str) -> set[str]:
+    """Return the lines that the shop itself wrote for everybody to read."""
+    rows = read_table(trained.context.data("anonymise") / "tables" / table).astype(str)
+    return {line.lstrip("# ") for column in rows for value in rows[column] for line in value.split("\n")}
+
+
+def test_golden_requests_exercise_the_model(trained):
+    """Answers differ, and no answer is given to all."""
+    service, predict = trained.use_case.service, trained.use_case.model.open(trained.exported)
+    bodies = service.golden(trained.examples, trained.state, GOLDEN)
+    asked = [service.request.model_validate(body) for body in bodies]
+    answers = [service.answer(predict, trained.state, one, None) for one in asked]
+    scores = [service.features(*pair, None).get("score") for pair in zip(asked, answers, strict=True)]
+    assert len({score for score in scores if score is not None}) >= GOLDEN // 4
+
+
+def test_what_is_shipped_beside_a_version_holds_no_customers_row(trained):
+    """Columns of the drift profile are sorted apart; a row of it is nobody's. Shown explanations are of golden requests."""
+    profile = pd.read_parquet(trained.context.data("features") / "profile.parquet")
+    for name in profile:
+        values = profile[name].dropna().tolist()
+        assert values == sorted(values)
+    service, predict = trained.use_case.service, trained.use_case.model.open(trained.exported)
+    made = [service.request.model_validate(one) for one in service.golden(trained.examples, trained.state, GOLDEN)]
+    subjects = {told.subject for one in made for told in service.explain(predict, trained.state, one, None)}
+    explanations = read_json(trained.context.data("explain") / "explanations.json")
+    assert {one["subject"] for one in explanations["examples"]} <= subjects
 
 
 def test_a_customer_nobody_knows_gets_an_answer(trained):

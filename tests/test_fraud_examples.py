@@ -108,7 +108,7 @@ def test_the_published_histories_are_what_serving_remembers(shop, till):
 
 def test_a_test_row_brings_what_was_remembered_before_it(shop):
     recorder = Recorder()
-    for body in SERVICE.golden(shop.test, shop.state, len(shop.test)):
+    for body in SERVICE.from_examples(shop.test, shop.state, len(shop.test)):
         SERVICE.answer(recorder, shop.state, SERVICE.request.model_validate(body), None)
     frauds_first = shop.test.sort_values("is_fraud", ascending=False, kind="stable")
     batch = np.concatenate(list(encode(frauds_first, shop.state).values()), axis=1)

@@ -119,7 +119,7 @@ def test_evidence_that_is_typical_adds_nothing_to_the_network(folder, tmp_path, 
 
 
 def test_a_payment_that_is_not_approved_says_why(predictor, shop):
-    answers = [answer(predictor, shop, body) for body in SERVICE.golden(shop.test, shop.state, len(shop.test))]
+    answers = [answer(predictor, shop, body) for body in SERVICE.from_examples(shop.test, shop.state, len(shop.test))]
     flagged = [one for one in answers if one.decision != "approve"]
     assert flagged
     assert len(flagged) < len(answers)

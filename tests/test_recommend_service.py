@@ -281,15 +281,26 @@ def test_the_server_needs_no_heavy_library(folder):
     assert len(told["answer"]["items"]) == 3
 
 
-def test_golden_requests_bring_their_own_history_and_name_nobody(shop, predictor):
-    bodies = SERVICE.golden(shop.split("test"), shop.state, 5)
+def test_golden_requests_are_made_up_of_what_many_bought(shop, predictor):
+    """Most bring a history, whose products at least the tenth most bought product's customers bought; the rest is odd."""
+    bodies = SERVICE.golden(shop.split("test"), shop.state, 20)
+    answers = [SERVICE.answer(predictor, shop.state, request(**body), None) for body in bodies]
+    customers = dict(zip(shop.state["products"], shop.state["customers"], strict=True))
+    least = min(20, sorted(customers.values())[-10])
+    assert [answer.fallback for answer in answers][:16] == [False] * 16
+    assert {answer.fallback for answer in answers[16:]} == {False, True}
+    assert {customers[one["product_id"]] >= least for body in bodies[:16] for one in body["history"]} == {True}
+    assert len({len(body["history"]) for body in bodies[:16]}) > 4
+    assert len({tuple(item.product_id for item in answer.items) for answer in answers}) > 10
+
+
+def test_requests_of_examples_bring_their_own_history_and_name_nobody(shop, predictor):
+    bodies = SERVICE.from_examples(shop.split("test"), shop.state, 5)
     assert len(bodies) == 5
     units = set(shop.split("test")["unit"])
     for body in bodies:
         assert not any(unit in json.dumps(body) for unit in units)
         assert not SERVICE.answer(predictor, shop.state, request(**body), None).fallback
-    whole = [body for body in SERVICE.golden(shop.split("test"), shop.state, 1000) if len(body["history"]) < 40]
-    assert len(whole) > 0
 
 
 def test_drift_features_are_the_columns_of_the_profile(shop, predictor):

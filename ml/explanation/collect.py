@@ -35,7 +35,8 @@ def sample_requests(
 ) -> list[JsonObject]:
     """Return up to `n` requests from a seeded sample of examples; equal examples give equal requests."""
     chosen = examples.sample(n=min(n, len(examples)), random_state=seed).sort_index()
-    return use_case.service.golden(chosen, state, n)
+    requests = use_case.service.from_examples or use_case.service.golden
+    return requests(chosen, state, n)
 
 
 def explain_each(

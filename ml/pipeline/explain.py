@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 EXPLANATIONS_SCHEMA = "tradewind/explanations/1"
 ANSWERED = 500  # requests whose scores tell monitoring what is usual
 REQUESTS = 100  # of them explained, checked and added up
+TOLD = 20  # golden requests whose answers may be shown: they are no customer's
 EXAMPLES = 6  # of their answers shown on the card
 SHOWN_REASONS = 8  # strongest reasons of an example that are shown one by one
 LEAST_SHARE = 1e-3  # of the strongest reason: what is weaker is not shown alone
@@ -92,6 +93,7 @@ def _explanations(context: StageContext, variant: str, metrics: JsonObject, rows
     requests = sample_requests(use_case, test, state, ANSWERED, seed)
     explained = explain_each(use_case, predictor, state, requests[:REQUESTS])
     reasons = reason_importance(explained)
+    told = explain_each(use_case, predictor, state, use_case.service.golden(test, state, TOLD))  # people read these
     return {
         "schema": EXPLANATIONS_SCHEMA,
         "variant": variant,
@@ -102,7 +104,7 @@ def _explanations(context: StageContext, variant: str, metrics: JsonObject, rows
             "rows": min(SHUFFLED_ROWS, len(test)),
             "inputs": _input_importance(use_case, predictor, test, state, metrics),
         },
-        "examples": [_shortened(one) for one in _shown([answer[0] for answer in explained if answer])],
+        "examples": [_shortened(one) for one in _shown([answer[0] for answer in told if answer])],
     }
 
 
@@ -141,7 +143,7 @@ def _input_importance(
 
 
 def _shown(explained: list[Explanation]) -> list[Explanation]:
-    """Return the highest scored half of the examples, and others from all over the ranks below."""
+    """Return the highest scored half of the explanations, and others from all over the ranks below."""
     ranked = sorted(explained, key=lambda one: (-one.score, one.subject))
     top, below = ranked[: EXAMPLES // 2], ranked[EXAMPLES // 2 :]
     n_below = EXAMPLES - len(top)

@@ -6,9 +6,12 @@ import re
 from typing import Literal
 
 from ml.privacy.pii_chinese import HAN, find_chinese
+from ml.privacy.pii_identity import find_identities
 from ml.privacy.pii_pattern import find_patterns, is_order
+from ml.privacy.pii_secret import find_secrets
 from ml.privacy.pii_span import KINDS, Span, outside, without_overlap
 from ml.privacy.pii_tagger import tag
+from ml.privacy.pii_written import find_written, half_width
 
 PLACEHOLDER = re.compile(rf"\[(?:{'|'.join(KINDS)})\]")
 NUMBERS = ("PHONE", "CARD", "ID")
@@ -30,10 +33,13 @@ def find(text: str, language: Literal["en", "zh"] | None = None, keep: re.Patter
         Spans; none touches a placeholder that `redact` left, or what is kept.
     """
     held = places_held(text, keep)
-    told = [*find_patterns(text), *([] if language == "en" else find_chinese(text))]
+    plain = half_width(text)
+    told = [*find_patterns(plain), *find_written(plain), *find_identities(plain), *find_secrets(plain)]
+    told += [] if language == "en" else find_chinese(plain)
     known = without_overlap(outside(told, held, text))
     tagged = tag(text, _in_order(known, held)) if _is_tagged(text, language) else []
     trusted = (span for span in tagged if not (span.type in NUMBERS and is_order(text, span.start)))
+    trusted = (span for span in trusted if not HAN.search(text, span.start, span.end))  # it never learned Chinese
     return without_overlap([*known, *outside(trusted, held, text)])
 
 

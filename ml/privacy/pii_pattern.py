@@ -15,13 +15,16 @@ from stdnum.us import ssn
 from ml.privacy.pii_span import Kind, Span
 
 CHECKED, STRICT, LIKELY = 1.0, 0.95, 0.9  # scores: a checksum holds; a form nothing else has; a form in its usual place
-EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]+(?:\.[\w-]+)+")
+WORDY = r"[^\W\u4e00-\u9fff]"  # Chinese is written without spaces around an address
+EMAIL = re.compile(rf"(?:{WORDY}|[.+-]){{1,64}}@(?:{WORDY}|-)+(?:\.(?:{WORDY}|-)+)+")
 URL = re.compile(r"(?:https?://|www\.)[^\s<>\"'，。；、（）]+[^\s<>\"'，。；、（）.,;:!?)\]]", re.IGNORECASE)
 IP = re.compile(
     r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){3,7})(?![\w.:]*\w)", re.IGNORECASE
 )
-IBAN = re.compile(r"(?<!\w)[a-z]{2}\d{2}(?: ?[a-z0-9]{4}){2,7}(?: ?[a-z0-9]{1,3})?(?!\w)", re.IGNORECASE | re.ASCII)
-DIGITS = re.compile(r"(?<![\w.+-])\d(?:[ -]?\d){11,18}(?![\w-]|\.\d)", re.ASCII)
+IBAN = re.compile(
+    r"(?<!\w)[a-z]{2}\d{2}(?:[ .-]?[a-z0-9]{4}){2,7}(?:[ .-]?[a-z0-9]{1,3})?(?!\w)", re.IGNORECASE | re.ASCII
+)
+DIGITS = re.compile(r"(?<![\w.+-])\d(?:[ ./-]?\d){11,18}(?![\w-]|\.\d)", re.ASCII)
 SSN = re.compile(r"(?<![\w-])\d{3}-\d{2}-\d{4}(?![\w-])", re.ASCII)
 MOBILE_CN = re.compile(r"(?<![\w.-])(?:(?:\+|00)86[ -]?)?1[3-9]\d(?:[ -]?\d{4}){2}(?![\d-]|\.\d)", re.ASCII)
 ABROAD = re.compile(r"(?<![\w])\+\d")
@@ -72,8 +75,11 @@ def _is_ip(text: str) -> bool:
 
 def _accounts(text: str) -> Iterator[Span]:
     for one in IBAN.finditer(text):
+        shorter = one.group()[: max(one.group().rfind(mark) for mark in " .-")]  # a short word may follow
         if iban.is_valid(one.group()):
             yield _span(one, "IBAN", CHECKED)
+        elif iban.is_valid(shorter):
+            yield Span(one.start(), one.start() + len(shorter), "IBAN", CHECKED)
         elif IBAN_BEFORE.search(_before(text, one.start())):
             yield _span(one, "IBAN", LIKELY)
 

@@ -7,8 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, get_args
 
-Kind: TypeAlias = Literal["NAME", "ADDRESS", "EMAIL", "PHONE", "CARD", "IBAN", "ID", "ACCOUNT", "PLATE", "IP", "URL"]
-"""What is personal. ID is a resident, social-security, passport or driver's number; ACCOUNT a messenger's name (WeChat, QQ)."""
+Kind: TypeAlias = Literal[
+    "NAME", "ADDRESS", "EMAIL", "PHONE", "CARD", "IBAN", "ID", "ACCOUNT", "PLATE", "IP", "URL", "SECRET"
+]
+"""What is personal. ID is a resident, social-security, passport, tax or driver's number; ACCOUNT a messenger's name (WeChat,
+QQ); SECRET a password, PIN or code."""
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 

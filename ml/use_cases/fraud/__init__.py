@@ -23,6 +23,7 @@ from ml.evaluation.statistic import average_precision, calibration_error, ratio,
 from ml.shop import CHARGEBACKS, PAYMENTS
 from ml.use_cases.fraud import history, judgement, plot, service
 from ml.use_cases.fraud.encode import encode
+from ml.use_cases.fraud.golden import golden
 from ml.use_cases.fraud.message import FraudRequest, FraudResponse
 from ml.use_cases.fraud.outcome import outcome
 from ml.use_cases.fraud.params import FraudParams
@@ -140,7 +141,8 @@ USE_CASE = UseCase(
         answer=service.answer,
         explain=service.explain,
         observe=history.observe_card,
-        golden=service.golden,
+        golden=golden,
+        from_examples=service.from_examples,
         features=service.features,
         outcome=outcome,
         related={"terminal_id": history.observe_terminal},

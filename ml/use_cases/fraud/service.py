@@ -100,11 +100,11 @@ def explain(
     return [Explanation(subject=subject, score=float(score), base=float(base), reasons=reasons, residual=residual)]
 
 
-def golden(examples: pd.DataFrame, state: JsonObject, n: int) -> list[JsonObject]:  # noqa: ARG001
+def from_examples(examples: pd.DataFrame, state: JsonObject, n: int) -> list[JsonObject]:  # noqa: ARG001
     """Return requests that bring the memories of card and terminal, frauds first; a quarter at most if not all are asked."""
     is_fraud = examples["is_fraud"] == 1
     frauds = _spread(examples[is_fraud], n if n >= len(examples) else n // 4)
-    return [_golden(row) for row in [*frauds, *_spread(examples[~is_fraud], n - len(frauds))]]
+    return [_request_of(row) for row in [*frauds, *_spread(examples[~is_fraud], n - len(frauds))]]
 
 
 def features(request: BaseModel, response: BaseModel, history: JsonObject | None) -> dict[str, float | str]:
@@ -128,7 +128,7 @@ def _spread(rows: pd.DataFrame, n: int) -> list[dict[Any, Any]]:
     return rows.iloc[:: max(1, len(rows) // max(n, 1))].head(n).to_dict("records")
 
 
-def _golden(row: dict[Any, Any]) -> JsonObject:
+def _request_of(row: dict[Any, Any]) -> JsonObject:
     return {
         "terminal_id": row["terminal_id"],
         "amount": float(row["paid"]),

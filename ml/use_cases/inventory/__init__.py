@@ -27,6 +27,7 @@ from ml.shop import PRODUCTS, PROMOTIONS, PURCHASES, STOCK, STORES, SUPPLIER_TER
 from ml.use_cases.inventory import baseline, judgement, service
 from ml.use_cases.inventory.demand_score import WQL
 from ml.use_cases.inventory.forecast_encode import encode
+from ml.use_cases.inventory.golden import golden
 from ml.use_cases.inventory.known import FIELD
 from ml.use_cases.inventory.params import InventoryParams
 
@@ -129,7 +130,8 @@ USE_CASE = UseCase(
         limits=service.limits,
         explain=service.explain,
         observe=service.observe,
-        golden=service.golden,
+        golden=golden,
+        from_examples=service.from_examples,
         features=service.features,
         outcome=service.outcome,
         related={FIELD: service.observe},

@@ -201,7 +201,7 @@ def observe(history: JsonObject | None, event: JsonObject) -> JsonObject:  # noq
     return history or {}
 
 
-def golden(examples: pd.DataFrame, state: JsonObject, n: int) -> list[JsonObject]:  # noqa: ARG001
+def from_examples(examples: pd.DataFrame, state: JsonObject, n: int) -> list[JsonObject]:  # noqa: ARG001
     """Return requests that bring test examples, one series each, with as much in stock as the week before sold."""
     step = max(1, len(examples) // n)
     rows = examples.iloc[::step].head(n).to_dict("records")

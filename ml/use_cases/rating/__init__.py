@@ -22,6 +22,7 @@ from ml.contract import (
 )
 from ml.evaluation.statistic import root_mean
 from ml.use_cases.rating import judgement, service
+from ml.use_cases.rating.golden import golden
 from ml.use_cases.rating.params import RatingParams
 from ml.use_cases.rating.table import RATINGS
 
@@ -107,7 +108,8 @@ USE_CASE = UseCase(
         answer=service.answer,
         explain=service.explain,
         observe=service.observe,
-        golden=service.golden,
+        golden=golden,
+        from_examples=service.from_examples,
         features=service.features,
         outcome=service.outcome,
     ),

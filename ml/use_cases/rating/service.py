@@ -75,7 +75,7 @@ def observe(history: JsonObject | None, event: JsonObject) -> JsonObject:  # noq
     return {}
 
 
-def golden(examples: pd.DataFrame, state: JsonObject, n: int) -> list[JsonObject]:  # noqa: ARG001
+def from_examples(examples: pd.DataFrame, state: JsonObject, n: int) -> list[JsonObject]:  # noqa: ARG001
     """Return requests of test rows."""
     rows = examples.head(n)[list(INPUTS)].to_dict("records")
     return [{name: float(row[name]) if name == "avg_rating" else int(row[name]) for name in INPUTS} for row in rows]

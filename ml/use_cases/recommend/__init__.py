@@ -24,6 +24,7 @@ from ml.shop import CUSTOMERS, PRODUCTS, PURCHASES
 from ml.use_cases.recommend import baseline, history, judgement, plot, service
 from ml.use_cases.recommend.encode import encode
 from ml.use_cases.recommend.explore import drawn_places
+from ml.use_cases.recommend.golden import golden
 from ml.use_cases.recommend.params import RecommendParams
 
 if TYPE_CHECKING:
@@ -104,7 +105,8 @@ USE_CASE = UseCase(
         answer=service.answer,
         explain=service.explain,
         observe=history.observe,
-        golden=service.golden,
+        golden=golden,
+        from_examples=service.from_examples,
         features=service.features,
         outcome=service.outcome,
     ),

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 MAX_K = 50
 NAMED_REASONS = 5  # products of a history that are named; the others are summed
-GOLDEN_PURCHASES = 40  # newest purchases a golden request brings
+MOST_PURCHASES = 40  # newest purchases of an example that its request brings
 DIGITS = 6
 SAME_PRODUCT, OTHER_PRODUCT = "the product itself was bought", "other products were bought"
 HABIT, FITTING = "bought before", "goes with what was bought"
@@ -273,12 +273,12 @@ class _Told:
         return f"{'because' if speaks_for else 'although'} you bought {what} {times}, last {when}"
 
 
-def golden(examples: pd.DataFrame, state: JsonObject, n: int) -> list[JsonObject]:
+def from_examples(examples: pd.DataFrame, state: JsonObject, n: int) -> list[JsonObject]:
     """Return requests that bring the newest purchases of test examples, spread over the window."""
     step = max(1, len(examples) // n)
     rows = examples.iloc[::step].head(n).to_dict("records")
     vocabulary = vocabulary_of(state)
-    return [_golden(row, vocabulary) for row in rows]
+    return [_request_of(row, vocabulary) for row in rows]
 
 
 def features(request: BaseModel, response: BaseModel, history: JsonObject | None) -> dict[str, float | str]:
@@ -301,10 +301,10 @@ def outcome(logged: JsonObject, events: list[JsonObject]) -> dict[str, float]:
     return {"hit": float(hits > 0), "recall": hits / len(bought), "precision": hits / len(recommended)}
 
 
-def _golden(row: dict[Any, Any], vocabulary: Vocabulary) -> JsonObject:
+def _request_of(row: dict[Any, Any], vocabulary: Vocabulary) -> JsonObject:
     """Return one request; products that are not in the vocabulary are left out, baskets are numbered."""
     numbers = vocabulary.find(np.asarray(row["items"], dtype=np.int64))
-    known = np.flatnonzero(numbers >= 0)[:GOLDEN_PURCHASES]
+    known = np.flatnonzero(numbers >= 0)[:MOST_PURCHASES]
     now: datetime = row["time"].to_pydatetime()
     purchases = [
         {

@@ -15,6 +15,7 @@ from ml.use_cases.service.corpus import OUT_OF_SCOPE
 from ml.use_cases.service.dialogue import Reply, Said, respond
 from ml.use_cases.service.encode import unnumbered
 from ml.use_cases.service.facts import facts_of
+from ml.use_cases.service.golden import golden
 from ml.use_cases.service.intent_score import explained, ranked
 from ml.use_cases.service.language import language_of
 from ml.use_cases.service.message import Candidate, Handover, ServiceRequest, ServiceResponse, Source
@@ -145,7 +146,7 @@ def explain(
     return [explained(predictor, state, asked.seen, asked.language, taken, subject)]
 
 
-def golden(examples: pd.DataFrame, state: JsonObject, n: int) -> list[JsonObject]:  # noqa: ARG001
+def from_examples(examples: pd.DataFrame, state: JsonObject, n: int) -> list[JsonObject]:  # noqa: ARG001
     """Return messages of test examples, spread over them."""
     rows = examples.iloc[:: max(1, len(examples) // n)].head(n)
     return [
@@ -186,6 +187,7 @@ SERVICE = Service(
     explain=explain,
     observe=observe,
     golden=golden,
+    from_examples=from_examples,
     features=features,
     outcome=outcome,
     heeds_stock=True,
