@@ -1,5 +1,6 @@
 """A stage's process holds the secrets of its own role, and no path to those of another."""
 
+import json
 import os
 import subprocess
 import sys
@@ -7,11 +8,12 @@ import sys
 import pytest
 
 from ml.config import ROLES as ALL_ROLES
-from ml.errors import ConfigInvalid
+from ml.errors import ConfigInvalid, IntegrityBroken
 from ml.files import read_json
-from ml.pipeline import PUBLIC, ROLES
+from ml.packaging.signing import Signer, Verifier
+from ml.pipeline import PUBLIC, ROLES, RUN_KEYS
 from ml.stack.role_secrets import read, split, stage_environment
-from ml.stack.secret import load_or_generate
+from ml.stack.secret import load_all, load_or_generate
 
 OF_A_STAGE = {
     "ingest": {"pseudonym_key", "master_key", "freeze_key"},
@@ -116,3 +118,18 @@ def test_one_file_with_the_secrets_of_several_roles_gives_each_its_own(folder, k
     loose.chmod(0o644)
     with pytest.raises(ConfigInvalid, match="readable by its owner alone"):
         read(folder.parent / "open", "read")
+
+
+def test_an_installation_from_before_gets_the_keys_of_the_roles_as_pairs(known, tmp_path):
+    path = tmp_path / "secrets.json"
+    before = {name: value for name, value in known.items() if not name.startswith(tuple(RUN_KEYS.values()))}
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(before))
+    after = load_all(path)
+    assert {name: after[name] for name in before} == before
+    for name in RUN_KEYS.values():
+        signed = Signer(after[f"{name}_key"]).sign("x", b"told")
+        assert Verifier(after[f"{name}_verify_key"]).verify(signed, "x") == b"told"
+        others = [after[f"{other}_verify_key"] for other in RUN_KEYS.values() if other != name]
+        with pytest.raises(IntegrityBroken):
+            Verifier("\n".join([*others, after["verify_key"]])).verify(signed, "x")
