@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml.config import BUCKETS
+from ml.desk import document
 from ml.errors import ConfigInvalid, IntegrityBroken, ModelNotFound
 from ml.files import canonical, sha256
 from ml.packaging.record import Run
@@ -378,6 +379,19 @@ def test_who_holds_no_key_cannot_make_a_role_sign(world, tmp_path):
         Bucket.open(train, "runs").put("shop/new/frozen.json", b"{}")
     with pytest.raises(ModelNotFound):
         frozen.read(train, "shop", "new")
+
+
+def test_a_report_about_data_is_shown_as_its_stage_signed_it(world):
+    """What trains may write `reports`; a data owner decides by these pages."""
+    reader, place = world.store.settings("read"), f"shop/{RUN}/validate/page.html"
+    assert document.report(reader, "shop", RUN, "validate/page.html").data == b"seen\n"
+    assert json.loads(document.report(reader, "shop", RUN, "validate/verdict.json").data) == VERDICT
+    train = Bucket.open(world.store.settings("train"), "reports")
+    for key in (place, f"shop/{RUN}/validate/verdict.json", f"shop/{RUN}/validate/quarantine.json"):
+        with world.changed("reports", key, PLANTED):
+            train.put(key, PLANTED)
+            with pytest.raises(IntegrityBroken, match="that `validate` signed"):
+                document.report(reader, "shop", RUN, key.removeprefix(f"shop/{RUN}/"))
 
 
 def test_histories_are_served_as_they_were_promoted(world, promoter, name, tmp_path):

@@ -14,8 +14,12 @@ import yaml
 from ml.config import Settings
 from ml.contract import JsonObject
 from ml.errors import IntegrityBroken, ModelNotFound
+from ml.files import sha256
 from ml.packaging import artifact
+from ml.pipeline import ROLES
+from ml.pipeline.frozen import RUN_ID
 from ml.pipeline.frozen import inputs as frozen_inputs
+from ml.pipeline.handover import find
 from ml.registry.fetch import fetch_document, fetch_documents, fetch_record
 from ml.store import Bucket
 
@@ -33,6 +37,7 @@ TYPES = {
     ".txt": "text/plain; charset=utf-8",
     ".md": "text/plain; charset=utf-8",
 }
+VERDICT = "validate/verdict.json"
 DOWNLOAD = "application/octet-stream"
 KNOWN = {
     "validate/report.json": "Data report",
@@ -104,6 +109,7 @@ def report(settings: Settings, use_case: str, run: str, path: str) -> Document:
 
     Raises:
         ModelNotFound: There is no such file, its name is none a report has, or it is beyond the limit.
+        IntegrityBroken: It is about the shop's data, and not what the stage signed that reported it.
     """
     key = "/".join(checked((use_case, run, *path.split("/"))))
     bucket = Bucket.open(settings, "reports")
@@ -111,7 +117,28 @@ def report(settings: Settings, use_case: str, run: str, path: str) -> Document:
     if size is None or size > SIZE_LIMIT_BYTES:
         found = "none" if size is None else f"one of {size} bytes"
         raise ModelNotFound(f"a report of at most {SIZE_LIMIT_BYTES} bytes at that place", found, "Open the run again.")
-    return Document(data=bucket.get(key), content_type=TYPES.get(PurePosixPath(path).suffix, DOWNLOAD))
+    data = bucket.get(key)
+    _ensure_reported(settings, (use_case, run, path), data)
+    return Document(data=data, content_type=TYPES.get(PurePosixPath(path).suffix, DOWNLOAD))
+
+
+def _ensure_reported(settings: Settings, place: tuple[str, str, str], data: bytes) -> None:
+    """Refuse a report about the shop's data that is not what its stage signed: a data owner decides by it.
+
+    What trains may write `reports`. A stage that has handed nothing over yet, or did so before reports were listed, has
+    nothing to compare with.
+    """
+    use_case, run, path = place
+    stage, _, name = path.partition("/")
+    if ROLES.get(stage) != "ingest" or not RUN_ID.fullmatch(run):
+        return
+    made = find(settings, use_case, run, stage)
+    if made is None or made.reports is None:
+        return
+    signed = made.judged if path == VERDICT else made.reports.get(name)
+    if signed != sha256(data):
+        wanted = f"the report {path} that `{stage}` signed: {signed or 'none'}"
+        raise IntegrityBroken(wanted, sha256(data), "Somebody wrote over it: run the stage again, or start a new run.")
 
 
 def has(settings: Settings, use_case: str, run: str, path: str) -> bool:

@@ -62,9 +62,17 @@ class Handover:
     part: Part
     judged: str | None
     """Digest of the bytes of its `verdict.json`, where the stage judges."""
+    reports: Mapping[str, str] | None
+    """Digest of each report by its path below the stage; none in statements of before they were listed."""
 
 
-def leave(settings: Settings, about: tuple[str, str, str], part: JsonObject, judged: str | None) -> None:
+def leave(
+    settings: Settings,
+    about: tuple[str, str, str],
+    part: JsonObject,
+    judged: str | None,
+    reports: Mapping[str, str] | None = None,
+) -> None:
     """Sign what a stage made and leave it for later stages; an earlier try's is replaced.
 
     Args:
@@ -72,9 +80,11 @@ def leave(settings: Settings, about: tuple[str, str, str], part: JsonObject, jud
         about: Use case, run id, stage.
         part: The stage's part of `dvc.lock`.
         judged: Digest of its verdict, where it judges.
+        reports: Digests of what it reported to people.
     """
     use_case, run_id, stage = about
     statement = {**_about(*about), "part": json.loads(json.dumps(part)), "judged": judged}
+    statement |= {} if reports is None else {"reports": dict(reports)}
     signed = vouch.sign(settings, ROLES[stage], KIND, statement)
     Bucket.open(settings, PLACES[ROLES[stage]]).put(_key(use_case, run_id, stage), signed, "application/json")
 
@@ -95,7 +105,9 @@ def find(settings: Settings, use_case: str, run_id: str, stage: str) -> Handover
     except IntegrityBroken as error:
         wanted = f"{key} as `{ROLES[stage]}` signed it: {error.expected}"
         raise IntegrityBroken(wanted, error.received, AGAIN) from error
-    return Handover(part=part_of(statement["part"], stage), judged=statement["judged"])
+    return Handover(
+        part=part_of(statement["part"], stage), judged=statement["judged"], reports=statement.get("reports")
+    )
 
 
 def part_of(value: object, stage: str) -> Part:

@@ -24,7 +24,7 @@ import ml
 from ml.config import GRANTS, BucketName, Settings, require_secret
 from ml.contract import JsonObject, Verdict
 from ml.errors import DataRejected, GateFailed, IntegrityBroken, ModelNotFound, StageFailed
-from ml.files import read_verdict, sha256_file, write_bytes
+from ml.files import read_verdict, sha256, sha256_file, write_bytes
 from ml.packaging import artifact
 from ml.pipeline import FILE_STAGES, JUDGING_STAGES, frozen, handover, outputs
 from ml.pipeline.accepted import fetch_profile, profile_path
@@ -69,11 +69,11 @@ def run_stage(settings: Settings, use_case: str, run_id: str, stage: str, projec
             _pull(settings, repo, _inputs(repo, stage, use_case))
             _reproduce(repo, stage, use_case)
             repo.push(targets=[f"{stage}@{use_case}"])
-        _publish_reports(settings, root / "reports" / use_case / stage, f"{use_case}/{run_id}/{stage}")
+        told = _publish_reports(settings, root / "reports" / use_case / stage, f"{use_case}/{run_id}/{stage}")
         judged = root / "data" / use_case / stage if stage in JUDGING_STAGES else None
         part = yaml.safe_load((root / LOCK).read_text())["stages"][f"{stage}@{use_case}"]
         seen = sha256_file(judged / "verdict.json") if judged else None
-        handover.leave(settings, (use_case, run_id, stage), part, seen)
+        handover.leave(settings, (use_case, run_id, stage), part, seen, told)
         if judged:
             _publish_judgement(settings, judged, f"{use_case}/{run_id}/{stage}")
             _heed(read_verdict(judged / "verdict.json"))
@@ -336,13 +336,16 @@ def _reproduce(repo: Repo, stage: str, use_case: str) -> None:
     log.info("stage reproduced stage=%s use_case=%s changed=%s", stage, use_case, bool(done))
 
 
-def _publish_reports(settings: Settings, folder: Path, prefix: str) -> None:
-    """Copy what people read of a stage to the `reports` bucket."""
-    reports = Bucket.open(settings, "reports")
+def _publish_reports(settings: Settings, folder: Path, prefix: str) -> dict[str, str]:
+    """Copy what people read of a stage to the `reports` bucket; return the digest of each file by its path."""
+    reports, told = Bucket.open(settings, "reports"), {}
     for path in sorted(folder.rglob("*")) if folder.exists() else ():
         if path.is_file():
             kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-            reports.put(f"{prefix}/{path.relative_to(folder).as_posix()}", path.read_bytes(), kind)
+            name, data = path.relative_to(folder).as_posix(), path.read_bytes()
+            reports.put(f"{prefix}/{name}", data, kind)
+            told[name] = sha256(data)
+    return told
 
 
 def _publish_judgement(settings: Settings, folder: Path, prefix: str) -> None:
