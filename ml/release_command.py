@@ -6,7 +6,7 @@ import json
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -14,6 +14,10 @@ from rich.console import Console
 from ml.acting import DEFAULT_HOME, Home, Reason, UseCaseName, acting, caller, reader
 from ml.config import Settings
 from ml.errors import ConfigInvalid, IntegrityBroken, ModelNotFound
+
+if TYPE_CHECKING:
+    from ml.packaging.signing import KeyPair
+    from ml.stack.up import Stack
 
 release = typer.Typer()
 
@@ -207,6 +211,16 @@ def _names() -> list[str]:
     return list(NAMES)
 
 
+def _resign_marks(running: Stack, pair: KeyPair, name: str) -> None:
+    from pydantic import SecretStr
+
+    from ml.registry.erasure_mark import resign
+
+    old = running.settings("custodian", "signing_key")
+    new = old.model_copy(update={"signing_key": SecretStr(pair.private), "verify_key": pair.public})
+    typer.echo(f"{name}: signed anew {resign(old, new, name)} marks of erasures")
+
+
 @release.command()
 def rotate_key(
     leaked: Annotated[bool, typer.Option("--leaked", help="Believe nothing more that the old key signs.")] = False,
@@ -226,5 +240,6 @@ def rotate_key(
         new = old.model_copy(update={"signing_key": SecretStr(pair.private), "verify_key": pair.public})
         for name in _names():
             typer.echo(f"{name}: signed anew {', '.join(vouch(old, new, name)) or 'nothing'}")
+            _resign_marks(running, pair, name)
     secret.replace_signing_key(home / "secrets.json", pair, is_old_trusted=not leaked)
     typer.echo("a new key signs; older ones are " + ("believed no more" if leaked else "still believed"))

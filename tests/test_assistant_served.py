@@ -250,6 +250,17 @@ def test_no_kind_of_line_the_server_writes_survives_an_erasure(object_store, des
     assert forget(custodian, desk.name, [unit(CARL)]) >= len(KINDS)
     assert kinds(desk, CARL) == set()
     assert kinds(desk, BOB) == before != set()
+    wait(lambda: b"D4410-902" not in kept(desk))
+    event = {"order_number": "D4411-903", "step": "placed", "at": "2026-06-20", "products": []}
+    sent = client.post(f"/v1/{desk.name}/events", json={"customer_id": CARL, "event": event})
+    assert (sent.status_code, sent.json()) == (200, {"counted": False})
+    first = desk.say(client, "Where is my order? About the cembalo", desk.customer(CARL))
+    again = desk.say(client, "And my order?", desk.customer(CARL), conversation_id=first["conversation_id"])
+    assert first["proof"] == again["proof"] == "proved"
+    assert "D4410-902" not in first["own"] + again["own"]
+    waiting(desk, 1, desk.say(client, "About the spinet", desk.customer(CARL), choice="handover") and "spinet")
+    assert kinds(desk, CARL) == set(), "who was erased and returns is answered, and logged under no name of before"
+    assert unit(CARL).encode() not in kept(desk)
 
 
 def test_an_order_number_of_the_shops_table_is_told_to_its_signed_in_customer_alone(
@@ -278,6 +289,17 @@ def test_an_order_number_of_the_shops_table_is_told_to_its_signed_in_customer_al
         assert "delivered" not in asked[1]["own"].lower()
     finally:
         Bucket.open(promoter, "state").delete(snapshot.record_key(desk.name))
+
+
+def kept(desk):
+    """Return what the server keeps on its disk of customers."""
+    folder = desk.settings.home / "server"
+    with closing(sqlite3.connect(folder / "state.sqlite")) as state:
+        rows = state.execute("SELECT unit, history FROM base UNION ALL SELECT unit, history FROM current").fetchall()
+        rows += state.execute("SELECT unit, event FROM event").fetchall()
+    with closing(sqlite3.connect(folder / "conversations.sqlite")) as talks:
+        rows += talks.execute("SELECT unit, kept FROM conversation").fetchall()
+    return json.dumps(rows).encode() + b"".join(path.read_bytes() for path in (folder / "spool").rglob("*.jsonl"))
 
 
 def kinds(desk, name):

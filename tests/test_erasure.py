@@ -20,12 +20,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pydantic import SecretStr
 
 from ml.config import BUCKETS, GRANTS, ROLES
 from ml.contract import Column, Table
 from ml.errors import ConfigInvalid, GateFailed, IntegrityBroken, ModelNotFound
 from ml.files import canonical, sha256, write_parquet
-from ml.packaging.signing import Verifier
+from ml.packaging.signing import Verifier, generate_key
 from ml.pipeline.erase import Order, erase, erase_again, plan
 from ml.pipeline.freeze import erasures
 from ml.privacy.key_ring import KeyRing
@@ -410,6 +411,15 @@ def test_marks_that_were_removed_or_forged_bring_nobody_back(object_store, custo
     assert not erase(custodian, name, order()).is_new
     world.publish()
     assert [unit for unit, _ in snapshot.read(snapshot.published(promoter, name))] == world.units[1:]
+
+
+def test_marks_outlive_a_signing_key_that_leaked(custodian, name):
+    pair = generate_key()
+    new = custodian.model_copy(update={"signing_key": SecretStr(pair.private), "verify_key": pair.public})
+    marked(custodian, name, "u1")
+    assert Marks(new)(name) == {}
+    assert erasure_mark.resign(custodian, new, name) == 1
+    assert Marks(new)(name).keys() == {"u1"}
 
 
 def test_marks_of_before_still_hold_and_move_to_where_training_cannot_look(

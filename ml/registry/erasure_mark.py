@@ -138,6 +138,20 @@ def adopt(settings: Settings, use_case: str) -> int:
     return len(names) + len(units)
 
 
+def resign(old: Settings, new: Settings, use_case: str) -> int:
+    """Sign the marks with a new key that the old one signed; without it the erased would return. Return how many there were.
+
+    Args:
+        old: Role `custodian`, trusting the old key.
+        new: The same, with the new signing key.
+        use_case: Name of the use case.
+    """
+    marks = Marks(old).signed(use_case)
+    for mark in marks:
+        write(new, mark)
+    return len(marks)
+
+
 def in_force(settings: Settings, use_case: str) -> dict[str, str]:
     """Return the moment of each erasure by pseudonym, after a look whether as many are marked as the ledger proves.
 
