@@ -15,6 +15,7 @@ from ml.use_cases import NAMES
 
 PROJECT = Path(__file__).parent.parent
 HEAVY = ("tensorflow", "keras", "great_expectations", "pandas", "dvc", "ibis", "boto3", "duckdb")
+PLACES = {"tills": "s3://shop-landing/tills", "shop": "postgresql+psycopg2://reader@db.shop.example/shop"}
 PARSE_SECONDS = 30  # Airflow's own limit for one file
 
 PROBE = """
@@ -49,7 +50,7 @@ def parse(tmp_path_factory):
     def parsed(name: str) -> dict:
         done = subprocess.run(
             [sys.executable, "-c", PROBE, str(PROJECT / "plugins"), str(PROJECT / "dags" / name), *HEAVY],
-            env={**os.environ, "AIRFLOW_HOME": str(home)},
+            env={**os.environ, "AIRFLOW_HOME": str(home), "TRADEWIND_SOURCE_LOCATIONS": json.dumps(PLACES)},
             capture_output=True,
             text=True,
             check=False,
@@ -119,3 +120,9 @@ def test_a_decision_names_its_run_verdict_rule_and_last_day_and_a_run_may_follow
 def test_monitoring_updates_the_asset_that_starts_a_retraining(parse):
     for name, dag in parse("monitor.py")["dags"].items():
         assert dag["outlets"] == {"monitor": [f"tradewind://{name.removeprefix('monitor_')}/drift"]}
+
+
+def test_the_trigger_form_offers_names_of_places_and_no_address(parse):
+    form = parse("retrain.py")["dags"]["retrain_rating"]["params"]
+    assert form["source_location"]["examples"] == ["shop", "tills"]
+    assert "db.shop.example" not in json.dumps(form)
