@@ -22,7 +22,7 @@ def decide(use_case: str) -> DAG:
         default_args={"owner": "data"},
         params=decision_params(),
     ) as dag:
-        stage_task("decide", use_case) >> run_again(use_case, after="decide")
+        stage_task("decide", use_case) >> run_again(use_case)
     return dag
 
 

@@ -8,7 +8,7 @@ from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, chain
 from tradewind_form import approval, documentation, params
 from tradewind_notify import TellPeople
 from tradewind_review import review, run_again
-from tradewind_tasks import REVIEW_TASK, drift_asset, production_asset, stage_task
+from tradewind_tasks import drift_asset, production_asset, stage_task
 
 from ml.pipeline import STAGES
 from ml.use_cases import NAMES
@@ -50,7 +50,7 @@ def retrain(use_case: str) -> DAG:
         tasks = {stage: stage_task(stage, use_case, **options.get(stage, {})) for stage in STAGES}
         asked = review(use_case)
         chain(*_with_people([tasks[stage] for stage in STAGES], asked, approval(use_case)))
-        asked >> run_again(use_case, after=REVIEW_TASK, trigger_rule="one_failed")
+        asked >> run_again(use_case, trigger_rule="one_failed")
     return dag
 
 

@@ -9,7 +9,7 @@ from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import Param
 from airflow.sdk.execution_time.hitl import HITLUser
 from tradewind_notify import TellPeople
-from tradewind_tasks import APPROVAL_TASK, AS_SET, reading
+from tradewind_tasks import APPROVAL_TASK, AS_SET, reading, request_of, run_stage
 
 APPROVE, REJECT = "Approve", "Reject"
 RETRAIN = "retrain_"
@@ -23,22 +23,42 @@ ROWS = "For release_rows: their numbers on the page of rows set aside, such as 1
 class ApproveWhenRequired(HITLOperator):
     """Waits for a person only where the run's parameters ask for it; no answer in time is a rejection.
 
-    A rejection does not skip what follows: `promote` puts it into the ledger, and moves nothing.
+    Question and answer become signed entries of the ledger, and `promote` reads these alone: this task's state and XCom prove
+    nothing. A rejection does not skip what follows: `promote` publishes the version, and moves nothing.
     """
 
     def execute(self, context: Any) -> Any:
         """Go on at once if nobody is asked, else show the gate's verdict and wait for one of the approvers."""
-        from ml.pipeline import frozen, storage_id
+        from ml.pipeline import frozen
         from ml.pipeline.approval import is_required
 
-        settings, use_case = reading(), context["dag"].dag_id.removeprefix(RETRAIN)
-        if not is_required(frozen.section(settings, use_case, storage_id(context["run_id"]))):
+        settings, use_case, request = reading(), _use_case(context), request_of(context)
+        if not is_required(frozen.section(settings, use_case, request["run_id"])):
             self.log.info("nobody is asked: neither the form nor params.yaml requires an approval")
             return None
+        asked = run_stage("ask_approver", use_case, request)
         self.response_timeout = timedelta(hours=settings.answer_hours)
         self.assigned_users = [HITLUser(id=name, name=name) for name in sorted(settings.approver_names())] or None
-        self.body = f"{self.body}\n\n{_verdict(context['dag'].dag_id, context['run_id'])}"
+        self.body = f"{self.body}\n\n{_question(use_case, request['run_id'], asked)}"
         return super().execute(context)
+
+    def execute_complete(self, context: Any, event: dict[str, Any]) -> Any:
+        """Keep the answer in the ledger; its author is whom Airflow's API server authenticated."""
+        said = super().execute_complete(context, event)
+        request, person = request_of(context), said["responded_by_user"]
+        answer = {
+            "choice": next(iter(said["chosen_options"]), None),
+            "by": person["id"] if person else None,
+            "at": str(said["responded_at"]),
+            "reason": said["params_input"].get("reason"),
+        }
+        once = f"{request['request']} {APPROVAL_TASK} {said['responded_at']}"
+        kept = {**request, "run": request["request"], "request": once, "answer": answer}
+        return run_stage("record_answer", _use_case(context), kept)
+
+
+def _use_case(context: Any) -> str:
+    return str(context["dag"].dag_id.removeprefix(RETRAIN))
 
 
 def approval(use_case: str) -> ApproveWhenRequired:
@@ -54,17 +74,13 @@ def approval(use_case: str) -> ApproveWhenRequired:
     )
 
 
-def _verdict(dag_id: str, run_id: str) -> str:
-    """Return the gate's verdict as Markdown, with links to the pages that show all of it."""
-    from ml.desk.document import judgement
-    from ml.pipeline import storage_id
-
-    use_case, run = dag_id.removeprefix(RETRAIN), storage_id(run_id)
-    verdict = judgement(reading(), use_case, run, "evaluate").verdict
-    rules = [f"- {'passed' if rule['passed'] else 'FAILED'}: {rule['sentence']}" for rule in verdict["rules"]]
+def _question(use_case: str, run: str, asked: dict[str, Any]) -> str:
+    """Return the version and the gate's verdict as Markdown, with links to the pages that show all of it."""
+    rules = [f"- {'passed' if rule['passed'] else 'FAILED'}: {rule['sentence']}" for rule in asked["rules"]]
     pages = {"gate report": f"gate/{use_case}/{run}", "model card": f"report/{use_case}/{run}/explain/card.html"}
     links = " · ".join(f"[{title}](/tradewind/{page})" for title, page in pages.items())
-    return "\n".join([verdict["summary"], "", *rules, "", links])
+    named = f"Version `{asked['version']}`, verdict `{asked['gate']}`: your answer is about these bytes."
+    return "\n".join([asked["summary"], "", *rules, "", named, "", links])
 
 
 def params(use_case: str) -> dict[str, Param]:

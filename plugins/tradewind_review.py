@@ -8,7 +8,7 @@ from typing import Any
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import Param
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowFailException
 from airflow.sdk.execution_time.hitl import HITLUser
 from tradewind_form import RETRAIN, rule_params
 from tradewind_notify import TellPeople
@@ -80,24 +80,21 @@ class ReviewWhenAsked(HITLOperator):
         once = f"{request['request']} {said['responded_at']}"
         done = run_stage("decide", self.use_case, {**request, "who": who, "request": once, "target": target})
         if kind not in ("accept", "waive"):
-            context["ti"].xcom_push(key="return_value", value=done)  # a failed task leaves none by itself
             raise AirflowFailException(done["sentence"])
         return done
 
 
 class RunAgain(TriggerDagRunOperator):
-    """Starts the retraining that a decision asks for; skipped where it asks for none."""
+    """Starts the retraining that a decision of this run asks for, once, as the ledger tells it; skipped where it asks for none."""
 
-    def __init__(self, *, after: str, **options: Any) -> None:
+    def __init__(self, *, use_case: str, **options: Any) -> None:
         super().__init__(**options)
-        self.after = after
+        self.use_case = use_case
 
     def execute(self, context: Any) -> Any:
-        """Ask for what the task before says in `again`."""
-        said = context["ti"].xcom_pull(task_ids=self.after) or {}
-        self.conf = said.get("again")
-        if self.conf is None:
-            raise AirflowSkipException("the decision asks for no run")
+        """Ask for what the newest decision's run was asked for; XCom is not read."""
+        found = run_stage("rerun", self.use_case, request_of(context))
+        self.conf, self.trigger_run_id = found["conf"], f"decided__{found['number']}"
         return super().execute(context)
 
 
@@ -122,6 +119,12 @@ def review(use_case: str) -> ReviewWhenAsked:
     )
 
 
-def run_again(use_case: str, after: str, **options: Any) -> RunAgain:
-    """Return the task that starts the retraining which the decision of the task `after` asks for."""
-    return RunAgain(task_id="again", after=after, trigger_dag_id=f"{RETRAIN}{use_case}", **options)
+def run_again(use_case: str, **options: Any) -> RunAgain:
+    """Return the task that starts the retraining which a decision asks for."""
+    return RunAgain(
+        task_id="again",
+        use_case=use_case,
+        trigger_dag_id=f"{RETRAIN}{use_case}",
+        skip_when_already_exists=True,
+        **options,
+    )

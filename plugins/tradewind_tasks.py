@@ -27,7 +27,6 @@ AS_SET = "as in params.yaml"  # a choice of the form that overrides nothing
 SOURCE_FIELDS = {"kind": "source", "location": "source_location", "mapping": "source_mapping"}
 APPROVAL_TASK = "approve"
 REVIEW_TASK = "review"
-AFTER_APPROVAL = ("promote", "serve")
 TARGET_FIELDS = ("digest", "reason", "action", "channel", "kind", "run", "verdict", "rule", "until", "rows")
 RESULT = "RESULT "  # a line of the stage's standard output that starts so is the task's result
 
@@ -63,9 +62,7 @@ def stage_task(stage: str, use_case: str, **options: Any) -> Operator:
 
 
 def _run(stage: str, use_case: str) -> Any:
-    context = get_current_context()
-    answer = {"approval": _answer(context)} if stage in AFTER_APPROVAL else {}
-    return run_stage(stage, use_case, {**request_of(context), **answer})
+    return run_stage(stage, use_case, request_of(get_current_context()))
 
 
 def run_stage(stage: str, use_case: str, request: dict[str, Any]) -> Any:
@@ -107,20 +104,7 @@ def request_of(context: Any) -> dict[str, Any]:
         "asks_person": params.get("approval") == "required",
         "who": getattr(run, "triggering_user_name", None) or f"airflow:{run.run_type}",
         "why": f"{run.dag_id} {run.run_id}",
-    }
-
-
-def _answer(context: Any) -> dict[str, Any] | None:
-    """Return what a person answered at the approval step; none where nobody did: promotion refuses where one was asked."""
-    answer = context["ti"].xcom_pull(task_ids=APPROVAL_TASK)
-    if answer is None:
-        return None
-    person = answer.get("responded_by_user") or {}
-    return {
-        "choice": next(iter(answer.get("chosen_options", ())), None),
-        "by": person.get("id"),
-        "at": str(answer.get("responded_at")),
-        "reason": (answer.get("params_input") or {}).get("reason"),
+        "asked_at": run.run_after.isoformat(),
     }
 
 

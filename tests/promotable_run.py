@@ -12,12 +12,13 @@ from pydantic import BaseModel
 import ml
 from ml.contract import Data, Judgement, Metric, Model, Rule, Service, UseCase, Verdict
 from ml.files import read_json, sha256, write_json, write_parquet, write_verdict
-from ml.pipeline import package, promote
+from ml.pipeline import approve, package, promote
 from ml.pipeline.context import StageContext
 from ml.training import machine
 
 PROJECT = Path(ml.__file__).parent.parent
 NAME = "toy"
+AT = "2026-11-24T09:00:00+00:00"
 FIGURES = {"error": {"value": 0.1, "low": 0.08, "high": 0.12}}
 METRICS = {"contenders": [{"name": "int8", "kind": "variant", "figures": FIGURES}]}
 
@@ -99,12 +100,22 @@ def verdict(accepted=True):
 
 
 def lay_out_run(
-    root, held, seed=1, name=NAME, *, accepted=True, production=None, metrics=METRICS, explained=None, ingested=None
+    root,
+    held,
+    seed=1,
+    name=NAME,
+    *,
+    accepted=True,
+    production=None,
+    metrics=METRICS,
+    explained=None,
+    ingested=None,
+    run_id="run-1",
 ):
     """Write what the stages before packaging leave in a run's workspace; return the package stage's context."""
     rng = np.random.default_rng(seed)
     context = StageContext(
-        use_case=use_case(name), params=None, inputs=inputs(name, production), settings=held, root=root
+        use_case=use_case(name), params=None, inputs=inputs(name, production, run_id), settings=held, root=root
     )
     variant = context.data("compress") / "int8"
     variant.mkdir(parents=True)
@@ -133,11 +144,11 @@ def lay_out_run(
     return context
 
 
-def inputs(name, production):
+def inputs(name, production, run_id="run-1"):
     return {
         "schema": "tradewind/inputs/1",
         "use_case": name,
-        "run_id": "run-1",
+        "run_id": run_id,
         "as_of": {"requested": "2026-11-23", "data": "2017-12-31", "clock": "replay"},
         "source": {
             "spec": {"kind": "sql", "location": "sql://secret@db"},
@@ -158,6 +169,18 @@ def packaged_run(folder, held, name, seed=1, production=None, **options):
     context = lay_out_run(root, held, seed, name, production=production, **options)
     package.run(context)
     return root, read_json(context.data("package") / "version.json")["digest"]
+
+
+def asked(held, name, root, run_id="run-1"):
+    """Put the question about a packaged run into the ledger, as the approval step does before it waits."""
+    return approve.ask(held, use_case(name), root, {"run_id": run_id, "who": "carl"})
+
+
+def answered(held, name, root, choice, *, by="ada", reason="figures look right", run_id="run-1", at=AT):
+    """Answer that question as Airflow reports it."""
+    said = {"choice": choice, "by": by, "at": at, "reason": reason}
+    request = {"run_id": run_id, "request": f"retrain {run_id} approve {at}", "answer": said}
+    return approve.record_answer(held, use_case(name), root, request)
 
 
 def walk_in(held, name, root, **request):

@@ -84,8 +84,12 @@ def test_the_dag_dvc_and_the_pipeline_tell_the_same_order(parse):
         assert dag["order"].index("approve") == dag["order"].index("promote") - 1
 
 
+PEOPLE = ("ask_approver", "record_answer", "decide", "rerun")
+"""What runs because a person is asked, or has answered."""
+
+
 def test_every_stage_has_a_module_and_an_s3_user():
-    assert set(ROLES) == {*STAGES, "monitor", "release", "decide", "notify"}
+    assert set(ROLES) == {*STAGES, *PEOPLE, "monitor", "release", "notify"}
     assert all((PROJECT / "ml" / "pipeline" / f"{stage}.py").exists() for stage in STAGES)
 
 

@@ -18,8 +18,9 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from ml.__main__ import app
+from ml.config import Settings
 from ml.packaging import artifact
-from ml.pipeline import STAGES, frozen, promote, storage_id
+from ml.pipeline import STAGES, approve, frozen, promote, storage_id
 from ml.pipeline.decision import judged
 from ml.pipeline.freeze import RunRequest, freeze
 from ml.pipeline.workspace import PROJECT, bring, workspace
@@ -99,8 +100,9 @@ def test_killed_in_every_stage_and_approved_the_run_ends_live_and_served(running
     orchestrator = steering(running)
     conf = {"source": "files", "source_location": str(landing_zone), "as_of": AS_OF, "train_epochs": 2}
     run_id = orchestrator.trigger("retrain_recommend", {**conf, "approval": "required"})
-    with api(running) as http:
+    with api(running) as http, api(running, "owner") as owner:
         shown = await_question(http, place_of(run_id, "approve"))
+        assert say(owner, place_of(run_id, "approve"), "Approve", reason="I am the owner") == 403
         assert say(http, place_of(run_id, "approve"), "Approve", reason="figures look right") == 200
     state = await_end(orchestrator, run_id)
     killer.stop.set()
@@ -114,11 +116,15 @@ def test_killed_in_every_stage_and_approved_the_run_ends_live_and_served(running
     reader = running.settings("read")
     now = ledger.live(reader, "recommend", "production")
     assert now is not None
-    assert ledger.verify_ledger(reader, "recommend") == 1
+    assert ledger.verify_ledger(reader, "recommend") == 3
 
     assert {user["id"] for user in shown["assigned_users"]} == {"admin", "ada"}
     assert f"/tradewind/gate/recommend/{storage_id(run_id)}" in shown["body"]
-    (entry,) = ledger.history(reader, "recommend")
+    question, answer, entry = ledger.history(reader, "recommend")
+    assert [one.action for one in (question, answer, entry)] == ["ask", "approve", "promote"]
+    assert {one.to_digest for one in (question, answer, entry)} == {now.digest}
+    assert now.digest in shown["body"]
+    assert (answer.who, answer.why, answer.gate) == ("admin", "figures look right", now.gate)
     assert (entry.approval["by"], entry.approval["reason"]) == ("admin", "figures look right")
 
     summary.show(Console(), running, "recommend", run_id)
@@ -141,6 +147,42 @@ def test_a_rejection_is_in_the_ledger_and_moves_nothing(running):
     entry = ledger.history(reader, "recommend")[-1]
     assert (entry.action, entry.who, entry.why) == ("reject", "admin", "too many teas")
     assert ledger.live(reader, "recommend", "production") == before
+
+
+def forge(http: httpx.Client, place: str) -> None:
+    """Mark the approval step as done, with the result that Airflow would keep of an approval by the administrator."""
+    said = {
+        "chosen_options": ["Approve"],
+        "params_input": {"reason": "figures look right"},
+        "responded_at": datetime.now(UTC).isoformat(),
+        "responded_by_user": {"id": "admin", "name": "admin"},
+    }
+    assert http.patch(f"{place}/-1", json={"new_state": "success"}).status_code == 200
+    entry = {"key": "return_value", "value": said}
+    if http.post(f"{place}/xcomEntries", json=entry).status_code != 201:
+        assert http.patch(f"{place}/xcomEntries/return_value", json={"value": said}).status_code == 200
+    assert http.get(f"{place}/xcomEntries/return_value").json()["value"] is not None
+
+
+def test_a_data_owner_who_writes_xcom_and_states_has_approved_nothing(running):
+    orchestrator, reader = steering(running), running.settings("read")
+    live = ledger.live(reader, "recommend", "production")
+    (run_id,) = orchestrator.runs("retrain_recommend")
+    step, promote_task = (place_of(run_id, task) for task in ("approve", "promote"))
+    with api(running) as http, api(running, "owner") as owner:
+        clear(owner, run_id, "approve")
+        await_question(http, step)
+        forge(owner, step)
+        assert await_state(http, promote_task, "failed", "success", "skipped") == "failed"
+        assert owner.patch(f"{promote_task}/-1", json={"new_state": "success"}).status_code == 200
+        assert await_end(orchestrator, run_id) in ENDED
+    entry = ledger.history(reader, "recommend")[-1]
+    assert (entry.action, entry.run_id) == ("ask", storage_id(run_id))
+    assert ledger.live(reader, "recommend", "production") == live
+    logs = orchestrator.log(
+        "retrain_recommend", run_id, "promote", orchestrator.tasks("retrain_recommend", run_id)["promote"].tries
+    )
+    assert any("a person's approval" in line for line in logs)
 
 
 def test_a_version_is_moved_by_the_form_of_the_release_dag(running):
@@ -275,10 +317,12 @@ def test_in_a_browser_people_trigger_waive_reject_promote_and_approve(running, c
         await_question(http, step)
         answer(admin, "retrain_rating", run_id, "approve", "Approve", "it does well")
         await_end(orchestrator, run_id, "retrain_rating")
+        question, answered = ledger.history(reader, "rating")[-2:]
         said = http.get(f"{step}/-1/hitlDetails").json()
         assert (said["responded_by_user"]["id"], said["chosen_options"]) == ("admin", ["Approve"])
         assert http.get(step).json()["state"] == "success"
-    assert ledger.history(reader, "rating")[-1] == entry  # it was live already
+    assert (question.action, answered.action, answered.who) == ("ask", "approve", "admin")
+    assert ledger.live(reader, "rating", "production").seq == entry.seq  # it was live already
 
 
 def verify_rebuilt(running: stack.Stack) -> subprocess.CompletedProcess:
@@ -304,16 +348,24 @@ def test_a_changed_input_is_named(running, landing_zone):
     assert "the first stage that differs is ingest" in done.stdout
 
 
+def tell_approval(promoter: Settings, root: Path, run_id: str) -> None:
+    """Ask about a run's version once more, and approve it."""
+    request = {"run_id": run_id, "who": "test"}
+    approve.ask(promoter, load("recommend"), root, request)
+    said = {"choice": "Approve", "by": "admin", "at": "", "reason": "to see it found out"}
+    approve.record_answer(promoter, load("recommend"), root, {**request, "request": "another seed", "answer": said})
+
+
 def test_a_lock_with_another_seed_is_named_by_its_stage(running):
     promoter = running.settings("promote", "signing_key")
     run_id = ledger.history(promoter, "recommend")[0].run_id
-    approved = {"choice": "Approve", "by": "admin", "at": "", "reason": "to see it found out"}
     with workspace(promoter, "recommend", run_id, "another-seed") as root:
         bring(promoter, root, "data/recommend/package")
         params = yaml.safe_load((root / "params.yaml").read_text())
         params["recommend"]["train"]["seed"] += 1
         (root / "params.yaml").write_text(yaml.safe_dump(params))
-        promote.run(promoter, load("recommend"), root, {"who": "test", "why": "test", "approval": approved})
+        tell_approval(promoter, root, run_id)
+        promote.run(promoter, load("recommend"), root, {"who": "test", "why": "test"})
     done = verify_rebuilt(running)
     assert done.returncode == 7
     assert "the first stage that differs is train" in done.stdout

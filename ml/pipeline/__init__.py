@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from ml.config import Role
 
 STAGES: tuple[str, ...] = (
@@ -28,7 +30,8 @@ JUDGING_STAGES: tuple[str, ...] = ("validate", "evaluate")
 ROLES: dict[str, Role] = {
     **dict.fromkeys(("ingest", "validate", "anonymise"), "ingest"),
     **dict.fromkeys(("features", "train", "compress", "evaluate", "explain", "package", "monitor", "notify"), "train"),
-    **dict.fromkeys(("promote", "serve", "release", "decide"), "promote"),
+    **dict.fromkeys(("ask_approver", "record_answer", "promote", "serve", "release", "decide"), "promote"),
+    "rerun": "read",
 }
 """The S3 user each stage acts as: what trains cannot read raw data, what promotes cannot train."""
 
@@ -43,7 +46,7 @@ SECRETS: dict[str, tuple[str, ...]] = {
     "validate": ("master_key", "freeze_key"),
     "anonymise": ("pseudonym_key", "master_key", "freeze_key"),
     **dict.fromkeys(("features", "train", "compress", "evaluate", "explain", "package"), ("train_key",)),
-    "promote": ("signing_key",),
+    **dict.fromkeys(("ask_approver", "record_answer", "promote"), ("signing_key",)),
     "release": ("signing_key",),
     "decide": ("signing_key",),
     "notify": ("notify_webhook", "notify_smtp_password"),
@@ -54,6 +57,17 @@ SECRETS: dict[str, tuple[str, ...]] = {
 
 FOREIGN: tuple[str, ...] = ("source_password", "notify_webhook", "notify_smtp_password")
 """Those of them that open other people's systems: they come by environment, and are withheld from every other stage."""
+
+
+RUN_ID = re.compile(r"(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9._~=+-]{0,199}", re.ASCII)
+"""A run's id as it stands in keys: a person who starts a run chooses it."""
+TAKEN: frozenset[str] = frozenset({"profiles", "released", "notified", "monitor", "bandit", "tune"})
+"""Names beside the runs of a use case in the buckets; files there end with `.json`."""
+
+
+def is_run_id(name: str) -> bool:
+    """Tell whether a name can be that of a run: no path, and no place where something else lies."""
+    return RUN_ID.fullmatch(name) is not None and name not in TAKEN and not name.endswith(".json")
 
 
 def storage_id(run_id: str) -> str:

@@ -9,12 +9,15 @@ import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from typing import cast
 
 from ml.config import Settings
 from ml.contract import JsonObject
-from ml.pipeline import frozen
+from ml.errors import ConfigInvalid
+from ml.pipeline import frozen, is_run_id
 from ml.pipeline.approval import REQUIRED, is_required
-from ml.pipeline.decision import RELEASES, Decision, decide, judged
+from ml.pipeline.decision import RELEASES, Decision, Kind, decide, judged
+from ml.registry.ledger import Ledger
 
 SOURCE = (("", "kind"), ("_location", "location"), ("_mapping", "mapping"))
 """Ends of the form's fields that override the source, and the keys of its section."""
@@ -42,6 +45,8 @@ def run(settings: Settings, use_case: str, section: JsonObject, request: JsonObj
         PromotionConflict: The request was carried out before, with another decision.
     """
     target = request["target"]
+    if not is_run_id(target["run"]):
+        raise ConfigInvalid("the id of a run", repr(target["run"]), "Take it from the run's page.")
     asked = Decision(
         kind=target["kind"],
         run_id=target["run"],
@@ -58,6 +63,36 @@ def run(settings: Settings, use_case: str, section: JsonObject, request: JsonObj
         log.info("decided use_case=%s kind=%s run=%s entry=%d", use_case, one.kind, one.run_id, entry.seq)
     again = _again(settings, use_case, section, asked) if _needs_run(settings, use_case, asked) else None
     return {"sentence": _sentence(asked), "again": again}
+
+
+def rerun(settings: Settings, use_case: str, section: JsonObject, request: str) -> JsonObject | None:
+    """Return what the newest decision that a request brought asks to run again, by the ledger; none if it asks for nothing.
+
+    Args:
+        settings: A role that reads the ledger, verdicts and frozen files.
+        use_case: Its name.
+        section: The use case's section of `params.yaml`.
+        request: Names the DAG run that decided, or in which the step was answered.
+
+    Returns:
+        `conf`, the form of the retraining; `number`, which names the decision.
+    """
+    entries = Ledger.open(settings, use_case).entries
+    made = [one for one in entries if one.decision and f"{one.request} ".startswith(f"{request} ")]
+    if not made or made[-1].run_id is None:
+        return None
+    newest = made[-1]
+    asked = Decision(
+        kind=cast(Kind, (newest.decision or {})["kind"]),
+        run_id=str(newest.run_id),
+        verdict=str((newest.decision or {})["verdict"]),
+        request=request,
+        who=newest.who,
+        why=newest.why,
+    )
+    if not _needs_run(settings, use_case, asked):
+        return None
+    return {"conf": _again(settings, use_case, section, asked), "number": newest.id}
 
 
 def _parts(asked: Decision, *, is_answer: bool) -> Iterator[Decision]:

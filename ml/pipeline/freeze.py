@@ -50,6 +50,8 @@ class RunRequest:
     """Overrides of the use case's `train` section."""
     asks_person: bool = False
     """Whether a person has to approve the version, also where `params.yaml` asks nobody."""
+    request: str | None = None
+    """Names the DAG run that asks; no other run continues this one. None where no DAG run does."""
 
 
 def freeze(settings: Settings, use_case: UseCase, request: RunRequest) -> JsonObject:
@@ -61,7 +63,7 @@ def freeze(settings: Settings, use_case: UseCase, request: RunRequest) -> JsonOb
         IntegrityBroken: Somebody else wrote where the run is frozen.
     """
     if frozen.exists(settings, use_case.name, request.run_id):
-        return frozen.inputs(settings, use_case.name, request.run_id)
+        return _ensure_same_run(frozen.inputs(settings, use_case.name, request.run_id), request)
     settings = configured(settings)
     params = run_params(use_case, replace(request, source=admitted(settings, request.source)))
     files = {
@@ -69,7 +71,15 @@ def freeze(settings: Settings, use_case: UseCase, request: RunRequest) -> JsonOb
         frozen.PARAMS: yaml.safe_dump({use_case.name: params}, sort_keys=True, allow_unicode=True).encode(),
         frozen.STAGES_FILE: single(use_case.name),
     }
-    return frozen.keep(settings, use_case.name, request.run_id, files).inputs
+    return _ensure_same_run(frozen.keep(settings, use_case.name, request.run_id, files).inputs, request)
+
+
+def _ensure_same_run(inputs: JsonObject, request: RunRequest) -> JsonObject:
+    """Refuse to continue the run of another DAG run whose id stands for the same folder."""
+    begun = inputs.get("request")
+    if begun is not None and request.request not in (None, begun):
+        raise ConfigInvalid(f"the run {begun}", str(request.request), "Start a run with another id.")
+    return inputs
 
 
 def run_params(use_case: UseCase, request: RunRequest) -> dict[str, Any]:
@@ -112,6 +122,7 @@ def _gather(settings: Settings, use_case: UseCase, request: RunRequest, spec: Js
         "schema": INPUTS_SCHEMA,
         "use_case": use_case.name,
         "run_id": request.run_id,
+        "request": request.request,
         "as_of": {
             "requested": request.as_of.isoformat(),
             "data": state.as_of_data.isoformat(),

@@ -8,7 +8,6 @@ freezing role's signature nothing is believed.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -17,7 +16,7 @@ import yaml
 from ml.config import Settings
 from ml.contract import JsonObject
 from ml.errors import ConfigInvalid, IntegrityBroken, PromotionConflict
-from ml.pipeline import vouch
+from ml.pipeline import is_run_id, vouch
 from ml.store import Bucket
 
 INPUTS, PARAMS, STAGES_FILE = "inputs.json", "params.yaml", "dvc.yaml"
@@ -25,7 +24,6 @@ FROZEN = (INPUTS, PARAMS, STAGES_FILE)
 STATEMENT = "frozen.json"
 KIND = "application/vnd.tradewind.frozen-run+json"
 SCHEMA = "tradewind/frozen-run/1"
-RUN_ID = re.compile(r"(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9._~=+-]{0,199}", re.ASCII)
 NEW_RUN = "Start a new run; whoever holds this key in the object store can delete it."
 
 
@@ -55,7 +53,7 @@ def run_key(use_case: str, run_id: str, name: str) -> str:
     Raises:
         ConfigInvalid: This is no run's id, but a way out of its folder.
     """
-    if not RUN_ID.fullmatch(run_id):
+    if not is_run_id(run_id):
         raise ConfigInvalid(
             "a run id of letters, digits and . _ ~ = + - without `..`", repr(run_id)[:100], "Correct it."
         )

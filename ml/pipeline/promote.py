@@ -9,19 +9,20 @@ from __future__ import annotations
 import logging
 import shutil
 import tempfile
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ml.config import Settings
 from ml.contract import JsonObject, UseCase
 from ml.errors import GateFailed, ModelNotFound, PromotionConflict
-from ml.packaging import golden, version
+from ml.packaging import golden
 from ml.packaging.image import Image, assemble
 from ml.packaging.oci import Layout
 from ml.packaging.record import Run
-from ml.packaging.seal import check_evidence, seal
+from ml.packaging.seal import seal
 from ml.packaging.signing import Signer
-from ml.pipeline.approval import heard, is_required
+from ml.pipeline.approval import newest_word, standing_answer
+from ml.pipeline.candidate import package_of, read_candidate
 from ml.pipeline.freeze import erasures
 from ml.registry.collect import ensure_at_rest
 from ml.registry.entry import MOVES, Action, Entry, Move
@@ -73,51 +74,52 @@ class Order:
 
 
 def run(settings: Settings, use_case: UseCase, root: Path, request: JsonObject) -> JsonObject:
-    """Publish, check and promote the version a run packaged, or note that a person rejected it.
+    """Publish, check and promote the version a run packaged; publish it only where the ledger says that a person rejected it.
 
     Args:
         settings: Those of role `promote`, with the signing key.
         use_case: The record.
         root: The run's workspace: its frozen files and `data/<use case>/package`.
-        request: `who` asks and `why`; `channel`, `production` unless named; `approval` where a person was asked.
+        request: `who` asks and `why`; `run_id`; `channel`, `production` unless named.
 
     Returns:
         The `Promotion` as JSON.
 
     Raises:
         GateFailed: The gate or a person did not accept it, or someone rejected or rolled this very version back.
-        IntegrityBroken: A document is missing, or the published bytes do not answer as recorded.
+        IntegrityBroken: A document is missing, the approval is about another version, or the published bytes do not answer as
+            recorded.
         PromotionConflict: Someone else moved the channel first, or production changed since the gate compared with it.
     """
-    channel, answer = request.get("channel", PRODUCTION), request.get("approval")
-    frozen, signer = Run.read(root, use_case.name), Signer.open(settings)
-    approval = heard(settings, {} if answer is None and is_required(frozen.section()) else answer)
+    channel, signer = request.get("channel", PRODUCTION), Signer.open(settings)
     with tempfile.TemporaryDirectory() as scratch:
-        layout = _copied(root / "data" / use_case.name / "package" / "oci", Path(scratch) / "oci")
-        evidence, packaged = check_evidence(layout), version.read(layout)
+        layout = _copied(package_of(root, use_case), Path(scratch) / "oci")
+        candidate = read_candidate(use_case, root, layout, request.get("run_id"))
+        frozen, evidence, digest = candidate.run, candidate.evidence, candidate.version.digest
         view = _opened(settings, use_case.name)
+        word = standing_answer(settings, newest_word(view.entries, frozen.run_id), frozen.section(), candidate.subject)
+        is_rejected = word is not None and word.action == "reject"
         _ensure_none_erased(settings, frozen)
-        if approval is None:
-            _ensure_not_undone(view, channel, packaged.digest)
-        if channel == PRODUCTION and (approval is None or approval.is_approved):
-            _ensure_judged_against(view.live(channel), packaged.digest, frozen.facts["production"]["digest"])
-        image = assemble(layout, packaged, settings.runtime_base)
+        if not is_rejected:
+            _ensure_not_undone(view, channel, digest, approved=word.seq if word else 0)
+            if channel == PRODUCTION:
+                _ensure_judged_against(view.live(channel), digest, frozen.facts["production"]["digest"])
+        image = assemble(layout, candidate.version, settings.runtime_base)
         record = seal(layout, frozen, evidence, image, signer)
         publish(settings, use_case.name, layout)
+    if word is not None and is_rejected:
+        return asdict(_told_rejection(word))
     move = Move(
         channel=channel,
         action="promote",
-        digest=packaged.digest,
+        digest=digest,
         who=request["who"],
         why=request["why"],
         run_id=frozen.run_id,
         gate=evidence.gate,
         record=record,
-        approval=approval.told() if approval else None,
+        approval={"by": word.who, "at": word.when, "reason": word.why} if word else None,
     )
-    if approval is not None and not approval.is_approved:
-        rejection = replace(move, action="reject", who=approval.by, why=approval.reason, approval=None)
-        return asdict(_note_rejection(signer, view, rejection))
     return asdict(_pass_door(settings, use_case, view, move, image))
 
 
@@ -198,21 +200,16 @@ def _ensure_not_withdrawn(settings: Settings, view: Ledger, digest: str) -> None
             )
 
 
-def _note_rejection(signer: Signer, view: Ledger, move: Move) -> Promotion:
-    """Keep in the ledger that a person said no; a task that is run again finds its entry."""
-    about = [entry for entry in view.entries if entry.channel == move.channel and _is_verdict(entry, str(move.digest))]
-    is_kept = bool(about) and (about[-1].action, about[-1].run_id, about[-1].who) == ("reject", move.run_id, move.who)
-    entry = about[-1] if is_kept else view.note(signer, move)
-    view.project(signer)
+def _told_rejection(word: Entry) -> Promotion:
     return Promotion(
-        use_case=entry.use_case,
-        channel=entry.channel,
-        digest=str(entry.to_digest),
-        seq=entry.seq,
+        use_case=word.use_case,
+        channel=word.channel,
+        digest=str(word.to_digest),
+        seq=word.seq,
         is_new=False,
         golden=0,
         image=None,
-        sentence=f"{entry.to_digest} was rejected by {entry.who}: {entry.why}",
+        sentence=f"{word.to_digest} was rejected by {word.who}: {word.why}",
     )
 
 
@@ -258,12 +255,17 @@ def _ensure_judged_against(now: Live | None, candidate: str, judged: str | None)
         )
 
 
-def _ensure_not_undone(view: Ledger, channel: str, candidate: str) -> None:
-    """Refuse to bring back by timetable what a person took away or rejected: equal data make an equal version again."""
+def _ensure_not_undone(view: Ledger, channel: str, candidate: str, approved: int) -> None:
+    """Refuse to bring back by timetable what a person took away or rejected: equal data make an equal version again.
+
+    An approval counts where it came later; `approved` is its entry, 0 if there is none.
+    """
     about = [entry for entry in view.entries if entry.channel == channel and _is_verdict(entry, candidate)]
     if not about or (about[-1].to_digest == candidate and about[-1].action in MOVES):
         return
     undone = about[-1]
+    if undone.seq < approved:
+        return
     verb = "rejected" if undone.action == "reject" else "rolled back"
     raise GateFailed(
         f"a version that nobody {verb} from {channel}",

@@ -20,7 +20,9 @@ from ml.contract import JsonObject, UseCase
 from ml.errors import IntegrityBroken, ModelNotFound, ServiceUnavailable
 from ml.files import read_json
 from ml.packaging.record import Run
+from ml.pipeline.approval import CHANNEL, newest_word
 from ml.registry.fetch import fetch_record, fetch_version
+from ml.registry.ledger import Ledger
 from ml.serving import snapshot
 from ml.serving.batch import write_listing
 from ml.serving.subject import is_customer
@@ -51,6 +53,17 @@ class ServedAnswer:
     """Of the answer, over HTTP [ms]."""
     table: str | None
     """Key in the `state` bucket of the table of all units; none where the use case makes none."""
+
+
+def is_due(settings: Settings, use_case: str, run_id: str, digest: str) -> bool:
+    """Tell whether a run's histories belong to the version that is live: by the ledger, not by how its other tasks ended."""
+    view = Ledger.open(settings, use_case)
+    live, word = view.live(CHANNEL), newest_word(view.entries, run_id)
+    is_rejected = word is not None and word.action == "reject"
+    is_live = live is not None and live.digest == digest
+    if is_rejected or not is_live:
+        log.info("nothing to serve use_case=%s digest=%s live=%s rejected=%s", use_case, digest, is_live, is_rejected)
+    return is_live and not is_rejected
 
 
 def run(settings: Settings, use_case: UseCase, digest: str, histories: Path, as_of: date) -> JsonObject:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from ml.contract import JsonObject, UseCase
 from ml.errors import ConfigInvalid, GateFailed
 from ml.files import read_json
 from ml.packaging.record import Run
-from ml.pipeline import FILE_STAGES, ROLES, accepted, workspace
+from ml.pipeline import FILE_STAGES, ROLES, STAGES, accepted, frozen, is_run_id, workspace
 from ml.pipeline.admission import admitted, configured
 from ml.pipeline.context import StageContext
 from ml.pipeline.decision import ensure_fit
@@ -26,6 +28,9 @@ from ml.pipeline.freeze import RunRequest, freeze, project_section, typed_params
 from ml.use_cases import load
 
 CHANNEL = "production"
+DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+ORDER_HOURS = 24
+"""How long a person's order counts: whoever may clear a task could carry out an old one that was refused, under that name."""
 NOTHING_TO_DO: JsonObject = {"skipped": True}
 """What an act returns that changed nothing: the task is skipped, and emits no asset event."""
 
@@ -62,13 +67,31 @@ def run_task(stage: str, use_case_name: str, request: JsonObject) -> JsonObject:
         stage: Name of the stage.
         use_case_name: Name of the use case.
         request: `run_id`, `as_of`, the overrides `source` and `train`, `asks_person`, and `who` asked and `why`.
+
+    Raises:
+        ConfigInvalid: There is no such stage, the id is none that a run can have, or belongs to another run.
     """
     settings = load_settings()
     use_case = load(use_case_name)
     if stage not in ROLES:
         raise ConfigInvalid(f"one of the stages {', '.join(ROLES)}", repr(stage), "Correct the name.")
+    _ensure_run(settings, use_case_name, stage, request)
     act = ACTS.get(stage, _file_stage)
     return act(settings, use_case, {**request, "stage": stage})
+
+
+def _ensure_run(settings: Settings, use_case: str, stage: str, request: JsonObject) -> None:
+    """Refuse a run id that leads elsewhere: who starts a run chooses it, and two of Airflow's ids can be one of ours."""
+    run_id, day = request["run_id"], request.get("as_of", "1970-01-01")
+    if not is_run_id(run_id):
+        raise ConfigInvalid("a run id of letters, digits and . _ ~ = -", repr(run_id), "Start a run with another id.")
+    if DAY.fullmatch(day) is None:
+        raise ConfigInvalid("an as-of date YYYY-MM-DD", repr(day), "Start a run with another date.")
+    if request.get("request") is None or stage not in (*STAGES[1:], "ask_approver", "record_answer"):
+        return
+    begun = frozen.inputs(settings, use_case, run_id).get("request")
+    if begun not in (None, request.get("run", request["request"])):
+        raise ConfigInvalid(f"the run {begun}", request["request"], "Start a run with another id.")
 
 
 def _file_stage(settings: Settings, use_case: UseCase, request: JsonObject) -> JsonObject:
@@ -83,6 +106,7 @@ def _ingest(settings: Settings, use_case: UseCase, request: JsonObject) -> JsonO
         source=request.get("source", {}),
         train=request.get("train", {}),
         asks_person=request.get("asks_person", False),
+        request=request.get("request"),
     )
     inputs = freeze(settings, use_case, wanted)
     listed = configured(settings)
@@ -105,12 +129,25 @@ def _validate(settings: Settings, use_case: UseCase, request: JsonObject) -> Jso
     return done
 
 
+def _ask_approver(settings: Settings, use_case: UseCase, request: JsonObject) -> JsonObject:
+    from ml.pipeline import approve
+
+    with _package(settings, use_case, request) as root:
+        return approve.ask(settings, use_case, root, request)
+
+
+def _record_answer(settings: Settings, use_case: UseCase, request: JsonObject) -> JsonObject:
+    from ml.pipeline import approve
+
+    with _package(settings, use_case, request) as root:
+        return approve.record_answer(settings, use_case, root, request)
+
+
 def _promote(settings: Settings, use_case: UseCase, request: JsonObject) -> JsonObject:
     from ml.pipeline import promote
 
     ensure_fit(settings, use_case.name, request["run_id"])
-    with _workspace(settings, use_case, request) as root:
-        workspace.bring(settings, root, f"data/{use_case.name}/package")
+    with _package(settings, use_case, request) as root:
         done = promote.run(settings, use_case, root, request)
     log.info("promotion done %s", done["sentence"])
     return done if done["is_new"] else NOTHING_TO_DO
@@ -119,6 +156,7 @@ def _promote(settings: Settings, use_case: UseCase, request: JsonObject) -> Json
 def _release(settings: Settings, use_case: UseCase, request: JsonObject) -> JsonObject:
     from ml.pipeline import promote
 
+    _ensure_recent(request)
     target, who = request["target"], request["who"]
     operators = settings.operator_names()
     if operators and who not in operators:
@@ -139,9 +177,24 @@ def _release(settings: Settings, use_case: UseCase, request: JsonObject) -> Json
 def _decide(settings: Settings, use_case: UseCase, request: JsonObject) -> JsonObject:
     from ml.pipeline import decide
 
+    if not request["target"].get("is_answer"):
+        _ensure_recent(request)
     done = decide.run(settings, use_case.name, project_section(use_case), request)
     log.info("decision kept %s", done["sentence"])
     return done
+
+
+def _ensure_recent(request: JsonObject) -> None:
+    """Refuse an order that a person gave long ago; one without a time comes from the command line."""
+    asked_at = request.get("asked_at")
+    if asked_at and datetime.now(UTC) - datetime.fromisoformat(asked_at) > timedelta(hours=ORDER_HOURS):
+        raise GateFailed(f"an order of the last {ORDER_HOURS} hours", f"one of {asked_at}", "Give the order again.")
+
+
+def _rerun(settings: Settings, use_case: UseCase, request: JsonObject) -> JsonObject:
+    from ml.pipeline import decide
+
+    return decide.rerun(settings, use_case.name, project_section(use_case), request["request"]) or NOTHING_TO_DO
 
 
 def _notify(settings: Settings, use_case: UseCase, request: JsonObject) -> JsonObject:
@@ -161,18 +214,24 @@ def _monitor(settings: Settings, use_case: UseCase, request: JsonObject) -> Json
 
 def _serve(settings: Settings, use_case: UseCase, request: JsonObject) -> JsonObject:
     from ml.pipeline import serve
-    from ml.pipeline.approval import heard
 
-    approval = heard(settings, request.get("approval"))
-    if approval is not None and not approval.is_approved:
-        return NOTHING_TO_DO
     with _workspace(settings, use_case, request) as root:
         data = f"data/{use_case.name}"
         workspace.bring(settings, root, f"{data}/package/version.json", f"{data}/features/histories.parquet")
         digest = read_json(root / data / "package" / "version.json")["digest"]
+        if not serve.is_due(settings, use_case.name, request["run_id"], digest):
+            return NOTHING_TO_DO
         serve.ensure_promoted(settings, digest, Run.read(root, use_case.name))
         as_of = date.fromisoformat(read_json(root / "inputs.json")["as_of"]["data"])
         return serve.run(settings, use_case, digest, root / data / "features" / "histories.parquet", as_of)
+
+
+@contextmanager
+def _package(settings: Settings, use_case: UseCase, request: JsonObject) -> Iterator[Path]:
+    """Give a workspace of the run with the version it packaged."""
+    with _workspace(settings, use_case, request) as root:
+        workspace.bring(settings, root, f"data/{use_case.name}/package")
+        yield root
 
 
 def _workspace(settings: Settings, use_case: UseCase, request: JsonObject):  # type: ignore[no-untyped-def]  # noqa: ANN202
@@ -182,7 +241,10 @@ def _workspace(settings: Settings, use_case: UseCase, request: JsonObject):  # t
 ACTS: dict[str, Callable[[Settings, UseCase, JsonObject], JsonObject]] = {
     "ingest": _ingest,
     "validate": _validate,
+    "ask_approver": _ask_approver,
+    "record_answer": _record_answer,
     "promote": _promote,
+    "rerun": _rerun,
     "serve": _serve,
     "monitor": _monitor,
     "release": _release,

@@ -14,9 +14,13 @@ from ml.packaging.signing import Signer, Verifier, unverified
 
 ENTRY_TYPE = "application/vnd.tradewind.ledger-entry+json"
 
-Action: TypeAlias = Literal["promote", "rollback", "reject", "decide", "collect", "collected", "erase", "decrypt"]
+Action: TypeAlias = Literal[
+    "promote", "rollback", "ask", "approve", "reject", "decide", "collect", "collected", "erase", "decrypt"
+]
 MOVES: tuple[Action, ...] = ("promote", "rollback")
 """What changes a channel; the other entries tell of a decision or a clean-up and move nothing."""
+ANSWERS: tuple[Action, ...] = ("approve", "reject")
+"""What a person says of the version that a run asks about."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +31,7 @@ class Move:
     """`production`, `candidate`, …"""
     action: Action
     digest: str | None
-    """The version that goes live, or was rejected; none where no version is meant."""
+    """The version that goes live, is asked about, approved or rejected; none where no version is meant."""
     who: str
     why: str
     run_id: str | None = None
