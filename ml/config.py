@@ -15,8 +15,8 @@ from ml.errors import ConfigInvalid
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
-Role: TypeAlias = Literal["ingest", "train", "promote", "serve", "read", "custodian"]
-ROLES: tuple[Role, ...] = ("ingest", "train", "promote", "serve", "read", "custodian")
+Role: TypeAlias = Literal["ingest", "train", "judge", "promote", "serve", "read", "custodian"]
+ROLES: tuple[Role, ...] = ("ingest", "train", "judge", "promote", "serve", "read", "custodian")
 
 BucketName: TypeAlias = Literal[
     "raw", "work", "runs", "models", "ledger", "reports", "state", "requests", "keys", "erasures", "serving-keys"
@@ -35,6 +35,7 @@ GRANTS: dict[Role, dict[BucketName, str]] = {
         "serving-keys": "rw",
     },
     "train": {"work": "rw", "runs": "r", "reports": "rw", "ledger": "r", "models": "r", "requests": "r", "state": "r"},
+    "judge": {"work": "rw", "runs": "r", "reports": "rw", "models": "r"},
     "promote": {
         "work": "r",
         "runs": "rw",
@@ -115,6 +116,10 @@ class Settings(BaseSettings):
     """Ed25519 private key that signs what the stages from `features` on make [PEM]; only role `train` holds it."""
     train_verify_key: str | None = None
     """Ed25519 public key(s) that verify it [PEM, concatenated]; every role holds them."""
+    judge_key: SecretStr | None = None
+    """Ed25519 private key that signs what the gate judged [PEM]; only `evaluate` holds it."""
+    judge_verify_key: str | None = None
+    """Ed25519 public key(s) that verify it [PEM, concatenated]."""
     approvers: str = ""
     """Who may approve a version, by login and separated by commas; empty means the operators."""
     operators: str = ""

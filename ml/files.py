@@ -106,8 +106,13 @@ def sha256_file(path: Path) -> str:
 
 def write_json(path: Path, value: Any) -> None:
     """Write readable JSON with sorted keys; the folder is made, the file appears whole or not at all."""
+    write_bytes(path, readable(value))
+
+
+def readable(value: Any) -> bytes:
+    """Return the JSON that `write_json` writes."""
     text = json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
-    write_bytes(path, f"{text}\n".encode())
+    return f"{text}\n".encode()
 
 
 def write_bytes(path: Path, data: bytes) -> None:

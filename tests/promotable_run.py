@@ -12,9 +12,10 @@ from pydantic import BaseModel
 import ml
 from ml.contract import Data, Judgement, Metric, Model, Rule, Service, UseCase, Verdict
 from ml.files import read_json, sha256, write_json, write_parquet, write_verdict
-from ml.pipeline import approve, package, promote
+from ml.pipeline import PUBLIC, approve, package, promote
 from ml.pipeline.context import StageContext
 from ml.training import machine
+from tests.judged_run import judged
 
 PROJECT = Path(ml.__file__).parent.parent
 NAME = "toy"
@@ -141,6 +142,7 @@ def lay_out_run(
     lock = {"schema": "2.0", "stages": stages}
     (root / "dvc.lock").write_text(yaml.safe_dump(lock))
     shutil.copy(PROJECT / "uv.lock", root / "uv.lock")
+    judged(context)
     return context
 
 
@@ -203,7 +205,7 @@ def environment_of(held):
         "S3_ACCESS_KEY": held.s3_access_key,
         "S3_SECRET_KEY": held.s3_secret_key.get_secret_value(),
         "SIGNING_KEY": held.signing_key.get_secret_value(),
-        "VERIFY_KEY": held.verify_key,
+        **{key.upper(): getattr(held, key) for key in PUBLIC},
     }
     for secret in ("master_key", "pseudonym_key"):
         if (value := getattr(held, secret)) is not None:

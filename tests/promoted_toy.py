@@ -15,6 +15,7 @@ from ml.parameter import GateParams
 from ml.pipeline import evaluate, explain, package, promote
 from ml.pipeline.context import StageContext
 from ml.training import machine
+from tests.judged_run import signed
 from tests.promotable_run import PROJECT, inputs
 from tests.toy_use_case import STATE, TRUE_WEIGHTS, ToyParams, lay_out, write_variants
 
@@ -49,15 +50,16 @@ def make_live(
     context = replace(context, params=params)
     name, root = context.use_case.name, context.root
     with_model(context, weights, state)
-    evaluate.run(context)
-    explain.run(context)
     train = pd.read_parquet(context.data("features") / "train.parquet")
     profile = train[["age", "visits", "aisle"]]
     write_parquet(context.data("features") / "profile.parquet", profile)
+    evaluate.run(context)
+    explain.run(context)
     write_json(context.data("train") / "machine.json", machine.describe())
     write_json(root / "inputs.json", context.inputs)
     (root / "params.yaml").write_text(yaml.safe_dump({name: {"train": {}}}))
     (root / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": {}}))
     shutil.copy(PROJECT / "uv.lock", root / "uv.lock")
+    signed(promoter, name, context.inputs["run_id"], root)
     package.run(context)
     return promote.run(promoter, context.use_case, root, {"who": "ada", "why": "first"})["digest"]

@@ -12,19 +12,21 @@ from ml.pipeline.freeze import RunRequest, run_params
 from ml.registry import ledger
 from ml.registry.shelf import Shelf
 from ml.use_cases import load
+from tests.judged_run import signed
 from tests.promotable_run import answered, asked, roll_back, use_case, walk_in
 
 NOBODY = {"by": None, "reason": None}
 
 
 @pytest.fixture
-def required(ready, name):
+def required(ready, promoter, name):
     """Make a packaged run whose frozen parameters ask for an approval: (workspace, digest)."""
 
     def made(**options):
         root, digest = ready(**options)
         params = yaml.safe_load((root / "params.yaml").read_text())
         (root / "params.yaml").write_text(yaml.safe_dump({name: {**params[name], "release": {"approval": "required"}}}))
+        signed(promoter, name, options.get("run_id", "run-1"), root)
         return root, digest
 
     return made

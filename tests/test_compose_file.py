@@ -189,4 +189,4 @@ def test_the_tasks_reach_the_store_and_the_server_under_their_service_names():
     assert environment["TRADEWIND_SERVER_URL"] == "http://server:8500"
     for name in ("store", "server"):
         assert set(SERVICES[name]["networks"]) & set(SERVICES["airflow-scheduler"]["networks"])
-    assert set(ROLES.values()) == {"ingest", "train", "promote"}
+    assert set(ROLES.values()) == {"ingest", "train", "judge", "promote", "read"}

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import time
+from base64 import b64decode
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -19,7 +20,10 @@ from typer.testing import CliRunner
 
 from ml.__main__ import app
 from ml.config import Settings
+from ml.errors import IntegrityBroken
 from ml.packaging import artifact
+from ml.packaging.judgement import ENVELOPE, JUDGEMENT_TYPE
+from ml.packaging.signing import Signer, generate_key
 from ml.pipeline import STAGES, approve, frozen, promote, storage_id
 from ml.pipeline.decision import judged
 from ml.pipeline.freeze import RunRequest, freeze
@@ -35,6 +39,7 @@ from ml.store import Bucket
 from ml.use_cases import load
 from tests.at_browser import answer, order, signed_in, trigger
 from tests.flow_steps import Killer, api, await_end, await_question, await_state, clear, place_of, say, steering
+from tests.judged_run import signed
 from tests.receivers import chat_receiver, mail_receiver
 from tests.sample_shop import land
 from tests.stored_bytes import files, holders, objects
@@ -183,6 +188,24 @@ def test_a_data_owner_who_writes_xcom_and_states_has_approved_nothing(running):
         "retrain_recommend", run_id, "promote", orchestrator.tasks("retrain_recommend", run_id)["promote"].tries
     )
     assert any("a person's approval" in line for line in logs)
+
+
+def test_who_may_write_the_runs_but_has_no_judge_s_key_promotes_nothing(running):
+    orchestrator, reader = steering(running), running.settings("read")
+    (run_id,) = orchestrator.runs("retrain_recommend")
+    runs, key = (
+        Bucket.open(running.settings("train"), "work"),
+        frozen.run_key("recommend", storage_id(run_id), ENVELOPE),
+    )
+    kept, before = runs.get(key), ledger.history(reader, "recommend")
+    thief = Signer(generate_key().private)
+    runs.put(key, thief.sign(JUDGEMENT_TYPE, b64decode(json.loads(kept)["payload"])))
+    with api(running) as http:
+        for task in ("package", "promote"):
+            clear(http, run_id, task, include_downstream=False)
+            assert await_state(http, place_of(run_id, task), "failed", "success", "skipped") == "failed"
+    runs.put(key, kept)
+    assert ledger.history(reader, "recommend") == before
 
 
 def test_a_version_is_moved_by_the_form_of_the_release_dag(running):
@@ -360,10 +383,13 @@ def test_a_lock_with_another_seed_is_named_by_its_stage(running):
     promoter = running.settings("promote", "signing_key")
     run_id = ledger.history(promoter, "recommend")[0].run_id
     with workspace(promoter, "recommend", run_id, "another-seed") as root:
-        bring(promoter, root, "data/recommend/package")
+        bring(promoter, root, "data/recommend/package", "data/recommend/evaluate")
         params = yaml.safe_load((root / "params.yaml").read_text())
         params["recommend"]["train"]["seed"] += 1
         (root / "params.yaml").write_text(yaml.safe_dump(params))
+        with pytest.raises(IntegrityBroken, match=r"params\.yaml as the gate read it"):
+            promote.run(promoter, load("recommend"), root, {"who": "test", "why": "test"})
+        signed(promoter, "recommend", run_id, root)
         tell_approval(promoter, root, run_id)
         promote.run(promoter, load("recommend"), root, {"who": "test", "why": "test"})
     done = verify_rebuilt(running)

@@ -13,6 +13,7 @@ RIGHTS = {
     # raw, work, runs, models, ledger, reports, state, requests, keys, erasures, serving-keys
     "ingest": ("rw", "rw", "rw", "r", "r", "rw", "", "", "rw", "r", "rw"),
     "train": ("", "rw", "r", "r", "r", "rw", "r", "r", "", "", ""),
+    "judge": ("", "rw", "r", "r", "", "rw", "", "", "", "", ""),
     "promote": ("", "r", "rw", "rw", "rw", "rw", "rw", "", "", "r", ""),
     "serve": ("", "", "", "r", "r", "", "rw", "w", "", "r", "r"),
     "read": ("", "", "r", "r", "r", "r", "r", "r", "", "", ""),

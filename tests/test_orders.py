@@ -7,12 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml.errors import ConfigInvalid, GateFailed
-from ml.files import canonical
 from ml.pipeline import decide, is_run_id, storage_id
 from ml.pipeline.task import run_task
 from ml.registry import ledger
 from ml.registry.entry import Move
-from ml.store import Bucket
+from tests.frozen_run import freeze_run
 from tests.promotable_run import environment_of
 
 AIRFLOW_S = "abcXYZ019_.~:+-"
@@ -54,11 +53,10 @@ def test_a_day_that_is_none_is_refused(at_work, day):
 
 
 @pytest.mark.parametrize("stage", ["validate", "promote", "serve", "ask_approver", "record_answer"])
-def test_an_id_that_stands_for_the_folder_of_another_run_does_not_continue_it(at_work, promoter, stage):
+def test_an_id_that_stands_for_the_folder_of_another_run_does_not_continue_it(at_work, object_store, stage):
     """`2026-06-30T00:00` and `2026-06-30T0000` are two runs of Airflow, and one folder."""
     run_id = storage_id("manual__2026-06-30T00:00")
-    begun = {"request": "retrain_rating manual__2026-06-30T00:00"}
-    Bucket.open(promoter, "runs").put(f"rating/{run_id}/inputs.json", canonical(begun))
+    freeze_run(object_store, "rating", run_id, {"request": "retrain_rating manual__2026-06-30T00:00"}, {})
     asked = {"run_id": run_id, "as_of": "2026-06-30", "request": "retrain_rating manual__2026-06-30T0000"}
     with pytest.raises(ConfigInvalid, match="T00:00"):
         run_task(stage, "rating", asked)
@@ -86,12 +84,10 @@ def decided(promoter, name, kind, request, who="olga"):
     return ledger.tell(promoter, name, move)
 
 
-def test_what_runs_again_is_told_by_the_ledger_alone(promoter, name):
-    runs = Bucket.open(promoter, "runs")
+def test_what_runs_again_is_told_by_the_ledger_alone(object_store, promoter, name):
     spec = {"kind": "files", "location": "/shop", "mapping": None}
     inputs = {"as_of": {"requested": "2026-11-20"}, "source": {"spec": spec}, "decisions": []}
-    runs.put(f"{name}/run-1/inputs.json", canonical(inputs))
-    runs.put(f"{name}/run-1/params.yaml", canonical({name: {"train": {"epochs": 3}}}))
+    freeze_run(object_store, name, "run-1", inputs, {"train": {"epochs": 3}})
     section = {"train": {"epochs": 5}}
     assert decide.rerun(promoter, name, section, "retrain a") is None
     entry = decided(promoter, name, "release", "retrain a 2026-11-24")

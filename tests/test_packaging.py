@@ -77,7 +77,9 @@ def test_refused_candidate_is_not_packaged(tmp_path, promoter):
     assert not (context.data("package") / "version.json").exists()
 
 
-@pytest.mark.parametrize("lost", ["evaluate/verdict.json", "evaluate/metrics.json", "features/profile.parquet"])
+@pytest.mark.parametrize(
+    "lost", ["evaluate/verdict.json", "evaluate/metrics.json", "evaluate/golden.json", "features/profile.parquet"]
+)
 def test_missing_evidence_is_a_refusal(tmp_path, promoter, lost):
     context = lay_out_run(tmp_path, promoter)
     (tmp_path / "data" / NAME / lost).unlink()

@@ -16,6 +16,7 @@ from ml.registry.fetch import fetch_version
 from ml.registry.shelf import Shelf
 from ml.serving.versions import RegistryVersions
 from ml.store import Bucket
+from tests.judged_run import judged
 from tests.promotable_run import (
     METRICS,
     answer,
@@ -60,6 +61,7 @@ def test_a_live_version_that_another_run_makes_again_stays_loadable_on_the_first
     walk_in(promoter, name, first)
     second = lay_out_run(tmp_path / "second", promoter, name=name, production=digest)
     write_verdict(second.data("evaluate") / "verdict.json", replace(verdict(), summary="As good as production."))
+    judged(second)
     package.run(second)
     assert walk_in(promoter, name, second.root)["is_new"] is False
     served = RegistryVersions(object_store.settings("serve", home=tmp_path / "server"))

@@ -11,6 +11,7 @@ from ml.errors import IntegrityBroken
 from ml.files import read_json
 from ml.pipeline import package
 from ml.registry import ledger
+from tests.judged_run import judged
 from tests.promotable_run import Answer, Linear, Question, answer, lay_out_run, walk_in
 
 
@@ -24,7 +25,8 @@ def swapped(tmp_path, promoter, name):
     (evaluated / "weights.npy").write_bytes(weights.read_bytes())
     np.save(weights, np.load(weights)[[1, 0, 2, 3]])
     model = replace(context.use_case.model, open=lambda folder: Linear(evaluated))
-    package.run(replace(context, use_case=replace(context.use_case, model=model)))
+    judged(replace(context, use_case=replace(context.use_case, model=model)))
+    package.run(context)
     return context
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 CARD = "application/vnd.tradewind.model-card.v1"
 GATE = "application/vnd.tradewind.gate-report.v1"
 PROFILE = "application/vnd.tradewind.drift-profile.v1"
+JUDGEMENT = "application/vnd.tradewind.judgement.v1"
 LOCK = "application/vnd.tradewind.run-lock.v1"
 RECORD = "application/vnd.tradewind.version-record.v1"
 SBOM = "application/vnd.cyclonedx+json"

@@ -13,6 +13,7 @@ from ml.contract import RECORD_SCHEMA, JsonObject, Verdict
 from ml.errors import IntegrityBroken
 from ml.files import sha256
 from ml.packaging.image import Image
+from ml.packaging.judgement import ENVELOPE
 from ml.packaging.oci import parsed
 from ml.packaging.version import Version
 
@@ -39,6 +40,8 @@ class Run:
     uv_lock: bytes
     machine: JsonObject
     """On which machine it was trained."""
+    judgement: bytes
+    """What the gate judged, signed by the judging role."""
 
     @classmethod
     def read(cls, root: Path, use_case: str) -> Run:
@@ -47,11 +50,14 @@ class Run:
         Raises:
             IntegrityBroken: A file is missing, or the inputs are of another use case.
         """
-        names = ("inputs.json", "params.yaml", "dvc.lock", "uv.lock", f"data/{use_case}/package/version.json")
+        frozen = ("inputs.json", "params.yaml", "dvc.lock", "uv.lock")
+        names = (*frozen, f"data/{use_case}/package/version.json", ENVELOPE)
         missing = [name for name in names if not (root / name).is_file()]
         if missing:
-            raise IntegrityBroken(f"the run's {', '.join(names)}", f"no {', '.join(missing)}", "Run its stages first.")
-        inputs, params, lock, uv_lock, packaged = ((root / name).read_bytes() for name in names)
+            raise IntegrityBroken(
+                f"the run's {', '.join(names)}", f"no {', '.join(missing)}", "Clear the task `evaluate`."
+            )
+        inputs, params, lock, uv_lock, packaged, judgement = ((root / name).read_bytes() for name in names)
         known = parsed(inputs)
         if known.get("use_case") != use_case:
             raise IntegrityBroken(f"inputs of {use_case}", f"inputs of {known.get('use_case')}", "Name its use case.")
@@ -63,6 +69,7 @@ class Run:
             lock=lock,
             uv_lock=uv_lock,
             machine=parsed(packaged)["machine"],
+            judgement=judgement,
         )
 
     @property

@@ -11,6 +11,7 @@ from ml.packaging import artifact, sbom, version
 from ml.packaging.archive import manifest
 from ml.packaging.gate_report import accepted
 from ml.packaging.image import Image
+from ml.packaging.judgement import ENVELOPE
 from ml.packaging.oci import Layout, parsed
 from ml.packaging.record import (
     RECORD_TYPE,
@@ -50,7 +51,7 @@ def check_evidence(layout: Layout) -> Evidence:
 
 
 def seal(layout: Layout, run: Run, evidence: Evidence, image: Image, signer: Signer) -> str:
-    """Attach the run's frozen files, the provenance and the version record, and return the record's digest.
+    """Attach the run's frozen files, what was judged, the provenance and the version record, and return the record's digest.
 
     The record names every document by digest, so one signature vouches for all of them.
     """
@@ -68,7 +69,9 @@ def seal(layout: Layout, run: Run, evidence: Evidence, image: Image, signer: Sig
     provenance = layout.attach(
         packaged.manifest, artifact.PROVENANCE, {"provenance.dsse.json": (artifact.ENVELOPE, statement)}
     )
-    sealed = {**evidence.documents, artifact.LOCK: lock.digest, artifact.PROVENANCE: provenance.digest}
+    judged = layout.attach(packaged.manifest, artifact.JUDGEMENT, {ENVELOPE: (artifact.ENVELOPE, run.judgement)})
+    own = {artifact.JUDGEMENT: judged.digest}
+    sealed = {**evidence.documents, **own, artifact.LOCK: lock.digest, artifact.PROVENANCE: provenance.digest}
     record = compose_record(run, packaged, replace(evidence, documents=sealed), image)
     envelope = signer.sign(RECORD_TYPE, canonical(record))
     layout.attach(packaged.manifest, artifact.RECORD, {"record.dsse.json": (artifact.ENVELOPE, envelope)})

@@ -61,7 +61,7 @@ def pae(payload_type: str, payload: bytes) -> bytes:
 
 
 class Signer:
-    """Holds one private key; only promotion has one."""
+    """Holds one private key: promotion has one, and the judging role."""
 
     def __init__(self, private_pem: str) -> None:
         try:

@@ -29,13 +29,14 @@ JUDGING_STAGES: tuple[str, ...] = ("validate", "evaluate")
 
 ROLES: dict[str, Role] = {
     **dict.fromkeys(("ingest", "validate", "anonymise"), "ingest"),
-    **dict.fromkeys(("features", "train", "compress", "evaluate", "explain", "package", "monitor", "notify"), "train"),
+    **dict.fromkeys(("features", "train", "compress", "explain", "package", "monitor", "notify"), "train"),
+    "evaluate": "judge",
     **dict.fromkeys(("ask_approver", "record_answer", "promote", "serve", "release", "decide"), "promote"),
     "rerun": "read",
 }
-"""The S3 user each stage acts as: what trains cannot read raw data, what promotes cannot train."""
+"""The S3 user each stage acts as: what trains cannot read raw data or judge itself, what promotes cannot train."""
 
-RUN_KEYS: dict[Role, str] = {"ingest": "freeze", "train": "train"}
+RUN_KEYS: dict[Role, str] = {"ingest": "freeze", "train": "train", "judge": "judge"}
 """Whose key signs what a role's stages hand over: settings `<name>_key`, private, and `<name>_verify_key`, public."""
 
 PUBLIC: tuple[str, ...] = ("verify_key", *(f"{name}_verify_key" for name in RUN_KEYS.values()))
@@ -45,7 +46,8 @@ SECRETS: dict[str, tuple[str, ...]] = {
     "ingest": ("pseudonym_key", "master_key", "source_password", "freeze_key"),
     "validate": ("master_key", "freeze_key"),
     "anonymise": ("pseudonym_key", "master_key", "freeze_key"),
-    **dict.fromkeys(("features", "train", "compress", "evaluate", "explain", "package"), ("train_key",)),
+    **dict.fromkeys(("features", "train", "compress", "explain", "package"), ("train_key",)),
+    "evaluate": ("judge_key",),
     **dict.fromkeys(("ask_approver", "record_answer", "promote"), ("signing_key",)),
     "release": ("signing_key",),
     "decide": ("signing_key",),

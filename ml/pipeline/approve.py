@@ -39,7 +39,7 @@ def ask(settings: Settings, use_case: UseCase, root: Path, request: JsonObject) 
         GateFailed: The gate refuses the version.
         IntegrityBroken: The run asked about another version before: a person may still see that question.
     """
-    candidate = _candidate(use_case, root, request)
+    candidate = _candidate(settings, use_case, root, request)
     entries = Ledger.open(settings, use_case.name).entries
     for one in entries:
         if one.run_id == candidate.subject.run_id and one.action == "ask":
@@ -82,7 +82,7 @@ def record_answer(settings: Settings, use_case: UseCase, root: Path, request: Js
             raise GateFailed("an answer to a question of this run", "no question", "Clear the task `approve`.")
         subject = Subject(run_id=request["run_id"], version=str(question.to_digest), gate=str(question.gate))
         if said.is_approved:
-            ensure_about(question, _candidate(use_case, root, request).subject)
+            ensure_about(question, _candidate(settings, use_case, root, request).subject)
         action: Action = "approve" if said.is_approved else "reject"
         move = _move(action, subject, said.by, said.reason, request["request"])
         entry = ledger.tell(settings, use_case.name, move)
@@ -90,8 +90,8 @@ def record_answer(settings: Settings, use_case: UseCase, root: Path, request: Js
     return {"sentence": _sentence(entry), "seq": entry.seq}
 
 
-def _candidate(use_case: UseCase, root: Path, request: JsonObject) -> Candidate:
-    return read_candidate(use_case, root, Layout(package_of(root, use_case)), request["run_id"])
+def _candidate(settings: Settings, use_case: UseCase, root: Path, request: JsonObject) -> Candidate:
+    return read_candidate(settings, use_case, root, Layout(package_of(root, use_case)), request["run_id"])
 
 
 def _move(action: Action, subject: Subject, who: str, why: str, request: str | None = None) -> Move:

@@ -1,8 +1,8 @@
 """Measures every exported variant, the baselines and earlier versions on the same test rows, and judges.
 
-Reads `features` (splits, state) and `compress`, and the versions the frozen inputs name; writes `metrics.json` and
-`verdict.json`, and the report `footprint.json`. It ends well when it refuses; it fails, and leaves no verdict, where a
-version cannot be fetched.
+Reads `features` (splits, state) and `compress`, and the versions the frozen inputs name; writes `metrics.json`,
+`verdict.json`, `golden.json`, `judged.json` (the digests of everything that was judged) and the report `footprint.json`. It
+ends well when it refuses; it fails, and leaves no verdict, where a version cannot be fetched.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from ml.evaluation.yardstick import learned, overlap
 from ml.files import read_json, sha256_file, write_json, write_verdict
 from ml.packaging import artifact
 from ml.pipeline.context import StageContext
+from ml.pipeline.judge import list_judged
 from ml.registry.fetch import fetch_document, fetch_version
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ def run(context: StageContext) -> None:
     figures = work_out(context.use_case.judgement, contenders, splits["test"], context.params.gate)
     report = judge(gather(figures, exported, yardsticks, same, context.params.gate), context.params.gate)
     _write(context, figures, splits, report)
+    list_judged(context, report.verdict)
     _report(context, exported)
     log.info("gate judged accepted=%s summary=%s", report.verdict.accepted, report.verdict.summary)
 

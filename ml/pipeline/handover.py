@@ -25,8 +25,8 @@ from ml.store import Bucket
 KIND = "application/vnd.tradewind.handover+json"
 SCHEMA = "tradewind/handover/1"
 LOCK_SCHEMA = "2.0"
-PLACES: dict[Role, BucketName] = {"ingest": "runs", "train": "work"}
-"""In which bucket a role leaves its statements: what trains has no right to write `runs`."""
+PLACES: dict[Role, BucketName] = {"ingest": "runs", "train": "work", "judge": "work"}
+"""In which bucket a role leaves its statements: what trains or judges has no right to write `runs`."""
 AGAIN = "Run the stage again; if it stays so, start a new run."
 
 

@@ -13,15 +13,13 @@ from pathlib import Path
 
 from ml.contract import JsonObject, Verdict
 from ml.errors import GateFailed, IntegrityBroken
-from ml.files import read_json, read_verdict, sha256_file, write_json
-from ml.packaging import artifact, golden, version
+from ml.files import read_json, read_verdict, sha256_file, write_bytes, write_json
+from ml.packaging import artifact, version
 from ml.packaging.archive import manifest
 from ml.packaging.oci import Layout
 from ml.packaging.sbom import write_sbom
 from ml.packaging.version import Version
 from ml.pipeline.context import StageContext
-
-GOLDEN_REQUESTS = 20
 
 log = logging.getLogger(__name__)
 
@@ -60,20 +58,8 @@ def _lay_out(context: StageContext, variant: str, folder: Path) -> int:
     shutil.copytree(exported, folder / "model")
     shutil.copyfile(context.data("features") / "state.json", folder / "state.json")
     write_json(folder / "version.json", version.describe(context.use_case, variant))
-    answered = _golden(context, folder)
-    write_json(folder / "golden.json", answered)
-    return len(answered["cases"])
-
-
-def _golden(context: StageContext, folder: Path) -> JsonObject:
-    import pandas as pd
-
-    use_case, state = context.use_case, read_json(folder / "state.json")
-    examples = pd.read_parquet(context.data("features") / "test.parquet")
-    requests = use_case.service.golden(examples, state, GOLDEN_REQUESTS)
-    if not requests:
-        raise IntegrityBroken("golden requests from the test examples", "none", "Look at the use case's `golden`.")
-    return golden.record(use_case, use_case.model.open(folder / "model"), state, requests)
+    write_bytes(folder / "golden.json", _bytes(context.data("evaluate"), "golden.json"))
+    return len(read_json(folder / "golden.json")["cases"])
 
 
 def _attach(context: StageContext, layout: Layout, built: Version) -> None:

@@ -16,6 +16,7 @@ from ml.config import Settings
 from ml.contract import JsonObject, UseCase
 from ml.errors import GateFailed, ModelNotFound, PromotionConflict
 from ml.packaging import golden
+from ml.packaging.artifact import JUDGEMENT
 from ml.packaging.image import Image, assemble
 from ml.packaging.oci import Layout
 from ml.packaging.record import Run
@@ -94,7 +95,7 @@ def run(settings: Settings, use_case: UseCase, root: Path, request: JsonObject) 
     channel, signer = request.get("channel", PRODUCTION), Signer.open(settings)
     with tempfile.TemporaryDirectory() as scratch:
         layout = _copied(package_of(root, use_case), Path(scratch) / "oci")
-        candidate = read_candidate(use_case, root, layout, request.get("run_id"))
+        candidate = read_candidate(settings, use_case, root, layout, request.get("run_id"))
         frozen, evidence, digest = candidate.run, candidate.evidence, candidate.version.digest
         view = _opened(settings, use_case.name)
         word = standing_answer(settings, newest_word(view.entries, frozen.run_id), frozen.section(), candidate.subject)
@@ -128,11 +129,12 @@ def promote_again(settings: Settings, use_case: UseCase, order: Order) -> Promot
 
     Raises:
         ModelNotFound: There is no such version.
-        GateFailed: Its gate report refuses it.
+        GateFailed: Its gate report refuses it, or it has no signed judgement and was never live.
         IntegrityBroken: Its signature, a digest or a golden answer does not hold.
         PromotionConflict: Production is not what its gate compared with, or someone else moved the channel first.
     """
     view, record = _opened(settings, use_case.name), fetch_record(settings, use_case.name, order.digest)
+    _ensure_was_judged(view, record, order.digest)
     if order.channel == PRODUCTION:
         judged = record.payload["production"]["digest"]
         _ensure_judged_against(view.live(order.channel), order.digest, judged)
@@ -180,6 +182,17 @@ def _move(
         request=order.request,
     )
     return _pass_door(settings, use_case, view, move, Image(**record.payload["image"]))
+
+
+def _ensure_was_judged(view: Ledger, record: SignedRecord, digest: str) -> None:
+    """Refuse a version whose bytes were not compared with what was judged, unless it was live before that was done at all."""
+    was_live = any(one.to_digest == digest and one.action in MOVES for one in view.entries)
+    if JUDGEMENT not in record.payload["documents"] and not was_live:
+        raise GateFailed(
+            "a version with a signed judgement, or one that was live before",
+            f"{digest}, which was packaged before judgements were signed",
+            "Start a new run.",
+        )
 
 
 def _ensure_none_erased(settings: Settings, frozen: Run) -> None:

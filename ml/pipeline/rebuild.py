@@ -39,7 +39,7 @@ Verdict: TypeAlias = Literal["same", "agrees", "differs", "not rebuildable"]
 Environment: TypeAlias = Callable[[str], Mapping[str, str]]
 """(stage) -> the environment of its process: the S3 user of its role, and that stage's secrets."""
 
-SIGNED_SINCE = "ml/pipeline/handover.py"  # in all code whose stages can take part in a run of this code
+SIGNED_SINCE = "ml/pipeline/judge.py"  # in all code whose stages can take part in a run of this code
 LOG_TAIL = 15  # lines of a stage that failed
 
 log = logging.getLogger(__name__)

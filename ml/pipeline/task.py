@@ -18,13 +18,14 @@ import yaml
 from ml.config import Settings, load_settings
 from ml.contract import JsonObject, UseCase
 from ml.errors import ConfigInvalid, GateFailed
-from ml.files import read_json
+from ml.files import read_json, sha256_file
 from ml.packaging.record import Run
 from ml.pipeline import FILE_STAGES, ROLES, STAGES, accepted, frozen, is_run_id, workspace
 from ml.pipeline.admission import admitted, configured
 from ml.pipeline.context import StageContext
 from ml.pipeline.decision import ensure_fit
 from ml.pipeline.freeze import RunRequest, freeze, project_section, typed_params
+from ml.store import Bucket
 from ml.use_cases import load
 
 CHANNEL = "production"
@@ -129,17 +130,40 @@ def _validate(settings: Settings, use_case: UseCase, request: JsonObject) -> Jso
     return done
 
 
+def _evaluate(settings: Settings, use_case: UseCase, request: JsonObject) -> JsonObject:
+    from ml.packaging.judgement import ENVELOPE
+    from ml.pipeline import judge
+
+    run_id = request["run_id"]
+    with workspace.ran_stage(settings, use_case.name, run_id, "evaluate") as root:
+        envelope = judge.sign(settings, use_case.name, run_id, root)
+        key = frozen.run_key(use_case.name, run_id, ENVELOPE)
+        Bucket.open(settings, "work").put(key, envelope, "application/json")
+    return {"stage": "evaluate"}
+
+
+def _package(settings: Settings, use_case: UseCase, request: JsonObject) -> JsonObject:
+    from ml.packaging.oci import Layout
+    from ml.pipeline import candidate
+
+    run_id = request["run_id"]
+    with workspace.ran_stage(settings, use_case.name, run_id, "package") as root:
+        judgement = candidate.judgement_of(settings, use_case.name, root, run_id)
+        candidate.ensure_as_judged(judgement, use_case, Layout(candidate.package_of(root, use_case)))
+    return {"stage": "package"}
+
+
 def _ask_approver(settings: Settings, use_case: UseCase, request: JsonObject) -> JsonObject:
     from ml.pipeline import approve
 
-    with _package(settings, use_case, request) as root:
+    with _packaged(settings, use_case, request) as root:
         return approve.ask(settings, use_case, root, request)
 
 
 def _record_answer(settings: Settings, use_case: UseCase, request: JsonObject) -> JsonObject:
     from ml.pipeline import approve
 
-    with _package(settings, use_case, request) as root:
+    with _packaged(settings, use_case, request) as root:
         return approve.record_answer(settings, use_case, root, request)
 
 
@@ -147,7 +171,7 @@ def _promote(settings: Settings, use_case: UseCase, request: JsonObject) -> Json
     from ml.pipeline import promote
 
     ensure_fit(settings, use_case.name, request["run_id"])
-    with _package(settings, use_case, request) as root:
+    with _packaged(settings, use_case, request) as root:
         done = promote.run(settings, use_case, root, request)
     log.info("promotion done %s", done["sentence"])
     return done if done["is_new"] else NOTHING_TO_DO
@@ -213,7 +237,8 @@ def _monitor(settings: Settings, use_case: UseCase, request: JsonObject) -> Json
 
 
 def _serve(settings: Settings, use_case: UseCase, request: JsonObject) -> JsonObject:
-    from ml.pipeline import serve
+    from ml.packaging.judgement import HISTORIES
+    from ml.pipeline import candidate, serve
 
     with _workspace(settings, use_case, request) as root:
         data = f"data/{use_case.name}"
@@ -222,12 +247,15 @@ def _serve(settings: Settings, use_case: UseCase, request: JsonObject) -> JsonOb
         if not serve.is_due(settings, use_case.name, request["run_id"], digest):
             return NOTHING_TO_DO
         serve.ensure_promoted(settings, digest, Run.read(root, use_case.name))
+        histories = root / data / HISTORIES
+        judgement = candidate.judgement_of(settings, use_case.name, root, request["run_id"])
+        judgement.ensure(HISTORIES, sha256_file(histories))
         as_of = date.fromisoformat(read_json(root / "inputs.json")["as_of"]["data"])
-        return serve.run(settings, use_case, digest, root / data / "features" / "histories.parquet", as_of)
+        return serve.run(settings, use_case, digest, histories, as_of)
 
 
 @contextmanager
-def _package(settings: Settings, use_case: UseCase, request: JsonObject) -> Iterator[Path]:
+def _packaged(settings: Settings, use_case: UseCase, request: JsonObject) -> Iterator[Path]:
     """Give a workspace of the run with the version it packaged."""
     with _workspace(settings, use_case, request) as root:
         workspace.bring(settings, root, f"data/{use_case.name}/package")
@@ -241,6 +269,8 @@ def _workspace(settings: Settings, use_case: UseCase, request: JsonObject):  # t
 ACTS: dict[str, Callable[[Settings, UseCase, JsonObject], JsonObject]] = {
     "ingest": _ingest,
     "validate": _validate,
+    "evaluate": _evaluate,
+    "package": _package,
     "ask_approver": _ask_approver,
     "record_answer": _record_answer,
     "promote": _promote,

@@ -26,9 +26,10 @@ from ml.contract import JsonObject, Verdict
 from ml.errors import DataRejected, GateFailed, IntegrityBroken, ModelNotFound, StageFailed
 from ml.files import read_verdict, sha256, sha256_file, write_bytes
 from ml.packaging import artifact
-from ml.pipeline import FILE_STAGES, JUDGING_STAGES, frozen, handover, outputs
+from ml.packaging.judgement import ENVELOPE
+from ml.pipeline import FILE_STAGES, JUDGING_STAGES, ROLES, RUN_KEYS, frozen, handover, outputs, vouch
 from ml.pipeline.accepted import fetch_profile, profile_path
-from ml.pipeline.frozen import STAGES_FILE, Frozen
+from ml.pipeline.frozen import STAGES_FILE, Frozen, run_key
 from ml.pipeline.handover import Part
 from ml.pipeline.released import fetch_rows, rows_path
 from ml.private import make_private
@@ -49,7 +50,16 @@ log = logging.getLogger(__name__)
 
 
 def run_stage(settings: Settings, use_case: str, run_id: str, stage: str, project: Path = PROJECT) -> None:
-    """Run one file-to-file stage of a run and hand its outputs over through the object store.
+    """Run one file-to-file stage of a run; arguments and errors as of `ran_stage`."""
+    with ran_stage(settings, use_case, run_id, stage, project):
+        pass
+
+
+@contextmanager
+def ran_stage(settings: Settings, use_case: str, run_id: str, stage: str, project: Path = PROJECT) -> Iterator[Path]:
+    """Run one file-to-file stage of a run, hand its outputs over through the object store, and give the workspace.
+
+    A refusal is raised at the end.
 
     Args:
         settings: Those of the stage's role, with its key.
@@ -76,6 +86,8 @@ def run_stage(settings: Settings, use_case: str, run_id: str, stage: str, projec
         handover.leave(settings, (use_case, run_id, stage), part, seen, told)
         if judged:
             _publish_judgement(settings, judged, f"{use_case}/{run_id}/{stage}")
+        yield root
+        if judged:
             _heed(read_verdict(judged / "verdict.json"))
 
 
@@ -110,6 +122,9 @@ def workspace(settings: Settings, use_case: str, run_id: str, purpose: str, proj
     with _folder(settings, use_case, run_id, purpose) as root:
         _lay_out(settings, root, known, {stage: one.part for stage, one in parts.items() if one})
         _lay_frozen(Bucket.open(settings, "runs"), root, known)
+        envelope = Bucket.open(settings, "work").find(run_key(use_case, run_id, ENVELOPE), vouch.STATEMENT_LIMIT_BYTES)
+        if envelope is not None:
+            (root / ENVELOPE).write_bytes(envelope)
         yield root
 
 
@@ -323,11 +338,24 @@ def _stage(repo: Repo, stage: str, use_case: str):  # type: ignore[no-untyped-de
     return repo.stage.load_one(STAGES_FILE, f"{stage}@{use_case}")
 
 
+@contextmanager
+def _without_keys() -> Iterator[None]:
+    """Keep the keys that sign what a stage made from the stage's own process, which opens files that others made."""
+    names = [f"TRADEWIND_{name.upper()}_KEY" for name in RUN_KEYS.values()]
+    held = {name: os.environ.pop(name) for name in names if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ |= held
+
+
 def _reproduce(repo: Repo, stage: str, use_case: str) -> None:
     from dvc.exceptions import DvcException
 
     try:
-        done = repo.reproduce(targets=f"{stage}@{use_case}", single_item=True)
+        with _without_keys():
+            # The judge signs what it measured itself: a lock that says so, or an output kept from another time, is not enough.
+            done = repo.reproduce(targets=f"{stage}@{use_case}", single_item=True, force=ROLES.get(stage) == "judge")
     except DvcException as error:
         cause = str(error.__cause__ or error)
         raise StageFailed(
