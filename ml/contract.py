@@ -375,6 +375,12 @@ class Service:
     """(request, response, history) -> the drift features of one answer, named as in `Features.profile`, plus `score`."""
     outcome: Callable[[JsonObject, list[JsonObject]], dict[str, float]]
     """(a logged answer, the customer's later events) -> quality figures once the truth is known; empty while it is not."""
+    events: Mapping[str, type[BaseModel]] = field(default_factory=dict)
+    """What customers can do, by kind; an event with a field that its kind does not have is refused."""
+    hidden: frozenset[str] = frozenset()
+    """Fields of requests and events that become keyed digests at the door, beside those that bear the name of a hidden column."""
+    digested: frozenset[str] = frozenset()
+    """Fields of events, answers and histories whose values the log holds as keyed digests only, wherever in a line they stand."""
     limits: Callable[[JsonObject], Limits] | None = None
     """(state) -> what a request must keep to beside its schema because the model was trained so: the lengths of lists."""
     from_examples: Callable[[pd.DataFrame, JsonObject, int], list[JsonObject]] | None = None

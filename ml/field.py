@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime
 from typing import Annotated, Any
 
@@ -11,6 +12,7 @@ FIRST_YEAR, LAST_YEAR = 1971, 2200
 """Of every date and time: within them no offset leaves the calendar, and seconds since 1970 are above 0."""
 MISSING = frozenset({"nan", "null", "none", "undefined"})
 """What programs write where an identifier is missing, in lower case."""
+WHOLE = re.compile(r"([+-]?[0-9]+)\.0+")
 EXACT = 2**53  # from here on a float stands for several whole numbers
 
 
@@ -31,8 +33,23 @@ def identifier(value: object) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     text = value.strip() if isinstance(value, str) else ""
+    whole = WHOLE.fullmatch(text)
+    text = whole[1] if whole else text
     if not text or not text.isprintable() or text.lower() in MISSING:
         raise ValueError("an identifier: printable text or a whole number")
+    return text
+
+
+def code(value: object) -> str:
+    """Return an identifier that is kept as it is, since it names a thing: nothing in it looks like a person's name or address.
+
+    Raises:
+        ValueError: It is no identifier, has spaces or an @, begins with a +, or has letters beyond ASCII and no digit.
+    """
+    text = identifier(value)
+    is_plain = text.isascii() or any(char.isdigit() for char in text)
+    if not is_plain or text.startswith("+") or "@" in text or any(char.isspace() for char in text):
+        raise ValueError("a code of a thing: without spaces, @ or a leading +, in ASCII or with a digit")
     return text
 
 
@@ -50,6 +67,8 @@ Article = Annotated[
     BeforeValidator(identifier),
     Field(max_length=100, description="the shop's article number", json_schema_extra=NOT_EMPTY),
 ]
+Code = Annotated[str, BeforeValidator(code), Field(max_length=100, json_schema_extra=NOT_EMPTY)]
+"""Names an article, a terminal, a channel in what is stored as it was sent; see `code`."""
 Moment = Annotated[
     datetime,
     AfterValidator(_in_calendar),

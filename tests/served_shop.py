@@ -32,6 +32,7 @@ from ml.contract import (
     UseCase,
     Verdict,
 )
+from ml.field import Code, Moment, Sent
 from ml.files import read_json, sha256, write_json, write_parquet, write_verdict
 from ml.packaging.signing import Signer
 from ml.pipeline import package, promote
@@ -63,6 +64,12 @@ class Question(BaseModel):
     history: list[str] | None = None
     basket_id: str | None = None
     k: int = Field(3, ge=1, le=5)
+
+
+class Bought(Sent):
+    product_id: Code
+    purchased_at: Moment | None = None
+    basket_id: str | None = None
 
 
 class Item(BaseModel):
@@ -160,6 +167,7 @@ def use_case(name):
             response=Answer,
             heeds_stock=True,
             identity="customer_id",
+            events={"purchase": Bought},
             answer=answer,
             explain=explain,
             observe=observe,

@@ -12,7 +12,7 @@ import pytest
 from ml.files import write_parquet
 from ml.packaging.signing import generate_key
 from ml.privacy.cipher import DataKey, new_key
-from ml.privacy.pseudonym import pseudonym
+from ml.privacy.pseudonym import pseudonym, read_key
 from ml.privacy.share import Shares, own
 from ml.registry.erasure_mark import Mark, write
 from ml.serving import snapshot
@@ -214,7 +214,8 @@ def waiting(desk, count, *words):
 
 def expire(desk, name):
     with closing(sqlite3.connect(desk.settings.home / "server" / "conversations.sqlite")) as kept, kept:
-        assert kept.execute("UPDATE conversation SET expires = 0 WHERE name = ?", (name,)).rowcount
+        digest = pseudonym(read_key(desk.settings), "conversation_id", name)
+        assert kept.execute("UPDATE conversation SET expires = 0 WHERE name = ?", (digest,)).rowcount
 
 
 def test_no_handover_is_lost_where_a_conversation_begins_anew(desk, client):

@@ -69,7 +69,7 @@ def test_bad_events_are_refused_and_change_nothing(shop):
         for event in bad:
             refused = client.post(f"/v1/{shop.name}/events", json={"customer_id": PERSON, "event": event})
             assert refused.status_code == 422
-            assert refused.json()["error"]["fields"][0]["field"] == "event"
+            assert refused.json()["error"]["fields"][0]["field"].startswith("event")
         assert client.post(f"/v1/{shop.name}/events", json={"event": {"product_id": "p1"}}).status_code == 422
     assert shop.logged("events") == []
 
@@ -78,7 +78,7 @@ def test_names_inside_a_request_are_hidden_at_any_depth(shop):
     record = load("recommend")
     bought = {"product_id": "7", "purchased_at": "2018-01-02T10:00:00", "basket_id": "basket-0815"}
     sent = record.service.request.model_validate({"customer_id": PERSON, "history": [bought]})
-    admitted, unit = Door(shop.settings, record).admit(sent, None)
+    admitted, unit = Door(shop.settings, record).admit(sent, None, UTC)
     assert unit == admitted.customer_id == shop.unit(PERSON)
     assert admitted.history[0].product_id == "7"
     assert admitted.history[0].basket_id == pseudonym(shop.key, "basket_id", "basket-0815")

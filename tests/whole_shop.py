@@ -116,7 +116,7 @@ class WholeShop:
         headers = {"Authorization": f"Bearer {self.token}"}
         app = create_app(settings, RECORDS, versions, PAGES)
         with listening(app) as url, httpx.Client(base_url=url, headers=headers, timeout=30) as client:
-            wait(lambda: all(is_ready(client, name) for name in RECORDS))
+            wait(lambda: all(is_ready(client, name) for name in RECORDS), 60)
             yield client
 
 

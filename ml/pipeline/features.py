@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ml.errors import DataRejected
 from ml.files import write_json, write_parquet
 from ml.pipeline.context import StageContext
+from ml.shop_time import TIME_ZONE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +42,9 @@ def run(context: StageContext) -> None:
     out = context.data("features")
     for name, frame in built.splits.items():
         write_parquet(out / f"{name}.parquet", frame)
-    write_json(out / "state.json", built.state)
+    # With the zone, the server tells times with an offset as ingest did; a run frozen before there was one says nothing.
+    zone = {TIME_ZONE: source[TIME_ZONE]} if TIME_ZONE in (source := context.inputs.get("source", {})) else {}
+    write_json(out / "state.json", {**built.state, **zone})
     write_parquet(out / "profile.parquet", _unlinked(built.profile["reference"]))
     write_parquet(out / "histories.parquet", built.histories)
     rows = " ".join(f"{name}={len(frame)}" for name, frame in built.splits.items())

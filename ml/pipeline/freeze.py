@@ -128,7 +128,12 @@ def _gather(settings: Settings, use_case: UseCase, request: RunRequest, spec: Js
             "data": state.as_of_data.isoformat(),
             "clock": state.clock,
         },
-        "source": {"spec": spec, "digest": state.digest, "last_day": state.last_day.isoformat()},
+        "source": {
+            "spec": spec,
+            "digest": state.digest,
+            "last_day": state.last_day.isoformat(),
+            "time_zone": state.time_zone,
+        },
         "production": {"digest": live.digest if live else None, "seq": live.seq if live else 0},
         "best": {"digest": best_version(settings, use_case, PRODUCTION, now), "days": DAYS},
         "accepted": _accepted(settings, use_case.name, rejected(told)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import re
 import secrets
 import time
 from dataclasses import asdict, dataclass
@@ -17,17 +18,21 @@ from ml.errors import ModelNotFound
 from ml.files import canonical, sha256
 from ml.serving.conversation import Conversations, new_name
 from ml.serving.door import Door
+from ml.serving.event_kind import kind_of
 from ml.serving.follower import Follower
 from ml.serving.limits import check
 from ml.serving.own import OwnValues
-from ml.serving.request_log import EVENT_SCHEMA, HANDOVER_SCHEMA, REQUEST_SCHEMA, Kind, RequestLog
+from ml.serving.request_log import EVENT_SCHEMA, HANDOVER_SCHEMA, REQUEST_SCHEMA, Kind, RequestLog, Undo
 from ml.serving.state import Event, StateStore
 from ml.serving.stock import with_stock
 from ml.serving.subject import Subjects
 from ml.serving.version import Served
+from ml.shop_time import Zone, local, zone_of
 
 EVENT_AHEAD = timedelta(days=1)  # clocks differ, but an event of next week is a mistake
 BEGUN = "begun_by"  # what a conversation keeps beside the use case's own: the request it began with
+EVENT_ID = "event_id"
+DIGEST = re.compile(r"[0-9a-f]{32}")
 ID_DIGITS = 32  # hexadecimal, of a hand-over's id
 
 
@@ -118,7 +123,7 @@ class Answerer:
             "request_id": request_id,
             "unit": self._unit(request),
             "features": service.features(request, answer, history),
-            "answer": answer.model_dump(mode="json"),
+            "answer": self._door.logged(answer.model_dump(mode="json"), history),
             "latency_ms": round((time.perf_counter() - began) * 1000, 3),
         }
         self._write("requests", line)
@@ -132,25 +137,54 @@ class Answerer:
         request, history = self._admit(served, sent, unit)
         return self._use_case.service.explain(served.predictor, served.state, request, history), served.live.digest
 
-    def observe(self, customer: str, event: JsonObject, event_id: str | None) -> bool:
+    def observe(self, customer: str, event: BaseModel, event_id: str | None) -> bool:
         """Take in what a customer did; tell whether it changed what is known of the customer.
 
         What an erased customer does is neither kept nor logged.
+        It is counted, logged and answered, or none of these: the line is written before the change is final, and taken back
+        where that fails. What was told before is not logged again.
 
         Raises:
-            ValueError: The event's time is unreadable or lies ahead, or the use case cannot apply the event.
+            ValueError: The event's time lies ahead, or the use case cannot apply the event.
+            StorageUnavailable: The log has no room.
         """
-        unit, body = self._door.unit(customer), self._door.hide(event)
-        moment = self._moment(body)
+        unit, body = self._door.unit(customer), self._kept(self._door.event(event, self._zone()))
+        moment, name = self._moment(body), event_id and self._door.digest(EVENT_ID, event_id)
         if self._store.is_erased(self._use_case.name, unit):
             return False
-        taken = Event(units=tuple(self._subjects.units(body.get, unit)), time=moment, body=body, id=event_id)
+        taken = Event(units=tuple(self._subjects.units(body.get, unit)), time=moment, body=body, id=name)
+        line = {
+            "schema": EVENT_SCHEMA,
+            "unit": unit,
+            "event": self._door.logged(body),
+            **({"id": name} if name else {}),
+        }
         try:
-            counted = self._store.record(self._use_case.name, taken, self._subjects.observe)
+            return self._store.record(
+                self._use_case.name, taken, self._subjects.observe, lambda: self._write("events", line, must=True)
+            )
         except (ArithmeticError, KeyError, TypeError, ValueError) as error:
             raise ValueError("the fields of an event, each with its type") from error
-        self._write("events", {"schema": EVENT_SCHEMA, "unit": unit, "event": body})
-        return counted
+
+    def renewed(self, body: JsonObject, event_id: str | None) -> tuple[JsonObject, str | None]:
+        """Return an event that was stored before events had schemas as it would be stored now."""
+        kind = kind_of(self._use_case.service.events, body)
+        fields = self._use_case.service.events[kind].model_fields if kind else body
+        kept = {name: value for name, value in body.items() if name in fields}
+        is_digest = event_id is None or DIGEST.fullmatch(event_id)
+        return self._kept(kept), event_id if is_digest else self._door.digest(EVENT_ID, str(event_id))
+
+    def _kept(self, body: JsonObject) -> JsonObject:
+        """Return an event in which a conversation bears the name under which it is kept."""
+        memory = self._use_case.service.memory
+        named = memory and body.get(memory.field)
+        if not memory or not named or DIGEST.fullmatch(named):
+            return body
+        return {**body, memory.field: self._door.digest(memory.field, named)}
+
+    def _zone(self) -> Zone:
+        served = self._follower.served(self._use_case.name)
+        return zone_of(served.state if served else {})
 
     def version(self) -> JsonObject:
         """Return what is live, since when, by whom, why, and on which state."""
@@ -169,11 +203,9 @@ class Answerer:
         }
 
     def _moment(self, event: JsonObject) -> str:
-        arrived = datetime.now(UTC)
-        try:
-            moment = self._door.time_of(event, arrived)
-        except (ValueError, OverflowError) as error:
-            raise ValueError("a time in ISO 8601") from error
+        now, zone = datetime.now(UTC), self._zone()
+        arrived = local(now, UTC if zone == "as written" else zone)
+        moment = self._door.time_of(event, arrived)
         if moment > self._door.time_of({}, arrived + EVENT_AHEAD):
             raise ValueError("a time that does not lie ahead")
         return moment
@@ -181,9 +213,10 @@ class Answerer:
     def _admit(self, served: Served, sent: BaseModel, unit: str | None) -> tuple[BaseModel, JsonObject | None]:
         if self._use_case.service.limits is not None:
             check(sent, self._use_case.service.limits(served.state))
-        request, known = self._door.admit(sent, unit)
+        zone = zone_of(served.state)
+        request, known = self._door.admit(sent, unit, zone)
         if known is not None and self._store.is_erased(self._use_case.name, known):
-            request, known = self._door.admit(sent, self._stranger(known))
+            request, known = self._door.admit(sent, self._stranger(known), zone)
         units = self._subjects.units(lambda name: getattr(request, name, None), known)
         history = self._subjects.history(units, partial(self._store.history, self._use_case.name))
         if self._own is not None:
@@ -203,7 +236,7 @@ class Answerer:
         if memory is None:
             return request, history
         name = getattr(request, memory.field) or new_name()
-        kept = self._conversations.find(self._use_case.name, self._unit(request), name)
+        kept = self._conversations.find(self._use_case.name, self._unit(request), self._door.digest(memory.field, name))
         told = {**(history or {}), CONVERSATION: kept} if kept is not None else history
         return request.model_copy(update={memory.field: name}), told
 
@@ -211,7 +244,7 @@ class Answerer:
         memory = self._use_case.service.memory
         if memory is not None:
             kept = {**memory.keep(history, request, answer), BEGUN: begun}
-            name = getattr(request, memory.field)
+            name = self._door.digest(memory.field, getattr(request, memory.field))
             self._conversations.keep(self._use_case.name, self._unit(request), name, kept, memory.seconds)
 
     def _named(self, answer: BaseModel, begun: str) -> BaseModel:
@@ -235,12 +268,13 @@ class Answerer:
         matter = self._matter(answer)
         if matter is not None:
             line = {"schema": HANDOVER_SCHEMA, "request_id": request_id, "unit": self._unit(request)}
-            self._write("handovers", {**line, "handover": matter.model_dump(mode="json")})
+            self._write("handovers", {**line, "handover": matter.model_dump(mode="json")}, must=True)
 
     def _unit(self, request: BaseModel) -> Any:
         identity = self._use_case.service.identity
         return getattr(request, identity, None) if identity else None
 
-    def _write(self, kind: Kind, line: JsonObject) -> None:
+    def _write(self, kind: Kind, line: JsonObject, *, must: bool = False) -> Undo:
         now = datetime.now(UTC)
-        self._log.append(kind, self._use_case.name, now, {**line, "time": now.isoformat(timespec="milliseconds")})
+        timed = {**line, "time": now.isoformat(timespec="milliseconds")}
+        return self._log.append(kind, self._use_case.name, now, timed, must=must)

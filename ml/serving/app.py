@@ -150,6 +150,7 @@ def _site(settings: Settings, parts: Parts, doors: Doors) -> Site:
         name: Answerer(use_case, Door(settings, use_case), parts.follower, parts.kept)
         for name, use_case in parts.use_cases.items()
     }
+    parts.kept.store.renew({name: answerer.renewed for name, answerer in answerers.items()})
     customers = Customers(settings.customer_verify_key, parts.sessions.has_ended)
     return Site(answerers=answerers, customers=customers, sessions=doors.sessions, pages=doors.pages)
 

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from ml.errors import ConfigInvalid
+from ml.field import identifier
 from ml.packaging.signing import PEM_BLOCK
 
 if TYPE_CHECKING:
@@ -137,8 +138,12 @@ def _subject(token: str, key: Ed25519PublicKey) -> str | None:
     except jwt.InvalidTokenError:
         return None
     lives = claims["exp"] - claims["iat"]
-    is_name = 0 < len(claims["sub"]) <= CUSTOMER_CHARACTERS
-    return claims["sub"] if is_name and 0 < lives <= LONGEST.total_seconds() else None
+    try:
+        name = identifier(claims["sub"])
+    except ValueError:
+        return None
+    is_name = len(name) <= CUSTOMER_CHARACTERS
+    return name if is_name and 0 < lives <= LONGEST.total_seconds() else None
 
 
 def _is_fit(value: object, name: str) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import re
 import threading
@@ -18,7 +19,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from io import SEEK_END, FileIO
 from pathlib import Path
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 from ml.contract import JsonObject
 from ml.errors import IntegrityBroken, StorageUnavailable, TradewindError
@@ -29,6 +30,8 @@ from ml.store import Bucket
 
 Kind: TypeAlias = Literal["requests", "events", "handovers"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+Undo: TypeAlias = Callable[[], None]
+"""Takes a line back that nothing followed yet."""
 Erased: TypeAlias = Callable[[str], Mapping[str, str]]
 """Name of a use case -> when customers were erased from it, by pseudonym [UTC, ISO 8601]."""
 
@@ -126,17 +129,21 @@ class RequestLog:
         """Return how the thread is that carries."""
         return self._thread.pulse()
 
-    def append(self, kind: Kind, use_case: str, time: datetime, line: JsonObject) -> None:
-        """Put a line on this disk; beyond the bound it is dropped and counted.
+    def append(self, kind: Kind, use_case: str, time: datetime, line: JsonObject, *, must: bool = False) -> Undo:
+        """Put a line on this disk; beyond the bound it is dropped and counted, unless it must be written.
+
+        Numbers that are none are written as null: a line is JSON as the standard has it.
 
         Raises:
             StorageUnavailable: This disk takes no line, since it is full for instance; nothing of it was written.
         """
-        data = json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        data = json.dumps(_finite(line), ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode() + b"\n"
         with self._lock:
             if self.count.waiting_bytes + len(data) > self._limit:
-                self.count.dropped += 1
-                return
+                self.count.dropped += not must
+                if must:
+                    raise self._full()
+                return lambda: None
             try:
                 file = self._file(kind, use_case, time.astimezone(UTC))
                 file.append(data)
@@ -151,6 +158,23 @@ class RequestLog:
             self.count.waiting_bytes += len(data)
         if file.lines >= FLUSH_LINES:
             self._thread.wake()
+        return lambda: self._take_back(file, len(data))
+
+    def _full(self) -> StorageUnavailable:
+        self.count.refused += 1
+        return StorageUnavailable(
+            f"room in the request log, {self._limit} bytes",
+            f"{self.count.waiting_bytes} bytes that wait for the object store",
+            "Try again once the object store answers.",
+        )
+
+    def _take_back(self, file: _File, size: int) -> None:
+        with self._lock:
+            if not file.stream.closed:  # else it is on its way already
+                file.stream.truncate(file.stream.seek(0, SEEK_END) - size)
+                file.lines -= 1
+                self.count.written -= 1
+                self.count.waiting_bytes -= size
 
     def flush(self) -> None:
         """Close the open files and carry all that waits; return when done or when the store is away.
@@ -234,6 +258,15 @@ class RequestLog:
             else:
                 path.unlink()
         self.count.waiting_bytes = sum(path.stat().st_size for path in self._folder.rglob(f"*{READY}"))
+
+
+def _finite(value: Any) -> Any:
+    """Return plain JSON; a float that is none becomes null."""
+    if isinstance(value, dict):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def without_lines(lines: bytes, units: Collection[str]) -> bytes:

@@ -14,6 +14,7 @@ from ml.field import Identifier, Sent
 from ml.serving.answer import Answerer
 from ml.serving.body import JsonRoute
 from ml.serving.customer import CUSTOMER_HEADER, PROOF_HEADER, Customers
+from ml.serving.event_kind import one_of
 
 UNIT_HEADER = "Tradewind-Unit"
 VERSION_HEADER = "Tradewind-Version"
@@ -85,7 +86,7 @@ def routes(use_case: UseCase, answerer: Answerer, customers: Customers) -> APIRo
     asker = Depends(_proved(answerer, customers) if use_case.service.is_proved else _named)
     _add_predict(router, use_case, answerer, asker)
     _add_explain(router, use_case, answerer, asker)
-    if use_case.service.identity is not None:
+    if use_case.service.identity is not None and use_case.service.events:
         _add_events(router, use_case, answerer)
 
     @router.get("/version", summary="What is live, since when, by whom and why")
@@ -133,7 +134,10 @@ def _add_events(router: APIRouter, use_case: UseCase, answerer: Answerer) -> Non
     identity = str(use_case.service.identity)
     fields: dict[str, Any] = {
         identity: (Identifier, ...),
-        "event": (dict[str, Any], Field(description="What happened, as the use case's histories hold it.")),
+        "event": (
+            one_of(use_case.service.events),
+            Field(description="What happened, with the fields of its kind alone."),
+        ),
         "event_id": (Identifier | None, Field(None, description="An event that is sent again counts once.")),
     }
     model = create_model(f"{use_case.name.title()}Event", __base__=Sent, **fields)
@@ -142,7 +146,7 @@ def _add_events(router: APIRouter, use_case: UseCase, answerer: Answerer) -> Non
         try:
             return EventAnswer(counted=answerer.observe(getattr(body, identity), body.event, body.event_id))
         except ValueError as error:
-            fault = {"loc": ("body", "event"), "msg": str(error), "input": body.event, "type": "event"}
+            fault = {"loc": ("body", "event"), "msg": str(error), "input": {}, "type": "event"}
             raise RequestValidationError([fault]) from error
 
     events.__annotations__["body"] = model

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from ml.contract import JsonObject
+from ml.errors import StorageUnavailable
 
 BUSY_SECONDS = 10.0  # how long one writer waits for another
 CHUNK_ROWS = 500  # histories a transaction of an import holds: events get in between
@@ -44,8 +45,16 @@ CREATE UNIQUE INDEX IF NOT EXISTS event_id ON event (use_case, unit, id) WHERE i
 CREATE INDEX IF NOT EXISTS event_unit ON event (use_case, unit, time, number);
 """
 
+LAYOUT_VERSION = 1
+"""From it on events have schemas, and ids are keyed digests."""
+Note: TypeAlias = Callable[[], Callable[[], object]]
+Renew: TypeAlias = Callable[[JsonObject, str | None], tuple[JsonObject, str | None]]
 Observe: TypeAlias = Callable[[str, JsonObject | None, JsonObject], JsonObject]
 """(unit, stored history or none, event) -> new history."""
+
+
+def _no_note() -> Callable[[], object]:
+    return lambda: None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,24 +112,61 @@ class StateStore:
             row = self._connection.execute(query, (use_case,)).fetchone()
         return None if row is None else Snapshot(mark=row[0], as_of=row[1], units=row[2])
 
-    def record(self, use_case: str, event: Event, observe: Observe) -> bool:
+    def record(self, use_case: str, event: Event, observe: Observe, note: Note = _no_note) -> bool:
         """Apply an event to the histories of its units and keep it for the next snapshot: to all of them or to none.
+
+        Args:
+            use_case: Name of the use case.
+            event: What happened.
+            observe: Applies it to a history.
+            note: Writes it down elsewhere, unless its id was seen before; where it fails, nothing has happened. What it
+                returns is called where the event is not kept after all.
 
         Returns:
             Whether it counted: not if its id was seen before, if the snapshot in use already covers its time, or if one of
             its units was erased.
         """
+        undo: Callable[[], object] = _no_note
+        try:
+            with self._lock, _transaction(self._connection) as connection:
+                if any(_is_erased(connection, use_case, unit) for unit in event.units):
+                    return False
+                if _is_covered(connection, use_case, event):
+                    undo = note()
+                    return False
+                kept = [unit for unit in event.units if _keep(connection, use_case, unit, event)]
+                for unit in kept:
+                    history = observe(unit, _known(connection, use_case, unit), event.body)
+                    _set_current(connection, use_case, unit, history)
+                undo = note() if kept or not event.units else undo
+                return bool(kept)
+        except sqlite3.Error as error:
+            undo()
+            raise StorageUnavailable(
+                "room and a whole file for what the server keeps",
+                type(error).__name__,
+                "Try again; the operators have to look at the server's disk.",
+            ) from error
+        except BaseException:
+            undo()
+            raise
+
+    def renew(self, rules: Mapping[str, Renew]) -> int:
+        """Write events from before `LAYOUT_VERSION` again by the rules of today, once; return how many were changed.
+
+        Args:
+            rules: By use case: (event, its id) -> both as they would be stored now.
+        """
         with self._lock, _transaction(self._connection) as connection:
-            if any(_is_erased(connection, use_case, unit) for unit in event.units):
-                return False
-            covered = connection.execute("SELECT as_of FROM snapshot WHERE use_case = ?", (use_case,)).fetchone()
-            if covered is not None and event.time <= covered[0]:
-                return False
-            kept = [unit for unit in event.units if _keep(connection, use_case, unit, event)]
-            for unit in kept:
-                history = observe(unit, _known(connection, use_case, unit), event.body)
-                _set_current(connection, use_case, unit, history)
-            return bool(kept)
+            if connection.execute("PRAGMA user_version").fetchone()[0] >= LAYOUT_VERSION:
+                return 0
+            rows = connection.execute("SELECT number, use_case, event, id FROM event ORDER BY number").fetchall()
+            changed = sum(_renew(connection, row, rules[row[1]]) for row in rows if row[1] in rules)
+            connection.execute(f"PRAGMA user_version = {LAYOUT_VERSION}")
+        with self._lock:
+            # The journal beside the file would go on holding what was overwritten.
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return changed
 
     def is_erased(self, use_case: str, unit: str) -> bool:
         """Tell whether a customer was erased, as far as `erase` was told."""
@@ -176,6 +222,21 @@ class StateStore:
                 _reapply(connection, use_case, observe)
             _drop_other_generations(connection, use_case, generation)
         return Snapshot(mark=snapshot.mark, as_of=snapshot.as_of, units=units)
+
+
+def _is_covered(connection: sqlite3.Connection, use_case: str, event: Event) -> bool:
+    row = connection.execute("SELECT as_of FROM snapshot WHERE use_case = ?", (use_case,)).fetchone()
+    return row is not None and event.time <= row[0]
+
+
+def _renew(connection: sqlite3.Connection, row: tuple[int, str, str, str | None], rule: Renew) -> bool:
+    number, _, text, event_id = row
+    body, name = rule(json.loads(text), event_id)
+    written = (json.dumps(body), name)
+    if written == (text, event_id):
+        return False
+    connection.execute("UPDATE OR IGNORE event SET event = ?, id = ? WHERE number = ?", (*written, number))
+    return True
 
 
 def _open(path: Path) -> sqlite3.Connection:

@@ -18,7 +18,7 @@ from pydantic import BaseModel, Field
 
 from ml.contract import OUT_OF_STOCK, JsonObject
 from ml.errors import IntegrityBroken
-from ml.field import Article, Sent
+from ml.field import Article, Code, Sent
 from ml.files import canonical, read_json, write_json
 from ml.serving.body import JsonRoute
 from ml.store import Bucket
@@ -113,7 +113,7 @@ class Marked(BaseModel):
 class OutOfStock(Sent):
     """The products that cannot be delivered now."""
 
-    out_of_stock: list[Article] = Field(max_length=MOST_PRODUCTS, description="article numbers")
+    out_of_stock: list[Code] = Field(max_length=MOST_PRODUCTS, description="article numbers")
 
 
 def stock_routes(stock: Stock) -> APIRouter:
@@ -130,7 +130,7 @@ def stock_routes(stock: Stock) -> APIRouter:
         return read()
 
     @router.put("/{product_id:path}", status_code=204, summary="One product ran out")
-    def mark(product_id: Article) -> None:
+    def mark(product_id: Code) -> None:
         stock.mark(product_id)
 
     @router.delete("/{product_id:path}", status_code=204, summary="One product is in stock again")

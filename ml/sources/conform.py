@@ -103,7 +103,9 @@ def _column(
         if mapped is None and column.nullable and not same_but_spelling(name, raw.column_names):
             return pa.chunked_array([pa.nulls(len(raw), wanted)])
         raise _missing_column(raw, table, column, name, origin[0])
-    rule = Rule(column, mapped or ColumnMapping.model_validate({"from": name}), mapping, _is_identifier(table, column))
+    own = mapped or ColumnMapping.model_validate({"from": name})
+    told = own if own.time_zone else own.model_copy(update={"time_zone": mapping.time_zone})
+    rule = Rule(column, told, mapping, _is_identifier(table, column))
     done = convert(raw[name], rule)
     if done.wrong.any():
         raise _wrong_values(raw[name], done, table, rule, origin)

@@ -78,7 +78,11 @@ class LandingZone:
             as_of = replay(as_of_requested, self.shift_days, first, last)
         last_day = self._day(tables, landed, as_of)
         return SourceState(
-            clock=self.clock, as_of_data=as_of, last_day=last_day, digest=self._digest(landed, tables, last_day)
+            clock=self.clock,
+            as_of_data=as_of,
+            last_day=last_day,
+            digest=self._digest(landed, tables, last_day),
+            time_zone=self.mapping.zone(tables),
         )
 
     def digest(self, tables: Sequence[Table], last_day: date) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ml.contract import Table
 from ml.errors import ConfigInvalid
@@ -22,6 +22,18 @@ class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
+def _known_zone(value: str | None) -> str | None:
+    if value is not None:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError("no IANA time zone, such as Europe/Berlin") from None
+    return value
+
+
+ZoneName = Annotated[str | None, AfterValidator(_known_zone)]
+
+
 class ColumnMapping(_Strict):
     """Where one of our columns comes from."""
 
@@ -31,7 +43,7 @@ class ColumnMapping(_Strict):
     """The same value in every row, instead of a column."""
     format: str | None = None
     """Of a text timestamp, as in `strptime`: `%d.%m.%Y %H:%M`; none means ISO 8601."""
-    time_zone: str | None = None
+    time_zone: ZoneName = None
     """IANA zone of the shop's local time, `Europe/Berlin`: times with an offset are told in it, those without are in it."""
     divide_by: float = Field(1, gt=0, allow_inf_nan=False)
     """For amounts in a smaller unit: 100 turns cents into the currency."""
@@ -43,16 +55,6 @@ class ColumnMapping(_Strict):
         if (self.source is None) == (self.constant is None):
             raise ValueError("give either `from` or `constant`")
         return self
-
-    @field_validator("time_zone")
-    @classmethod
-    def _known_zone(cls, value: str | None) -> str | None:
-        if value is not None:
-            try:
-                ZoneInfo(value)
-            except (ZoneInfoNotFoundError, ValueError, OSError):
-                raise ValueError("no IANA time zone, such as Europe/Berlin") from None
-        return value
 
 
 class TableMapping(_Strict):
@@ -70,6 +72,8 @@ class TableMapping(_Strict):
     """Between groups of three digits; none means the other mark, where the number can be read in one way only."""
     encoding: str = "utf-8"
     """Of CSV and Markdown files, as Python names it."""
+    time_zone: ZoneName = None
+    """Of its columns that name none; by default the mapping's."""
     missing: tuple[str, ...] | None = None
     """What means a missing value beside an empty one; none means `NO_VALUE` for CSV, and nothing for Parquet and databases."""
 
@@ -112,11 +116,36 @@ class SourceMapping(_Strict):
     """A shop's mapping file."""
 
     schema_: Literal["tradewind/mapping/1"] = Field("tradewind/mapping/1", alias="schema")
+    time_zone: ZoneName = None
+    """IANA zone of the shop's local time, for all columns that name none; the model server tells times in it, too."""
     tables: Mapping[str, TableMapping] = Field(default_factory=dict)
 
     def of(self, table: Table) -> TableMapping:
         """Return the mapping of one of our tables; ours under our names where nothing is said."""
-        return self.tables.get(table.name, TableMapping())
+        mapped = self.tables.get(table.name, TableMapping())
+        return mapped if mapped.time_zone else mapped.model_copy(update={"time_zone": self.time_zone})
+
+    def zone(self, tables: Iterable[Table]) -> str | None:
+        """Return the zone in which the times of these tables are told; none where nothing says one.
+
+        Raises:
+            ConfigInvalid: They are told in several: the model server could not tell a request's time as the shop's.
+        """
+        found = {zone for table in tables for zone in self._zones(table)} - {None}
+        if len(found) > 1:
+            raise ConfigInvalid(
+                "one time_zone for all times that a use case reads",
+                ", ".join(sorted(map(str, found))),
+                "Correct the mapping: the shop's local time is one.",
+            )
+        return found.pop() if found else None
+
+    def _zones(self, table: Table) -> Iterator[str | None]:
+        mapped = self.of(table)
+        for column in table.columns:
+            if column.type == "timestamp":
+                own = mapped.columns.get(column.name)
+                yield own.time_zone if own and own.time_zone else mapped.time_zone
 
     def check(self, tables: Mapping[str, Table]) -> None:
         """Refuse columns that the contract does not have.

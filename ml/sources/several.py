@@ -40,7 +40,13 @@ class Several:
     def freeze(self, tables: Sequence[Table], as_of_requested: date) -> SourceState:
         """Return what the first part holds, with the digest of all."""
         states = [part.source.freeze(own, as_of_requested) for part, own in self._split(tables)]
-        return replace(states[0], digest=self.digest(tables, states[0].last_day))
+        zones = {state.time_zone for state in states} - {None}
+        if len(zones) > 1:
+            raise ConfigInvalid(
+                "one time zone for all parts of a source", ", ".join(sorted(map(str, zones))), "Correct the mappings."
+            )
+        digest = self.digest(tables, states[0].last_day)
+        return replace(states[0], digest=digest, time_zone=zones.pop() if zones else None)
 
     def digest(self, tables: Sequence[Table], last_day: date) -> str:
         """Return the digest of the parts' digests."""

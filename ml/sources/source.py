@@ -55,6 +55,8 @@ class SourceState:
     """The newest day with data that is not later than `as_of_data`."""
     digest: str
     """Digest of everything up to `last_day` and of the mapping; a later date without new data leaves it."""
+    time_zone: str | None = None
+    """IANA zone in which the tables' times are told; none where the source says none."""
 
 
 class Source(Protocol):

@@ -65,7 +65,8 @@ class Database:
         if self.clock == "replay":
             as_of = replay(as_of_requested, self.shift_days, *self._recorded(tables))
         last_day = self._last_day(tables, as_of)
-        return SourceState(clock=self.clock, as_of_data=as_of, last_day=last_day, digest=self.digest(tables, last_day))
+        digest, zone = self.digest(tables, last_day), self.mapping.zone(tables)
+        return SourceState(clock=self.clock, as_of_data=as_of, last_day=last_day, digest=digest, time_zone=zone)
 
     def digest(self, tables: Sequence[Table], last_day: date) -> str:
         """Return the digest of the rows up to that day, whatever their order, and of the mapping."""

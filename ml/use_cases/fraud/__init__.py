@@ -24,7 +24,7 @@ from ml.shop import CHARGEBACKS, PAYMENTS
 from ml.use_cases.fraud import history, judgement, plot, service
 from ml.use_cases.fraud.encode import encode
 from ml.use_cases.fraud.golden import golden
-from ml.use_cases.fraud.message import FraudRequest, FraudResponse
+from ml.use_cases.fraud.message import ChargebackEvent, FraudRequest, FraudResponse, PaymentEvent
 from ml.use_cases.fraud.outcome import outcome
 from ml.use_cases.fraud.params import FraudParams
 from ml.use_cases.fraud.predictor import open_fraud
@@ -136,6 +136,7 @@ USE_CASE = UseCase(
     ),
     service=Service(
         request=FraudRequest,
+        events={"payment": PaymentEvent, "chargeback": ChargebackEvent},
         response=FraudResponse,
         identity="customer_id",
         answer=service.answer,

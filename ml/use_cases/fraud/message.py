@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from ml.contract import JsonObject
-from ml.field import Identifier, Moment, Sent, ShopTime
+from ml.field import Code, Identifier, Moment, Sent, ShopTime
 from ml.use_cases.fraud.memory import Chargeback, Event, Payment
 from ml.use_cases.fraud.velocity import cents_of
 
@@ -47,7 +47,7 @@ class FraudRequest(Sent):
     terminal_id: Identifier = Field(description="store and till, or the web shop's entrance; its known history is used")
     amount: Amount
     paid_at: Moment
-    channel: str = Field(max_length=40, description="till, self_checkout or online")
+    channel: Code = Field(max_length=40, description="till, self_checkout or online")
     payment_id: Identifier | None = Field(
         None, description="returned with the answer, and joins it with its charge-back"
     )
@@ -77,27 +77,34 @@ class FraudResponse(BaseModel):
     paid_at: ShopTime
 
 
-class PaymentEvent(BaseModel):
+class PaymentEvent(Sent):
     """A payment that was accepted."""
-
-    model_config = ConfigDict(extra="ignore", coerce_numbers_to_str=True)
 
     amount: Amount
     paid_at: Moment
+    terminal_id: Code | None = Field(None, description="whose history it joins")
+    payment_id: Identifier | None = None
+    basket_id: Identifier | None = None
+    store_id: Code | None = None
+    product_id: Code | None = None
+    channel: Code | None = None
+    coupon_amount: Amount = 0.0
+    n_items: int = Field(1, ge=0, le=1_000_000, description="[pieces]")
 
     def plain(self) -> Payment:
         """Return it as memories take it."""
         return Payment(second=second_of(self.paid_at), cents=cents_of(self.amount))
 
 
-class ChargebackEvent(BaseModel):
+class ChargebackEvent(Sent):
     """A notice that an accepted payment was fraud."""
-
-    model_config = ConfigDict(extra="ignore", coerce_numbers_to_str=True)
 
     reported_at: Moment
     payment_at: Moment
     was_odd: bool
+    terminal_id: Code | None = Field(None, description="whose history it joins")
+    payment_id: Identifier | None = Field(None, description="joins it with its answer")
+    reason: Code | None = Field(None, description="code of the notice")
 
     def plain(self) -> Chargeback:
         """Return it as memories take it."""
@@ -112,7 +119,9 @@ def event_of(body: JsonObject) -> Event:
         ValueError: A field is missing or of another type.
     """
     kind = ChargebackEvent if "reported_at" in body else PaymentEvent
-    return kind.model_validate(body).plain()
+    # Events that were stored before a rule for the other fields still count.
+    needed = {name: body[name] for name, field in kind.model_fields.items() if field.is_required() and name in body}
+    return kind.model_validate(needed).plain()
 
 
 def local(moment: datetime) -> datetime:

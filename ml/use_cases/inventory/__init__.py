@@ -128,6 +128,7 @@ USE_CASE = UseCase(
         identity=None,
         answer=service.answer,
         limits=service.limits,
+        digested=frozenset({"name", "store_group", "unknown"}),
         explain=service.explain,
         observe=service.observe,
         golden=golden,

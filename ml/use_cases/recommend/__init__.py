@@ -98,6 +98,7 @@ USE_CASE = UseCase(
     ),
     service=Service(
         request=service.RecommendRequest,
+        events={"purchase": history.PurchaseEvent},
         response=service.RecommendResponse,
         heeds_stock=True,
         drawn=drawn_places,

@@ -7,14 +7,17 @@ oldest first; a step that has not happened, or that the shop does not tell, is m
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import date
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
 from ml.contract import Expressions, JsonObject
+from ml.field import Article, Code, Day, Moment, Sent
+from ml.privacy.redact import redact
 from ml.shop import DELIVERY_STEPS
+from ml.use_cases.service.message import CONVERSATION
 
 if TYPE_CHECKING:
     import ibis
@@ -28,29 +31,59 @@ MOST_PRODUCTS = 3000
 """Products that can be asked for by name."""
 MISSING = ("NaT", "None", "nan")
 PRODUCT_FIELDS = ("product_id", "name", "category", "brand")
+PLACEHOLDER, A_NAME = re.compile(r"\[[A-Z ]+\]"), "[NAME]"
 MAX_NAME = 80  # characters of a product's name
 
 Step: TypeAlias = Literal["placed", "promised", "shipped", "delivered", "returned", "refunded", "cancelled"]
 
 
-class Ordered(BaseModel):
-    """A product of an order."""
+def _impersonal(name: str) -> str:
+    """Return a product's name without addresses and numbers of people; one that is nothing but a person's name goes, too.
 
-    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
+    Brands and goods bear people's names: such a word within a longer name stays.
+    """
+    hidden = redact(name).text
+    kinds = set(PLACEHOLDER.findall(hidden)) - set(PLACEHOLDER.findall(name))
+    return name if kinds == {A_NAME} and hidden.strip() != A_NAME else hidden
 
-    product_id: str = Field(min_length=1, max_length=100)
+
+class _Ordered(Sent):
+    """A product of an order, whenever it was stored."""
+
+    product_id: Article
     name: str = Field("", max_length=300, description="what people read")
 
 
-class OrderEvent(BaseModel):
-    """One step of an order."""
+class Ordered(_Ordered):
+    """A product of an order."""
 
-    model_config = ConfigDict(extra="ignore", coerce_numbers_to_str=True)
+    product_id: Code
+    name: Annotated[str, AfterValidator(_impersonal)] = Field("", max_length=300, description="what people read")
+
+
+class _Step(Sent):
+    """One step of an order, whenever it was stored."""
 
     order_number: str = Field(min_length=1, max_length=40, description="what the customer is told")
     step: Step
-    at: date = Field(description="when; of `promised` the day by which it should arrive")
-    products: list[Ordered] = Field([], max_length=200, description="of a placed order")
+    at: Day | Moment = Field(
+        description="when, a day or a time; of `promised` the day by which it should arrive; years 1971 to 2200"
+    )
+    products: list[_Ordered] = Field([], max_length=200, description="of a placed order")
+
+
+class OrderEvent(_Step):
+    """One step of an order."""
+
+    order_number: Code = Field(max_length=40, description="what the customer is told")
+    products: list[Ordered] = Field([], max_length=200, description="of a placed order")  # type: ignore[assignment]
+
+
+class FeedbackEvent(Sent):
+    """What the customer said of an answer."""
+
+    feedback: Literal["helped", "not_helped"]
+    conversation_id: str | None = Field(None, pattern=CONVERSATION)
 
 
 def observe(history: JsonObject | None, event: JsonObject) -> JsonObject:
@@ -66,10 +99,11 @@ def observe(history: JsonObject | None, event: JsonObject) -> JsonObject:
     known: JsonObject = {"orders": [], **(history or {})}
     if "step" not in event:
         return known
-    told = OrderEvent.model_validate(event)
+    told = _Step.model_validate({name: value for name, value in event.items() if name in _Step.model_fields})
+    day = told.at.isoformat()[:10]
     orders = {order["number"]: order for order in known["orders"]}
-    order = dict(orders.get(told.order_number, {"number": told.order_number, "placed": told.at.isoformat()}))
-    order[told.step] = told.at.isoformat()
+    order = dict(orders.get(told.order_number, {"number": told.order_number, "placed": day}))
+    order[told.step] = day
     if told.products:
         order["products"] = [[one.product_id, plain(one.name)] for one in told.products[:MAX_PRODUCTS]]
     newest = sorted({**orders, told.order_number: order}.values(), key=_placed)

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from ml.contract import Explanation, JsonObject, Memory, Predictor, Service
 from ml.privacy.redact import redact
+from ml.shop_time import local, zone_of
 from ml.use_cases.service.book import book_of
 from ml.use_cases.service.conversation import SECONDS, conversation_of, heard, keep
 from ml.use_cases.service.corpus import OUT_OF_SCOPE
@@ -19,7 +20,7 @@ from ml.use_cases.service.golden import golden
 from ml.use_cases.service.intent_score import explained, ranked
 from ml.use_cases.service.language import language_of
 from ml.use_cases.service.message import Candidate, Handover, ServiceRequest, ServiceResponse, Source
-from ml.use_cases.service.orders import observe
+from ml.use_cases.service.orders import FeedbackEvent, OrderEvent, observe
 from ml.use_cases.service.phrase import rephrase
 from ml.use_cases.service.wording import joined, say
 
@@ -122,7 +123,8 @@ def _today(request: ServiceRequest, state: JsonObject) -> date:
     """Return the customer's day: the request's, else the clock's; of a recording, the last day that it covers."""
     if request.today:
         return request.today
-    now = datetime.now(UTC).date()
+    zone = zone_of(state)
+    now = local(datetime.now(UTC), UTC if zone == "as written" else zone).date()
     covered = date.fromisoformat(state["as_of"]) if "as_of" in state else now
     return covered if now - covered > RECORDED else now
 
@@ -180,6 +182,9 @@ def outcome(logged: JsonObject, events: list[JsonObject]) -> dict[str, float]:
 
 SERVICE = Service(
     request=ServiceRequest,
+    events={"step": OrderEvent, "feedback": FeedbackEvent},
+    hidden=frozenset({"message_id"}),
+    digested=frozenset({"conversation_id", "order_number", "number"}),
     response=ServiceResponse,
     identity="customer_id",
     is_proved=True,
