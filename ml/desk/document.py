@@ -16,8 +16,7 @@ from ml.contract import JsonObject
 from ml.errors import IntegrityBroken, ModelNotFound
 from ml.files import sha256
 from ml.packaging import artifact
-from ml.pipeline import ROLES
-from ml.pipeline.frozen import RUN_ID
+from ml.pipeline import ROLES, is_run_id
 from ml.pipeline.frozen import inputs as frozen_inputs
 from ml.pipeline.handover import find
 from ml.registry.fetch import fetch_document, fetch_documents, fetch_record
@@ -130,7 +129,7 @@ def _ensure_reported(settings: Settings, place: tuple[str, str, str], data: byte
     """
     use_case, run, path = place
     stage, _, name = path.partition("/")
-    if ROLES.get(stage) != "ingest" or not RUN_ID.fullmatch(run):
+    if ROLES.get(stage) != "ingest" or not is_run_id(run):
         return
     made = find(settings, use_case, run, stage)
     if made is None or made.reports is None:
