@@ -16,7 +16,7 @@ import pytest
 
 from ml.config import Settings, load_settings
 from ml.errors import ConfigInvalid, SourceInvalid, TradewindError
-from ml.pipeline.admission import admitted, configured
+from ml.pipeline.admission import admitted, configured, ensure_places
 from ml.pipeline.freeze import RunRequest, freeze
 from ml.shop import PURCHASES
 from ml.sources import open_source
@@ -154,6 +154,12 @@ def test_another_place_may_not_be_asked_for(listing, asked):
 def test_a_mapping_elsewhere_may_not_be_asked_for(listing, mapping):
     with pytest.raises(ConfigInvalid, match=r"source\.mapping"):
         admitted(listing, {"mapping": mapping})
+
+
+def test_the_operators_own_mapping_may_lie_anywhere(listing):
+    ensure_places(listing, {"kind": "files", "location": "zone", "mapping": "/srv/mappings/tills.yaml"})
+    with pytest.raises(ConfigInvalid, match="TRADEWIND_SOURCE_LOCATIONS"):
+        ensure_places(listing, {"kind": "several", "parts": [{"kind": "files", "location": "/etc"}]})
 
 
 @pytest.mark.parametrize("kind", ["files", "sql"])

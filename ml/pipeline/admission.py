@@ -42,12 +42,21 @@ def admitted(settings: Settings, source: Mapping[str, Any]) -> JsonObject:
     Raises:
         ConfigInvalid: It names a place that nobody configured, or a mapping elsewhere.
     """
-    for place in locations(source):
-        ensure_listed(resolve(place, settings), settings.source_locations.values())
+    ensure_places(settings, source)
     _ensure_mapping(settings, source.get("mapping"))
     if not isinstance(source.get("location"), str):
         return dict(source)
     return {**source, "location": resolve(source["location"], settings)}
+
+
+def ensure_places(settings: Settings, source: Mapping[str, Any]) -> None:
+    """Refuse a `source` section that names a place which nobody configured; its mapping is the operator's or was admitted before.
+
+    Raises:
+        ConfigInvalid: It does.
+    """
+    for place in locations(source):
+        ensure_listed(resolve(place, settings), settings.source_locations.values())
 
 
 def locations(source: Mapping[str, Any]) -> Iterator[str]:

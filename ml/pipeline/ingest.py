@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from ml.contract import JsonObject, Table
 from ml.errors import ConfigInvalid, SourceInvalid
 from ml.files import sha256_file, write_arrow, write_json
-from ml.pipeline.admission import admitted
+from ml.pipeline.admission import ensure_places
 from ml.pipeline.context import StageContext
 from ml.privacy.key_ring import KeyRing
 from ml.privacy.seal import Sealer
@@ -46,7 +46,7 @@ def run(context: StageContext) -> None:
     """
     frozen = context.inputs["source"]
     if context.settings.source_locations:  # the task that started this stage lists what may be read
-        admitted(context.settings, frozen["spec"])
+        ensure_places(context.settings, frozen["spec"])
     source = open_source(frozen["spec"], context.settings)
     last_day = date.fromisoformat(frozen["last_day"])
     out = context.data("ingest")

@@ -21,7 +21,7 @@ from ml.errors import ConfigInvalid, GateFailed
 from ml.files import read_json, sha256_file
 from ml.packaging.record import Run
 from ml.pipeline import FILE_STAGES, ROLES, STAGES, accepted, frozen, is_run_id, workspace
-from ml.pipeline.admission import admitted, configured
+from ml.pipeline.admission import configured, ensure_places
 from ml.pipeline.context import StageContext
 from ml.pipeline.decision import ensure_fit
 from ml.pipeline.freeze import RunRequest, freeze, project_section, typed_params
@@ -111,7 +111,7 @@ def _ingest(settings: Settings, use_case: UseCase, request: JsonObject) -> JsonO
     )
     inputs = freeze(settings, use_case, wanted)
     listed = configured(settings)
-    admitted(listed, inputs["source"]["spec"])
+    ensure_places(listed, inputs["source"]["spec"])
     os.environ["TRADEWIND_SOURCE_LOCATIONS"] = json.dumps(
         dict(listed.source_locations)
     )  # the stage's process asks again
