@@ -11,21 +11,33 @@ import json
 import logging
 import os
 import sys
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from ml.acting import DEFAULT_HOME, Home, UseCaseName, acting, reader
+from ml.acting import (
+    DAY,
+    DEFAULT_HOME,
+    LARGEST_SEED,
+    Home,
+    UseCaseName,
+    acting,
+    address,
+    json_object,
+    known,
+    reader,
+)
 from ml.config import load_settings
 from ml.decide_command import decide_commands
-from ml.errors import TradewindError, outline
+from ml.errors import ConfigInvalid, TradewindError, outline
 from ml.intents_command import intents
 from ml.privacy_command import privacy
 from ml.private import make_private, restrict_new_files
 from ml.release_command import release
+from ml.terminal import Console, PrintableFormatter, echo
 
 LOG_FORMAT, LOG_TIME = "%(asctime)s %(levelname)s %(name)s %(message)s", "%Y-%m-%dT%H:%M:%S%z"
 
@@ -46,31 +58,56 @@ app.command()(intents)
 def main() -> None:
     """Run the command line; each kind of error has an exit code of its own."""
     restrict_new_files()
-    called = sys.argv[1:2] in [
-        ["stage"],
-        ["task"],
-        ["serve"],
-        ["bench"],
-        ["intents"],
-    ]  # by a machine, which keeps the story; people see results
-    level = os.environ.get("TRADEWIND_LOG", "INFO" if called else "WARNING")
-    logging.basicConfig(level=level, stream=sys.stderr, format=LOG_FORMAT, datefmt=LOG_TIME)
+    by_machine = sys.argv[1:2] in [["stage"], ["task"], ["serve"], ["bench"], ["intents"]]
+    # people see results, machines keep the story
+    level = os.environ.get("TRADEWIND_LOG", "INFO" if by_machine else "WARNING")
+    stream = logging.StreamHandler(sys.stderr)
+    stream.setFormatter(PrintableFormatter(LOG_FORMAT, LOG_TIME))
+    logging.basicConfig(level=level, handlers=[stream])
     for noisy in ("httpx", "botocore", "urllib3", "s3fs", "aiobotocore", "fsspec", "dvc", "dvc_data", "dvc_objects"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
-        app()
-    except TradewindError as error:
-        Console(stderr=True).print(f"[bold red]{type(error).__name__}[/]  ", end="")
-        Console(stderr=True).print(str(error), markup=False, highlight=False)
-        raise SystemExit(error.exit_code) from None
+        code = call(sys.argv[1:])
     except Exception as error:
         if sys.argv[1:2] not in [["stage"], ["task"]] or level == "DEBUG":
             raise
-        logging.getLogger("ml").error(
-            "unexpected error; its message may quote rows: TRADEWIND_LOG=DEBUG shows it\n%s",
-            outline(error),
-        )
+        hint = "unexpected error; its message may quote rows: TRADEWIND_LOG=DEBUG shows it"
+        logging.getLogger("ml").error("%s\n%s", hint, outline(error))
         raise SystemExit(1) from None
+    raise SystemExit(code)
+
+
+def call(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code; an error is told on standard error."""
+    try:
+        _ensure_text(arguments)
+        app(list(arguments))
+    except TradewindError as error:
+        return _told(error)
+    except (FileNotFoundError, PermissionError, NotADirectoryError, IsADirectoryError) as error:
+        if arguments[0] in ("stage", "task"):
+            raise  # no person's path: trying again may help
+        place = error.filename or str(error)
+        return _told(ConfigInvalid(f"{place} to be usable", type(error).__name__, "Check the path and its rights."))
+    except SystemExit as done:
+        return done.code if isinstance(done.code, int) else int(done.code is not None)
+    return 0
+
+
+def _ensure_text(arguments: Sequence[str]) -> None:
+    """Refuse bytes that are no UTF-8: Python hands them on as halves of characters, which no store or terminal takes."""
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError as error:
+            raise ConfigInvalid("arguments in UTF-8", ascii(argument), "Correct the argument.") from error
+
+
+def _told(error: TradewindError) -> int:
+    out = Console(stderr=True)
+    out.print(f"[bold red]{type(error).__name__}[/]  ", end="")
+    out.print(str(error), markup=False)
+    return error.exit_code
 
 
 # --- The stack ----------------------------------------------------------------------------------
@@ -89,7 +126,9 @@ def up(home: Home = DEFAULT_HOME) -> None:
 @app.command()
 def run(
     use_case: Annotated[list[str] | None, typer.Argument(help="What to retrain; default all.")] = None,
-    as_of: Annotated[str | None, typer.Option(help="Read data up to this day [YYYY-MM-DD]; default today.")] = None,
+    as_of: Annotated[
+        datetime | None, typer.Option(formats=[DAY], help="Read data up to this day; default today.")
+    ] = None,
     home: Home = DEFAULT_HOME,
 ) -> None:
     """Start the stack, retrain and promote through Airflow, and show what is live."""
@@ -97,7 +136,7 @@ def run(
     from ml.use_cases import NAMES, load
 
     chosen = tuple(load(name).name for name in use_case or NAMES)
-    travel(home, chosen, date.fromisoformat(as_of) if as_of else None)
+    travel(home, chosen, as_of.date() if as_of else None)
 
 
 @app.command()
@@ -162,7 +201,7 @@ def batch(
     from ml.serving.batch import batch as write_all
     from ml.use_cases import load
 
-    typer.echo(write_all(acting(home, "serve", "pseudonym_key"), load(use_case), k))
+    echo(str(write_all(acting(home, "serve", "pseudonym_key"), load(use_case), k)))
 
 
 @app.command()
@@ -176,7 +215,7 @@ def customer_token(
     from ml.serving.customer import sign
 
     key = require_secret(acting(home, "read", "customer_key").customer_key, "customer_key")
-    typer.echo(sign(key, customer, timedelta(minutes=minutes)))
+    echo(sign(key, customer, timedelta(minutes=minutes)))
 
 
 @app.command()
@@ -188,8 +227,9 @@ def handovers(
     """List what the assistant handed over to a person, oldest first, one JSON line each."""
     from ml.serving.handover import handovers as waiting
 
-    for line in waiting(reader(home), use_case, datetime.now(UTC).date(), days):
-        typer.echo(json.dumps(line, ensure_ascii=False))
+    settings = reader(home)
+    for line in waiting(settings, known(settings, use_case), datetime.now(UTC).date(), days):
+        echo(json.dumps(line, ensure_ascii=False))
 
 
 @app.command()
@@ -225,7 +265,7 @@ def tune(
 def bandit(
     use_case: UseCaseName,
     day: Annotated[
-        str | None, typer.Option(help="Last day whose events are known [YYYY-MM-DD]; default today.")
+        datetime | None, typer.Option(formats=[DAY], help="Last day whose events are known; default today.")
     ] = None,
     days: Annotated[int, typer.Option(min=1, max=365, help="How many days of answers.")] = 28,
     outcome_days: Annotated[int, typer.Option(min=1, max=90, help="How long after an answer a purchase counts.")] = 7,
@@ -236,7 +276,7 @@ def bandit(
     from ml.stack.summary import show_judged
     from ml.use_cases import load
 
-    last = date.fromisoformat(day) if day else datetime.now(UTC).date()
+    last = day.date() if day else datetime.now(UTC).date()
     window = Window(day=last, days=days, outcome_days=outcome_days)
     show_judged(Console(), use_case, judge(acting(home, "train"), load(use_case), window))
 
@@ -259,7 +299,9 @@ def sequences(
     path: Annotated[
         Path, typer.Argument(help="Text: `user item item …` on a line, oldest first, or `user item` on each.")
     ],
-    seed: Annotated[int, typer.Option(help="Of the network and of the users on whom choices are made.")] = 1,
+    seed: Annotated[
+        int, typer.Option(min=0, max=LARGEST_SEED, help="Of the network and of the users on whom choices are made.")
+    ] = 1,
     out: Annotated[Path | None, typer.Option(help="Also write the figures here [JSON].")] = None,
     peers: Annotated[bool, typer.Option(help="Show the peers' figures, too; they are parts of ours.")] = True,
 ) -> None:
@@ -274,7 +316,7 @@ def sequences(
 
 @app.command()
 def serve(
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="Address to listen on.", callback=address)] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8500,
     health_port: Annotated[
         int | None, typer.Option(min=1, max=65535, help="A listener for /health and /metrics alone; default none.")
@@ -308,7 +350,7 @@ def trial(
     from ml.pipeline.tune import RESULT, try_once
     from ml.use_cases import load
 
-    typer.echo(f"{RESULT}{try_once(load(use_case), folder, json.loads(train))}")
+    echo(f"{RESULT}{try_once(load(use_case), folder, json_object(train, '--train'))}")
 
 
 @app.command()
@@ -320,7 +362,7 @@ def task(
     """Run one stage of one run, handing over through the object store (Airflow calls this)."""
     from ml.pipeline.task import run_task
 
-    typer.echo(f"RESULT {json.dumps(run_task(name, use_case, json.loads(request)))}")
+    echo(f"RESULT {json.dumps(run_task(name, use_case, json_object(request, '--request')))}")
 
 
 if __name__ == "__main__":

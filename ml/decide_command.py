@@ -9,16 +9,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from ml.acting import DEFAULT_HOME, Home, Reason, UseCaseName, acting, caller, reader
+from ml.acting import DAY, DEFAULT_HOME, Home, Reason, UseCaseName, acting, caller, known, reader
 from ml.config import Settings, load_settings
 from ml.contract import JsonObject
 from ml.pipeline.decision import Judged, Kind
+from ml.terminal import Console, echo, one_line
 
 decide_commands = typer.Typer()
-
-DAY = "%Y-%m-%d"
 
 
 @decide_commands.command()
@@ -49,7 +47,7 @@ def decide(  # noqa: PLR0913, PLR0917 - the options of a command
     target["is_answer"] = _answers(settings, use_case, run, kind, rule)
     asked = {"who": caller(), "request": f"{caller()} {uuid.uuid4().hex}", "target": target}
     done = act.run(settings, use_case, section, asked)
-    typer.echo(done["sentence"])
+    echo(done["sentence"])
     _follow(home, use_case, run, done["again"])
 
 
@@ -63,11 +61,12 @@ def decisions(
     from ml.pipeline.decision import in_force
     from ml.registry import ledger
 
-    standing = in_force(ledger.history(reader(home), use_case), datetime.now(UTC).date())
+    settings = reader(home)
+    standing = in_force(ledger.history(settings, known(settings, use_case)), datetime.now(UTC).date())
     for one in standing:
-        typer.echo(json.dumps(one) if as_json else _line(one))
+        echo(json.dumps(one) if as_json else one_line(_line(one)))
     if not (standing or as_json):
-        typer.echo("nothing is in force")
+        echo("nothing is in force")
 
 
 def _keeper(home: Path) -> Settings:
@@ -107,11 +106,11 @@ def _follow(home: Home, use_case: str, run: str, again: JsonObject | None) -> No
     dag = f"retrain_{use_case}"
     if load_settings().s3_role is not None or not stack.status(home)[API]:
         form = "" if again is None else f", then trigger {dag} with {json.dumps(again)}"
-        typer.echo(f"in Airflow: clear the step `review` of this run if it waits{form}")
+        echo(f"in Airflow: clear the step `review` of this run if it waits{form}")
         return
     running = stack.load(home)
     orchestrator = Orchestrator(running.airflow_url, running.secrets["airflow_password"])
     if orchestrator.look_again(dag, run, "review"):
-        typer.echo(f"{run} waited; its step looks at the ledger now")
+        echo(f"{run} waited; its step looks at the ledger now")
     if again is not None:
-        typer.echo(f"started {orchestrator.trigger(dag, again)}")
+        echo(f"started {orchestrator.trigger(dag, again)}")

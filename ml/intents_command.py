@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from ml.acting import LARGEST_SEED
 from ml.contract import JsonObject
 from ml.files import write_json
+from ml.terminal import Console, echo
 
 FIGURES = {
     "accuracy": "accuracy in scope",
@@ -31,7 +32,7 @@ def intents(  # noqa: PLR0913, PLR0917 (each is an option of the command)
     out_of_scope: Annotated[str | None, typer.Option(help="Label of what no other label covers.")] = None,
     text: Annotated[str | None, typer.Option(help="Column of the texts; default: the one with a usual name.")] = None,
     label: Annotated[str | None, typer.Option(help="Column of the labels; likewise.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the order of examples and of dropout.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Of the order of examples and of dropout.")] = 1,
     epochs: Annotated[
         int, typer.Option(min=0, max=200, help="Most passes over TRAIN; 0: six, more where it has few rows.")
     ] = 0,
@@ -57,7 +58,7 @@ def intents(  # noqa: PLR0913, PLR0917 (each is an option of the command)
     told = run(rows, Settings(seed=seed, epochs=epochs, members=teachers, consistency=consistency), out)
     write_json(out / "figures.json", told)
     _show(Console(), told)
-    typer.echo(out / "figures.json")
+    echo(str(out / "figures.json"))
 
 
 def _show(console: Console, told: JsonObject) -> None:

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ml.acting import DEFAULT_HOME, Home, Reason, UseCaseName, acting, caller
+from ml.acting import DEFAULT_HOME, Home, Reason, UseCaseName, acting, caller, known
 from ml.config import Settings
 from ml.errors import ConfigInvalid, ModelNotFound
 from ml.registry.erasure import Erasure, Policy
+from ml.terminal import echo
 
 if TYPE_CHECKING:
     from ml.pipeline.erase import Order
@@ -48,22 +49,20 @@ def erase(  # noqa: PLR0913, PLR0917 - the options of a command
         raise ConfigInvalid(f"a policy of {', '.join(NEXT)}", repr(policy), "Choose one.")
     settings = acting(home, "custodian", "master_key", "pseudonym_key", "signing_key")
     order = Order(customer=subject, who=caller(), why=reason, policy=policy, because=because, anyway=anyway)
-    planned = {name: _planned(settings, name, order) for name in use_case or _names()}
-    known = [erasure for erasure in planned.values() if erasure is not None]
-    if not known:
+    planned = {name: _planned(settings, known(settings, name), order) for name in use_case or _names()}
+    found = [erasure for erasure in planned.values() if erasure is not None]
+    if not found:
         raise ModelNotFound("data of this customer", f"none in {', '.join(planned)}", "Check the name.")
-    for erasure in known:
+    for erasure in found:
         _show(erasure)
     if is_trial:
         return
     if not yes:
         typer.confirm("Destroy the keys? Nobody can undo it.", abort=True)
-    for erasure in known:
+    for erasure in found:
         done = destroy(settings, erasure.use_case, order)
-        typer.echo(f"{erasure.use_case}: {'erased' if done.is_new else 'was erased before'}, proof in the ledger")
-        typer.echo(
-            f"  the keys' bytes in the store: {done.erasure.overwritten or 'unknown: erased by an earlier version'}"
-        )
+        echo(f"{erasure.use_case}: {'erased' if done.is_new else 'was erased before'}, proof in the ledger")
+        echo(f"  the keys' bytes in the store: {done.erasure.overwritten or 'unknown: erased by an earlier version'}")
 
 
 @privacy.command()
@@ -76,7 +75,7 @@ def erasures(
 
     settings = acting(home, "custodian", "master_key", "signing_key")
     for name in use_case or _names():
-        typer.echo(f"{name}: {erase_again(settings, name)} things of erased customers removed")
+        echo(f"{name}: {erase_again(settings, name)} things of erased customers removed")
 
 
 @privacy.command()
@@ -96,7 +95,7 @@ def decrypt(
     settings = acting(home, "custodian", "master_key", "signing_key")
     question = Question(table=table, column=column, unit=unit, who=caller(), why=reason)
     for value in read(settings, load(use_case), question):
-        typer.echo(value)
+        echo(value)
 
 
 def _planned(settings: Settings, use_case: str, order: Order) -> Erasure | None:
@@ -109,14 +108,12 @@ def _planned(settings: Settings, use_case: str, order: Order) -> Erasure | None:
 
 
 def _show(erasure: Erasure) -> None:
-    typer.echo(
-        f"{erasure.use_case}: key {erasure.customer}, {len(erasure.versions)} versions were trained on this customer"
-    )
+    echo(f"{erasure.use_case}: key {erasure.customer}, {len(erasure.versions)} versions were trained on this customer")
     because = f" because {erasure.because}" if erasure.because else ""
     for one in erasure.versions:
         live = f"live on {', '.join(one.channels)}" if one.channels else "not live"
         doubt = "" if one.is_certain else ", its data are gone: taken as trained on them"
-        typer.echo(f"  {one.digest}  {live}{doubt}: {NEXT[erasure.policy]}{because}")
+        echo(f"  {one.digest}  {live}{doubt}: {NEXT[erasure.policy]}{because}")
 
 
 def _names() -> list[str]:

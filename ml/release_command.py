@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
-from ml.acting import DEFAULT_HOME, Home, Reason, UseCaseName, acting, caller, reader
+from ml.acting import DEFAULT_HOME, Home, Reason, UseCaseName, acting, caller, known, reader
 from ml.config import Settings
 from ml.errors import ConfigInvalid, IntegrityBroken, ModelNotFound
+from ml.terminal import Console, echo
 
 if TYPE_CHECKING:
     from ml.packaging.signing import KeyPair
@@ -46,10 +46,11 @@ def history(
     from ml.registry import ledger
     from ml.stack import summary
 
-    entries = ledger.history(reader(home), use_case)
+    settings = reader(home)
+    entries = ledger.history(settings, known(settings, use_case))
     if as_json:
         for entry in entries:
-            typer.echo(json.dumps(asdict(entry)))
+            echo(json.dumps(asdict(entry)))
     else:
         summary.show_history(Console(), entries)
 
@@ -71,14 +72,15 @@ def verify(
     from ml.pipeline.ledger_audit import audit
     from ml.registry.memory import Memory, memory_path
 
-    settings, names = reader(home), use_case or _names()
+    settings = reader(home)
+    names = [known(settings, name) for name in use_case or _names()]
     if ledger == (digest is not None):
         raise ConfigInvalid("a digest, or --ledger", "both" if ledger else "neither", "Say what to verify.")
     if digest is None:
         memory = Memory(memory_path(settings.home))
         for name in names:
             held = audit(settings, name, memory.mark(name))
-            typer.echo(f"{name}: {held.entries} ledger entries hold, and {held.documents} documents that they name")
+            echo(f"{name}: {held.entries} ledger entries hold, and {held.documents} documents that they name")
         return
     name = _owner(settings, names, digest)
     _verify_version(settings, name, digest)
@@ -94,7 +96,7 @@ def _verify_version(settings: Settings, name: str, digest: str) -> None:
         fetch_version(settings, name, digest, Path(folder))
     record = fetch_record(settings, name, digest).payload
     ensure_accepted(settings, name, digest, record["gate"]["digest"])
-    typer.echo(f"{digest} of {name} holds: signature, digests, parts, gate report")
+    echo(f"{digest} of {name} holds: signature, digests, parts, gate report")
 
 
 def _rebuild(home: Path, name: str, digest: str) -> None:
@@ -110,7 +112,7 @@ def _rebuild(home: Path, name: str, digest: str) -> None:
         return running.acting_as(ROLES[stage], *held)
 
     found = rebuild(running.settings("promote", "freeze_key"), environment, load(name), digest)
-    typer.echo(found.sentence)
+    echo(found.sentence)
     if found.verdict not in ("same", "agrees"):
         raise typer.Exit(IntegrityBroken.exit_code)
 
@@ -134,7 +136,7 @@ def promote(
     from ml.use_cases import load
 
     order = door.Order(digest=to, who=caller(), reason=reason, channel=channel)
-    typer.echo(door.promote_again(acting(home, "promote", "signing_key"), load(use_case), order).sentence)
+    echo(door.promote_again(acting(home, "promote", "signing_key"), load(use_case), order).sentence)
 
 
 @release.command()
@@ -146,7 +148,7 @@ def rollback(
     from ml.use_cases import load
 
     order = door.Order(digest=to, who=caller(), reason=reason, channel=channel)
-    typer.echo(door.rollback(acting(home, "promote", "signing_key"), load(use_case), order).sentence)
+    echo(door.rollback(acting(home, "promote", "signing_key"), load(use_case), order).sentence)
 
 
 @release.command()
@@ -163,11 +165,12 @@ def gc(
     from ml.registry.collect import Kept, collect
 
     kept = Kept(newest=keep, horizon_days=days)
-    done = collect(acting(home, "promote", "signing_key"), use_case, kept, caller(), is_trial=trial)
+    settings = acting(home, "promote", "signing_key")
+    done = collect(settings, known(settings, use_case), kept, caller(), is_trial=trial)
     for digest in done.versions:
-        typer.echo(digest)
+        echo(digest)
     verb = "would be removed" if trial else "removed"
-    typer.echo(f"{len(done.versions)} versions, {done.manifests} manifests, {done.blobs} blobs {verb}")
+    echo(f"{len(done.versions)} versions, {done.manifests} manifests, {done.blobs} blobs {verb}")
 
 
 @release.command()
@@ -184,7 +187,7 @@ def checkpoint(
     bucket, verifier = Bucket.open(settings, "ledger"), Verifier.open(settings)
     for name in _names():
         mark = pin(bucket, verifier, name, folder)
-        typer.echo(f"{name}: {f'entry {mark.seq}' if mark else 'nothing was promoted yet'}")
+        echo(f"{name}: {f'entry {mark.seq}' if mark else 'nothing was promoted yet'}")
 
 
 @release.command()
@@ -198,9 +201,10 @@ def trace(
     from ml.serving.trace import trace as follow
     from ml.stack import trace_view
 
-    found = follow(reader(home), use_case or _names(), request_id)
+    settings = reader(home)
+    found = follow(settings, [known(settings, name) for name in use_case or _names()], request_id)
     if as_json:
-        typer.echo(json.dumps(found.to_json()))
+        echo(json.dumps(found.to_json()))
     else:
         trace_view.show(Console(), found)
 
@@ -218,7 +222,7 @@ def _resign_marks(running: Stack, pair: KeyPair, name: str) -> None:
 
     old = running.settings("custodian", "signing_key")
     new = old.model_copy(update={"signing_key": SecretStr(pair.private), "verify_key": pair.public})
-    typer.echo(f"{name}: signed anew {resign(old, new, name)} marks of erasures")
+    echo(f"{name}: signed anew {resign(old, new, name)} marks of erasures")
 
 
 @release.command()
@@ -239,7 +243,7 @@ def rotate_key(
         old = running.settings("promote", "signing_key")
         new = old.model_copy(update={"signing_key": SecretStr(pair.private), "verify_key": pair.public})
         for name in _names():
-            typer.echo(f"{name}: signed anew {', '.join(vouch(old, new, name)) or 'nothing'}")
+            echo(f"{name}: signed anew {', '.join(vouch(old, new, name)) or 'nothing'}")
             _resign_marks(running, pair, name)
     secret.replace_signing_key(home / "secrets.json", pair, is_old_trusted=not leaked)
-    typer.echo("a new key signs; older ones are " + ("believed no more" if leaked else "still believed"))
+    echo("a new key signs; older ones are " + ("believed no more" if leaked else "still believed"))

@@ -7,7 +7,6 @@ import platform
 import subprocess
 from pathlib import Path
 
-from rich.console import Console
 from rich.markdown import Markdown
 
 import ml
@@ -15,6 +14,7 @@ from ml.benchmark import load, table
 from ml.benchmark.comparison import Comparison
 from ml.benchmark.run import Measured, loaded, measure, plan
 from ml.errors import ConfigInvalid
+from ml.terminal import Console
 
 PROJECT = Path(ml.__file__).parent.parent
 DOCUMENT = Path("docs/benchmarks.md")
@@ -35,7 +35,7 @@ def report(use_case: str, home: Path, *, data_dir: Path | None, file: Path | Non
         ConfigInvalid: There is no such comparison, or no data were named.
         SourceInvalid: The data are not there or lack a column.
     """
-    out = Console(highlight=False)
+    out = Console()
     for comparison in _chosen(use_case, only):
         place = file or _public(comparison, data_dir)
         measured = _measured(out, comparison, place, home / "bench" / use_case)

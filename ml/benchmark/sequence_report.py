@@ -6,11 +6,11 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from ml.benchmark.sequence_run import OURS, Line, peak_gb, run
 from ml.files import write_json
+from ml.terminal import Console
 
 SCHEMA = "tradewind/sequences/2"
 
@@ -27,7 +27,7 @@ def report(path: Path, seed: int, *, out: Path | None, with_peers: bool) -> None
     Raises:
         SourceInvalid: The file is not as expected.
     """
-    console, began = Console(highlight=False), time.monotonic()
+    console, began = Console(), time.monotonic()
     lines = run(path, seed, lambda text: Console(stderr=True).print(text, markup=False, highlight=False))
     shown = [line for line in lines if with_peers or line.name == OURS]
     console.print(_table(shown))

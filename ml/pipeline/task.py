@@ -35,6 +35,16 @@ ORDER_HOURS = 24
 NOTHING_TO_DO: JsonObject = {"skipped": True}
 """What an act returns that changed nothing: the task is skipped, and emits no asset event."""
 
+NEEDED = {
+    "ingest": ("run_id", "as_of"),
+    "promote": ("run_id", "who", "why"),
+    "monitor": ("as_of",),
+    "release": ("target", "who"),
+    "decide": ("target", "who"),
+    "notify": ("event",),
+}
+"""What a stage's request must hold; the others need the run alone."""
+
 log = logging.getLogger(__name__)
 
 
@@ -76,6 +86,8 @@ def run_task(stage: str, use_case_name: str, request: JsonObject) -> JsonObject:
     use_case = load(use_case_name)
     if stage not in ROLES:
         raise ConfigInvalid(f"one of the stages {', '.join(ROLES)}", repr(stage), "Correct the name.")
+    if missing := [name for name in NEEDED.get(stage, ("run_id",)) if name not in request]:
+        raise ConfigInvalid(f"{', '.join(missing)} in the request", "a request without", "Add what is missing.")
     _ensure_run(settings, use_case_name, stage, request)
     act = ACTS.get(stage, _file_stage)
     return act(settings, use_case, {**request, "stage": stage})

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -20,6 +20,7 @@ from ml.stack import up as stack
 from ml.stack.airflow import USER
 from ml.stack.orchestrator import ENDED, Orchestrator, TaskState
 from ml.stack.summary import show
+from ml.terminal import Console
 
 POLL_SECONDS = 0.5
 LOG_LINES = 25
@@ -66,7 +67,7 @@ def travel(home: Path, use_cases: Sequence[str], as_of: date | None) -> None:
         GateFailed: The gate refused; production stays as it was.
         StageFailed: Another stage ended badly.
     """
-    out = Console(highlight=False)
+    out = Console()
     began = time.monotonic()
     out.print("[bold]Tradewind[/]  starting the stack")
     running = stack.up(home, lambda line: out.print(f"  {line}"))

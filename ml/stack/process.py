@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 from ml.environment import inherited, own_home
-from ml.errors import ConfigInvalid, ServiceUnavailable
+from ml.errors import ConfigInvalid, IntegrityBroken, ServiceUnavailable
 from ml.files import read_json, write_bytes, write_json
 from ml.private import UMASK
 from ml.stack import family
@@ -124,8 +124,13 @@ class Children:
         )
 
     def _child(self, name: str) -> Child:
-        known = read_json(self._record(name))
-        return Child(name=known["name"], pid=known["pid"], created=known["created"])
+        record = self._record(name)
+        try:
+            known = read_json(record)
+            return Child(name=str(known["name"]), pid=int(known["pid"]), created=float(known["created"]))
+        except (IntegrityBroken, KeyError, TypeError, ValueError) as error:
+            remedy = f"Look for {name} with `ps`, end it, and remove {record}."
+            raise ConfigInvalid(f"the process of {name} in {record}", "something else", remedy) from error
 
     def _set_ready(self, name: str) -> None:
         if self._record(name).exists():
@@ -142,7 +147,7 @@ class Children:
         place = self._folder / "mark"
         if not place.exists():
             write_bytes(place, secrets.token_hex(16).encode())
-        return place.read_text()
+        return place.read_text(encoding="ascii", errors="replace")
 
     def _record(self, name: str) -> Path:
         return self._folder / f"{name}.pid.json"

@@ -24,15 +24,14 @@ def load_or_generate(path: Path) -> dict[str, str]:
     """Return the secrets in `path`; generate the file on first use.
 
     Raises:
-        ConfigInvalid: Others may read the file.
+        ConfigInvalid: Others may read the file, or it holds no secrets.
     """
     if not path.exists():
         _write(path, _generate())
     mode = path.stat().st_mode & 0o777
     if mode & 0o077:
         raise ConfigInvalid(f"{path} readable by its owner alone", f"mode {mode:o}", f"Run: chmod 600 {path}")
-    loaded: dict[str, str] = json.loads(path.read_text())
-    return loaded
+    return _read(path)
 
 
 def load_all(path: Path) -> dict[str, str]:
@@ -67,6 +66,17 @@ def s3_variables(known: Mapping[str, str], role: Role) -> dict[str, str]:
 def derived(secret: str, purpose: str) -> str:
     """Return a secret that follows from another one [64 hexadecimal digits]: files made before it was needed lack nothing."""
     return hmac.digest(secret.encode(), f"tradewind {purpose}".encode(), hashlib.sha256).hex()
+
+
+def _read(path: Path) -> dict[str, str]:
+    remedy = "Put a copy of it back. Without one, `tradewind clean` forgets the stack and its data."
+    try:
+        loaded = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigInvalid(f"secrets as JSON in {path}", type(error).__name__, remedy) from error
+    if not isinstance(loaded, dict) or not all(isinstance(value, str) for value in loaded.values()):
+        raise ConfigInvalid(f"an object of names and texts in {path}", "another shape", remedy)
+    return loaded
 
 
 def _generate() -> dict[str, str]:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import yaml
-from rich.console import Console
 from rich.table import Table
 
 from ml.config import Settings
@@ -28,6 +27,7 @@ from ml.registry.ledger import Ledger, live
 from ml.stack.airflow import USERS, passwords
 from ml.stack.health import Health
 from ml.stack.up import Stack
+from ml.terminal import Console, one_line
 from ml.use_cases import NAMES
 
 if TYPE_CHECKING:
@@ -104,9 +104,10 @@ def show_history(out: Console, entries: Iterable[Entry]) -> None:
     """Show the moves of a ledger, oldest first; digests whole, so that they can be copied into a rollback."""
     for entry in entries:
         when = entry.when[:19].replace("T", " ")
-        out.print(f"{entry.seq}  {when} UTC  {entry.channel}  {entry.action} by {entry.who}", highlight=False)
+        head = one_line(f"{entry.seq}  {when} UTC  {entry.channel}  {entry.action} by {entry.who}")
+        out.print(head, highlight=False, markup=False, soft_wrap=True)
         for word, value in (*_about(entry), ("why", entry.why)):
-            out.print(f"   {word:<5}{value}", highlight=False, markup=False, soft_wrap=True)
+            out.print(f"   {word:<5}{one_line(value)}", highlight=False, markup=False, soft_wrap=True)
 
 
 def show_rules(out: Console, lines: Iterable[RuleLine]) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from rich.console import Console
-
 from ml.serving.trace import Trace
+from ml.terminal import Console, one_line
 
 
 def show(out: Console, found: Trace) -> None:
@@ -24,4 +23,4 @@ def show(out: Console, found: Trace) -> None:
     if found.erased:
         lines["erased"] = f"{len(found.erased)} customers of its data since, {', '.join(found.erased)}: no rebuild"
     for word, text in lines.items():
-        out.print(f"{word:<11}{text}", highlight=False, markup=False, soft_wrap=True)
+        out.print(f"{word:<11}{one_line(text)}", highlight=False, markup=False, soft_wrap=True)

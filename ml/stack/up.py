@@ -9,11 +9,12 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 
 from ml.config import Role, Settings, is_secret, load_settings
-from ml.errors import ConfigInvalid
+from ml.errors import ConfigInvalid, IntegrityBroken
 from ml.files import read_json, write_json
 from ml.pipeline import PUBLIC
 from ml.pipeline.workspace import sweep
@@ -111,7 +112,7 @@ def load(home: Path) -> Stack:
     record = _record(home)
     if not record.exists():
         raise ConfigInvalid(f"a stack in {home}", "none", "Start one with `make run` or `tradewind up`.")
-    return Stack(home=make_private(home), secrets=load_all(_secrets_file(home)), **read_json(record))
+    return Stack(home=make_private(home), secrets=load_all(_secrets_file(home)), **_ports(record))
 
 
 def up(home: Path, tell: Callable[[str], None]) -> Stack:
@@ -153,7 +154,15 @@ def down(home: Path) -> list[str]:
 
 
 def clean(home: Path) -> None:
-    """Stop the stack and forget all its data, caches and secrets."""
+    """Stop the stack and forget all its data, caches and secrets.
+
+    Raises:
+        ConfigInvalid: The folder holds something else.
+    """
+    if home.is_dir() and any(home.iterdir()) and not any((home / name).exists() for name in ("secrets.json", "run")):
+        raise ConfigInvalid(
+            f"a stack in {home}", "other files", "Set TRADEWIND_HOME, or --home, to the stack's folder."
+        )
     down(home)
     shutil.rmtree(home, ignore_errors=True)
 
@@ -191,7 +200,7 @@ def _end_ill(children: Children, stack: Stack, tell: Callable[[str], None]) -> N
 
 def _plan(home: Path, children: Children) -> Stack:
     """Choose the ports: those of living parts stay, the others are asked for, default or free."""
-    known = read_json(_record(home)) if _record(home).exists() else {}
+    known = _ports(_record(home)) if _record(home).exists() else {}
     ports = {
         f"{name}_port": known[f"{name}_port"]
         if children.find(child) and f"{name}_port" in known
@@ -219,6 +228,23 @@ def _alive(url: str) -> bool:
         return httpx.get(f"{url}/health", timeout=5).status_code in (200, 503)
     except httpx.HTTPError:
         return False
+
+
+def _ports(record: Path) -> dict[str, Any]:
+    """Return the recorded ports and prefix.
+
+    Raises:
+        ConfigInvalid: The record is spoilt.
+    """
+    remedy = f"Stop the stack with `tradewind down`, remove {record}, and start again: all else is kept."
+    try:
+        known = read_json(record)
+    except IntegrityBroken as error:
+        raise ConfigInvalid(f"the stack's ports as JSON in {record}", error.received, remedy) from error
+    wanted = {**{f"{name}_port": int for name in PORTS}, "prefix": str}
+    if known.keys() != wanted.keys() or not all(type(known[name]) is kind for name, kind in wanted.items()):
+        raise ConfigInvalid(f"{', '.join(wanted)} in {record}", "another shape", remedy)
+    return known
 
 
 def _record(home: Path) -> Path:
