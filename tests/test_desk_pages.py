@@ -270,6 +270,23 @@ def test_anonymous_programs_get_401_and_people_the_login_page(desk):
     assert set(statuses) == {401}
 
 
+@pytest.mark.parametrize(
+    "path", ["/", "/auth/login", "/api/v2/version", "/api/v2/dags", "/no/such/page", "/tradewind/"]
+)
+def test_no_other_site_shows_airflow_or_the_desk_in_a_frame(desk, path):
+    for found in (httpx.get(f"{desk.url}{path}", timeout=30), desk.client("vera").get(f"{desk.url}{path}")):
+        assert "frame-ancestors 'self'" in found.headers["content-security-policy"], (path, found.status_code)
+        assert found.headers["x-frame-options"] == "SAMEORIGIN"
+
+
+def test_the_headers_of_a_page_of_the_desk_can_be_asked_for(desk):
+    with desk.client("vera") as client:
+        for path in ("/", "/icon.svg", f"/use-case/{NAME}", "/no-such-page"):
+            whole, head = client.get(path), client.head(path)
+            assert (head.status_code, head.content) == (whole.status_code, b""), path
+            assert head.headers["content-type"] == whole.headers["content-type"]
+
+
 def test_a_forged_token_is_refused(desk):
     with desk.client(Authorization="Bearer eyJhbGciOiJIUzUxMiJ9.eyJzdWIiOiJhZG1pbiJ9.AAAA") as forger:
         assert {forger.get(path).status_code for path in paths(desk.digest)} == {403}

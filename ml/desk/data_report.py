@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -53,9 +52,9 @@ def data_page(
     Raises:
         ModelNotFound: The run has no such report or page.
     """
-    found = json.loads(document.report(settings, use_case, run, REPORT).data)
+    found = document.read_report(settings, use_case, run, REPORT)
     places = document.files(settings, use_case, run)
-    privacy = json.loads(document.report(settings, use_case, run, PRIVACY).data) if PRIVACY in places else None
+    privacy = document.read_report(settings, use_case, run, PRIVACY) if PRIVACY in places else None
     return page_of_report(
         found, privacy, number=number, table=table, are_all_columns=are_all_columns, has_docs=DOCS in places
     )

@@ -47,7 +47,7 @@ def _refused(settings: Settings, use_case: str, runs: Sequence[str]) -> Iterator
         try:
             if shown(settings, use_case, run).verdict.accepted:
                 continue
-            report = json.loads(document.report(settings, use_case, run, REPORT).data)
+            report = document.read_report(settings, use_case, run, REPORT)
         except ModelNotFound:
             continue
         yield {**report["trend"][-1], "run": run, "accepted": False}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -10,7 +9,7 @@ from datetime import UTC, date, datetime
 from ml.config import Settings
 from ml.contract import JsonObject, Rule
 from ml.desk.data_report import REPORT, URGENCY
-from ml.desk.document import checked, report
+from ml.desk.document import checked, read_report
 from ml.desk.waiting import REVIEW, Waiting, waiting
 from ml.errors import ModelNotFound
 from ml.pipeline.decision import Judged, Kind, asking, in_force, shown
@@ -75,7 +74,7 @@ def decide_page(settings: Settings, use_case: str, run: str) -> DecidePage:
 
 def _messages(settings: Settings, use_case: str, run: str) -> dict[str, JsonObject]:
     try:
-        found = json.loads(report(settings, use_case, run, REPORT).data)
+        found = read_report(settings, use_case, run, REPORT)
     except ModelNotFound:
         return {}
     return {rule["name"]: rule["message"] for rule in found["rules"]}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -14,8 +13,9 @@ import yaml
 from ml.config import Settings
 from ml.contract import JsonObject
 from ml.errors import IntegrityBroken, ModelNotFound
-from ml.files import sha256
+from ml.files import parse_object, sha256
 from ml.packaging import artifact
+from ml.packaging.oci import parsed
 from ml.pipeline import ROLES, is_run_id
 from ml.pipeline.frozen import inputs as frozen_inputs
 from ml.pipeline.handover import find
@@ -152,9 +152,14 @@ def files(settings: Settings, use_case: str, run: str) -> list[str]:
     return [key.removeprefix(prefix) for key in islice(keys, FILES_SHOWN)]
 
 
+def read_report(settings: Settings, use_case: str, run: str, path: str) -> JsonObject:
+    """Return what a report in JSON holds; raise `ModelNotFound`, or `IntegrityBroken` where it is no plain JSON object."""
+    return parse_object(report(settings, use_case, run, path).data, path, "Run the stage again.")
+
+
 def judgement(settings: Settings, use_case: str, run: str, stage: str) -> Judgement:
     """Return what a judging stage of a run decided."""
-    verdict = json.loads(report(settings, use_case, run, f"{stage}/verdict.json").data)
+    verdict = read_report(settings, use_case, run, f"{stage}/verdict.json")
     metrics, footprint = (_found(settings, use_case, run, f"{stage}/{name}.json") for name in ("metrics", "footprint"))
     return Judgement(verdict=verdict, metrics=metrics, footprint=footprint)
 
@@ -162,10 +167,9 @@ def judgement(settings: Settings, use_case: str, run: str, stage: str) -> Judgem
 def _found(settings: Settings, use_case: str, run: str, path: str) -> JsonObject | None:
     """Return a report that may be missing."""
     try:
-        found: JsonObject = json.loads(report(settings, use_case, run, path).data)
+        return read_report(settings, use_case, run, path)
     except ModelNotFound:
         return None
-    return found
 
 
 def inputs(settings: Settings, use_case: str, run: str) -> JsonObject | None:
@@ -198,13 +202,13 @@ def papers(settings: Settings, use_case: str, digest: str, run_id: str | None) -
     return Papers(
         record=record.payload,
         judged=_judged(found[artifact.GATE]),
-        origin=Origin(inputs=json.loads(frozen["inputs.json"]), lock=yaml.safe_load(frozen["dvc.lock"]) or {}),
-        explanations=json.loads(found[artifact.CARD]["explanations.json"]),
+        origin=Origin(inputs=parsed(frozen["inputs.json"]), lock=yaml.safe_load(frozen["dvc.lock"]) or {}),
+        explanations=parsed(found[artifact.CARD]["explanations.json"]),
     )
 
 
 def _judged(evidence: Mapping[str, bytes]) -> Judgement:
-    return Judgement(verdict=json.loads(evidence["verdict.json"]), metrics=json.loads(evidence["metrics.json"]))
+    return Judgement(verdict=parsed(evidence["verdict.json"]), metrics=parsed(evidence["metrics.json"]))
 
 
 def record(settings: Settings, use_case: str, digest: str, run_id: str | None) -> JsonObject:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
 from ml.config import Settings
 from ml.contract import JsonObject
-from ml.desk.document import report
+from ml.desk.document import read_report
 from ml.errors import ModelNotFound
 
 EXTRACT = "validate/quarantine.json"
@@ -44,7 +43,7 @@ def quarantine_page(settings: Settings, use_case: str, run: str, rule: str, numb
     Raises:
         ModelNotFound: There is no extract, or no such rule or page.
     """
-    found = json.loads(report(settings, use_case, run, EXTRACT).data)["rules"]
+    found = read_report(settings, use_case, run, EXTRACT)["rules"]
     rules = sorted(found, key=lambda one: (-one["count"], one["rule"]))
     chosen = next((one for one in rules if rule in ("", one["rule"])), None)
     rows = chosen["rows"] if chosen else []
