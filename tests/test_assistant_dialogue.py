@@ -184,7 +184,7 @@ def test_unsure_asks_and_then_calls_a_person_with_a_summary(fitted):
     first = talk.say("the thing with the other thing")
     assert first.kind in ("clarify", "decline")
     assert first.options[-1].choice == "handover"
-    second = talk.say("My password is Herring!42 and I was born 12/07/1984")
+    second = talk.say("so the thing, my pass is Herring!42 and the other one 12/07/1984")
     assert second.kind == "handover"
     assert "[SECRET]" in second.handover.summary
     assert "Herring" not in json.dumps(talk.kept)
