@@ -58,7 +58,7 @@ app.command()(intents)
 def main() -> None:
     """Run the command line; each kind of error has an exit code of its own."""
     restrict_new_files()
-    by_machine = sys.argv[1:2] in [["stage"], ["task"], ["serve"], ["bench"], ["intents"]]
+    by_machine = sys.argv[1:2] in [["stage"], ["task"], ["serve"], ["keep"], ["bench"], ["intents"]]
     # people see results, machines keep the story
     level = os.environ.get("TRADEWIND_LOG", "INFO" if by_machine else "WARNING")
     stream = logging.StreamHandler(sys.stderr)
@@ -146,6 +146,14 @@ def down(home: Home = DEFAULT_HOME) -> None:
 
     stopped = stack.down(home)
     Console().print(f"stopped: {', '.join(stopped) or 'nothing was running'}", highlight=False)
+
+
+@app.command(hidden=True)
+def keep(home: Home = DEFAULT_HOME) -> None:
+    """Look after the parts of the embedded stack (`up` starts this)."""
+    from ml.stack.keep import keep as look_after
+
+    look_after(make_private(home))
 
 
 @app.command()

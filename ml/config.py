@@ -73,6 +73,9 @@ class Settings(BaseSettings):
     data_dir: Path | None = None
     """Folder with the public benchmark data sets; what needs them is skipped without it."""
 
+    min_free_mb: int = Field(512, ge=0, le=1_000_000)
+    """A run starts only where so much is free below `home`; 0 never asks [MiB]."""
+
     s3_endpoint: str | None = None
     """URL of the S3 endpoint; none means AWS."""
     s3_region: str = "us-east-1"

@@ -29,10 +29,12 @@ PRODUCTION = "production"
 @release.command()
 def status(home: Home = DEFAULT_HOME) -> None:
     """Show which parts run and what is live."""
-    from ml.stack import summary
+    from ml.config import load_settings
+    from ml.stack import room, summary
     from ml.stack import up as stack
 
     summary.show_parts(Console(), stack.health(home))
+    summary.show_warnings(Console(), room.warnings(home.absolute(), load_settings().min_free_mb))
     summary.show_live(Console(), reader(home))
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from types_boto3_s3.type_defs import GetObjectOutputTypeDef
 
 CONNECT_TIMEOUT_S = 5
+FULL = "Try again. If it lasts, the store's disk may be full: `tradewind status` tells; after space is free it goes on by itself."
 OBJECT_BYTES = 4 * 1024**3  # longest object that is read at once
 PIECE_BYTES = 1024 * 1024
 UPDATES = 60  # tries of a change against others who change the same object
@@ -250,8 +251,10 @@ def _translated(bucket: str, key: str) -> Iterator[None]:
             raise ConfigInvalid(
                 f"a right to use {place}", f"{code} ({status})", "Check the S3 user's keys and grants.", key=key
             ) from error
-        raise StorageUnavailable(f"an answer for {place}", f"{code} ({status})", "Try again.", key=key) from error
+        raise StorageUnavailable(
+            f"an answer for {place}", f"{code} ({status})", FULL if status in (500, 507) else "Try again.", key=key
+        ) from error
     except BotoCoreError as error:
         raise StorageUnavailable(
-            f"an answer for {place}", type(error).__name__, "Is the object store up? Try again.", key=key
+            f"an answer for {place}", type(error).__name__, f"Is the object store up? {FULL}", key=key
         ) from error

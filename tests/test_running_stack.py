@@ -16,9 +16,10 @@ import pytest
 import ml
 from ml.pipeline import ROLES, SECRETS
 from ml.stack import up as stack
-from ml.stack.airflow import SCHEDULER
+from ml.stack.airflow import DAG_PROCESSOR, SCHEDULER
 from ml.stack.certificate import private_authority
 from ml.stack.health import SERVER
+from ml.stack.keep import KEEPER
 from ml.stack.process import Children, free_port
 from ml.store import Bucket
 from tests.flow_steps import steering
@@ -154,6 +155,7 @@ def test_seaweedfs_own_shell_opens_with_the_stores_certificate_and_no_other(runn
 def test_what_lives_and_does_nothing_is_shown_and_replaced(running):
     """A scheduler and a server that are stopped, as if they hung: `status` says so, and `up` starts them anew."""
     children = Children(running.home / "run")
+    children.stop(KEEPER)  # it would do the same, later
     hung = {name: children.find(name) for name in (SCHEDULER, SERVER)}
     assert all(one.is_healthy for one in stack.health(running.home).values())
     for process in hung.values():
@@ -167,6 +169,16 @@ def test_what_lives_and_does_nothing_is_shown_and_replaced(running):
     assert all(f"{name} is replaced" in told for name in hung)
     assert all(children.find(name).pid != process.pid for name, process in hung.items())
     assert all(one.is_healthy for one in stack.health(running.home).values())
+
+
+def test_what_dies_is_started_again_without_anybody(running):
+    children = Children(running.home / "run")
+    dead = {name: children.find(name) for name in (DAG_PROCESSOR, SERVER)}
+    for process in dead.values():
+        process.kill()
+    await_that(lambda: all(children.is_ready(name) for name in dead), 120)
+    assert all(children.find(name).pid != process.pid for name, process in dead.items())
+    assert "parts started again" in (children.logs / f"{KEEPER}.log").read_text()
 
 
 def test_a_killed_scheduler_leaves_no_process_behind(running):

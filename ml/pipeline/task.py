@@ -25,6 +25,7 @@ from ml.pipeline.admission import configured, ensure_places
 from ml.pipeline.context import StageContext
 from ml.pipeline.decision import ensure_fit
 from ml.pipeline.freeze import RunRequest, freeze, project_section, typed_params
+from ml.space import ensure_free
 from ml.store import Bucket
 from ml.use_cases import load
 
@@ -113,6 +114,7 @@ def _file_stage(settings: Settings, use_case: UseCase, request: JsonObject) -> J
 
 
 def _ingest(settings: Settings, use_case: UseCase, request: JsonObject) -> JsonObject:
+    ensure_free(settings.home, settings.min_free_mb)
     wanted = RunRequest(
         run_id=request["run_id"],
         as_of=date.fromisoformat(request["as_of"]),

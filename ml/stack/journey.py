@@ -14,8 +14,10 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from ml.config import load_settings
 from ml.errors import DataRejected, GateFailed, StageFailed, TradewindError
 from ml.pipeline import STAGES
+from ml.space import ensure_free
 from ml.stack import up as stack
 from ml.stack.airflow import USER
 from ml.stack.orchestrator import ENDED, Orchestrator, TaskState
@@ -71,6 +73,7 @@ def travel(home: Path, use_cases: Sequence[str], as_of: date | None) -> None:
     began = time.monotonic()
     out.print("[bold]Tradewind[/]  starting the stack")
     running = stack.up(home, lambda line: out.print(f"  {line}"))
+    ensure_free(running.home, load_settings().min_free_mb)
     out.print(f"  up after {time.monotonic() - began:.0f} s\n")
     orchestrator = Orchestrator(running.airflow_url, running.secrets["airflow_password"])
     conf = {"as_of": as_of.isoformat()} if as_of else {}

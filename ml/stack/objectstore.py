@@ -91,7 +91,7 @@ def _command(folder: Path, port: int, ports: Mapping[str, int]) -> list[str]:
     return [
         *(weed, "-logtostderr=true", "-v=0", "mini", f"-dir={folder / 'data'}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"),
         *("-master.telemetry=false", "-webdav=false", "-admin.ui=false", "-s3.port.iceberg=0", "-s3.port.lance=0"),
-        *(f"-s3.port={port}", "-s3.autoCreateBucket=false", "-s3.config=s3.json", "-s3.iam=false"),
+        *(f"-s3.port={port}", "-s3.autoCreateBucket=false", "-s3.config=s3.json", "-s3.iam=false", "-volume.max=10000"),
         *("-filer.localSocket=filer.sock", "-s3.localSocket=s3.sock"),  # below the folder, not in /tmp
         *(f"-{part}={number}" for part, number in ports.items()),
     ]

@@ -81,6 +81,12 @@ def show_parts(out: Console, parts: Mapping[str, Health]) -> None:
         out.print(health.reason if health.is_alive else "", highlight=False, markup=False)
 
 
+def show_warnings(out: Console, sentences: Iterable[str]) -> None:
+    """Show what runs out, before anything fails."""
+    for sentence in sentences:
+        out.print(f"  [yellow]warning[/]    {sentence}", highlight=False, soft_wrap=True)
+
+
 def show_users(out: Console, secrets: Mapping[str, str]) -> None:
     """Show the embedded Airflow's logins, passwords included: this terminal's owner can read them in a file as well."""
     known = passwords(secrets)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import sys
@@ -14,13 +15,15 @@ from typing import Any
 import httpx
 
 from ml.config import Role, Settings, is_secret, load_settings
+from ml.environment import settings_of
 from ml.errors import ConfigInvalid, IntegrityBroken
 from ml.files import read_json, write_json
 from ml.pipeline import PUBLIC
 from ml.pipeline.workspace import sweep
 from ml.private import make_private
-from ml.stack import airflow, objectstore
+from ml.stack import airflow, objectstore, room
 from ml.stack.health import PARTS, SERVER, Addresses, Health, ill, look
+from ml.stack.keep import KEEPER, Patience, alone
 from ml.stack.process import Children, choose_port
 from ml.stack.role_secrets import split
 from ml.stack.secret import load_all, s3_variables
@@ -49,6 +52,8 @@ LANGUAGE_MODEL = tuple(f"TRADEWIND_LLM_{part}" for part in ("URL", "MODEL", "KEY
 TO_AIRFLOW = ("TRADEWIND_SOURCE_PASSWORD", "TRADEWIND_NOTIFY_WEBHOOK", "TRADEWIND_NOTIFY_SMTP_PASSWORD")
 """Secrets that only Airflow and its tasks receive."""
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Stack:
@@ -76,7 +81,10 @@ class Stack:
     def addresses(self) -> Addresses:
         """Return where the parts are asked how they are."""
         return Addresses(
-            s3_port=self.s3_port, airflow_url=self.airflow_url, server_url=self.server_url, secrets=self.secrets
+            s3_port=self.s3_port,
+            airflow_url=self.airflow_url,
+            server_url=f"http://127.0.0.1:{self.health_port}" if self.health_port else self.server_url,
+            secrets=self.secrets,
         )
 
     def variables(self) -> dict[str, str]:
@@ -127,9 +135,42 @@ def up(home: Path, tell: Callable[[str], None]) -> Stack:
         ConfigInvalid: A port that was asked for is taken.
     """
     home = make_private(home)
-    children = Children(home / "run")
-    stack = _plan(home, children)
-    _end_ill(children, stack, tell)
+    with alone(home):
+        children = Children(home / "run")
+        stack = _plan(home, children)
+        _end_ill(children, stack, tell)
+        _start(children, stack, tell)
+        children.start(KEEPER, [sys.executable, "-m", "ml", "keep", "--home", str(home)], settings_of(os.environ))
+    for sentence in room.warnings(home, load_settings().min_free_mb):
+        tell(f"warning: {sentence}")
+    return stack
+
+
+def mend(home: Path, patience: Patience) -> None:
+    """Start what died, and replace what has been ill for long.
+
+    Args:
+        home: Folder of a stack that was started.
+        patience: What the last looks showed.
+
+    Raises:
+        ServiceUnavailable: A part did not come up.
+    """
+    with alone(home):
+        children = Children(home / "run")
+        found = look(children, load(home).addresses())
+        for name in patience.spent(found, time.monotonic()):
+            log.warning("part replaced name=%s: %s", name, found[name].reason)
+            children.stop(name)
+        missing = [name for name in PARTS if children.find(name) is None]
+        if missing:
+            log.warning("parts started again names=%s", ",".join(missing))
+            _start(children, _plan(home, children), log.info)
+
+
+def _start(children: Children, stack: Stack, tell: Callable[[str], None]) -> None:
+    """Start what does not run, and wait until all is ready."""
+    home = stack.home
     sweep(home)
     write_json(_record(home), {name: value for name, value in asdict(stack).items() if name not in ("home", "secrets")})
     tell(f"object store on 127.0.0.1:{stack.s3_port}")
@@ -141,16 +182,18 @@ def up(home: Path, tell: Callable[[str], None]) -> Stack:
     held = {**stack.acting_as("read"), **_taken(TO_AIRFLOW), **of_roles}
     airflow.start(children, home, stack.airflow_port, stack.secrets, held)
     children.wait(SERVER, lambda: _alive(stack.server_url), SERVER_READY_SECONDS)
-    return stack
 
 
 def down(home: Path) -> list[str]:
     """Stop all that `up` started, newest first, and return the names of what was alive."""
     if not home.exists() and not home.is_symlink():
         return []
-    children = Children(make_private(home) / "run")
-    stopped = [name for name in children.names() if children.stop(name)]
-    return [*stopped, *(["strays"] if children.stop_strays() else [])]
+    home = make_private(home)
+    children = Children(home / "run")
+    children.stop(KEEPER)  # first, or it would start again what is stopped
+    with alone(home):
+        stopped = [name for name in children.names() if children.stop(name)]
+        return [*stopped, *(["strays"] if children.stop_strays() else [])]
 
 
 def clean(home: Path) -> None:

@@ -1,0 +1,78 @@
+"""The keeper: one process a stack that starts again what died, replaces what is ill for long, and turns logs over."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ml.errors import TradewindError
+from ml.stack.health import Health, ill
+
+KEEPER = "keeper"
+LOOK_SECONDS = 10.0
+PATIENCE_SECONDS = 60.0  # a part that is ill for so long, at every look, is replaced: a busy machine makes parts late
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 10.0, 300.0  # between tries that fail, doubled each time
+LOG_BYTES = 16 << 20
+OLD_LOGS = 3
+
+log = logging.getLogger(__name__)
+
+
+class Patience:
+    """Since when each part is ill without a break."""
+
+    def __init__(self) -> None:
+        self._since: dict[str, float] = {}
+
+    def spent(self, found: dict[str, Health], now: float) -> list[str]:
+        """Return the parts that were ill at every look for longer than we wait."""
+        names = ill(found)
+        self._since = {name: self._since.get(name, now) for name in names}
+        return [name for name in names if now - self._since[name] >= PATIENCE_SECONDS]
+
+
+def keep(home: Path) -> None:
+    """Look after a stack until this process is ended."""
+    from ml.stack import up as stack
+
+    patience, pause = Patience(), 0.0
+    while True:
+        time.sleep(LOOK_SECONDS + pause)
+        try:
+            turn_over(home / "run" / "logs")
+            stack.mend(home, patience)
+            pause = 0.0
+        except (TradewindError, OSError) as error:
+            pause = min(LONGEST_PAUSE_SECONDS, max(FIRST_PAUSE_SECONDS, 2 * pause))
+            log.warning("stack not mended, next try in %.0f s: %s", pause, error)
+
+
+@contextmanager
+def alone(home: Path) -> Iterator[None]:
+    """Wait until no other command and no keeper starts or stops parts of this stack."""
+    (home / "run").mkdir(exist_ok=True)
+    with (home / "run" / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def turn_over(logs: Path) -> None:
+    """Move each log that grew too long aside, and forget the oldest; the part goes on writing into the same file.
+
+    Lines that come between the copy and the cut are lost: parts hold their file open, so it cannot be renamed.
+    """
+    for path in sorted(logs.glob("*.log")):
+        if path.stat().st_size <= LOG_BYTES:
+            continue
+        for number in range(OLD_LOGS - 1, 0, -1):
+            older = path.with_name(f"{path.name}.{number}")
+            if older.exists():
+                older.replace(path.with_name(f"{path.name}.{number + 1}"))
+        shutil.copyfile(path, path.with_name(f"{path.name}.1"))
+        with path.open("r+b") as file:
+            file.truncate(0)
