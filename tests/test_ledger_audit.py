@@ -7,14 +7,17 @@ import pytest
 
 from ml.errors import IntegrityBroken
 from ml.files import canonical, sha256, write_verdict
+from ml.packaging.signing import Signer
 from ml.pipeline.decision import Decision, decide
 from ml.pipeline.erase import Order, erase
 from ml.pipeline.ledger_audit import audit
 from ml.pipeline.released import MARKS, rows_key
 from ml.privacy.key_ring import KeyRing
 from ml.registry import collect, ledger
+from ml.registry.entry import Move
 from ml.registry.erasure import proof_key
 from ml.store import Bucket
+from tests.frozen_run import freeze_run, publish_verdict
 from tests.promotable_run import verdict, walk_in
 
 RUN, RULE, TODAY = "run-7", "purchases.fresh", date(2026, 11, 25)
@@ -37,7 +40,8 @@ def told(object_store, promoter, keeper, name, ready, tmp_path):
     write_verdict(tmp_path / "verdict.json", verdict(accepted=False), aside=aside)
     reports = Bucket.open(promoter, "reports")
     judged = (tmp_path / "verdict.json").read_bytes()
-    reports.put(f"{name}/{RUN}/validate/verdict.json", judged)
+    freeze_run(object_store, name, RUN, {"decisions": []}, {"checks": {}})
+    publish_verdict(object_store, name, RUN, judged)
     reports.put(f"{name}/{RUN}/validate/{MARKS}", json.dumps({RULE: marks}).encode())
     asked = {"run_id": RUN, "verdict": sha256(judged), "who": "olga", "why": "the till was replaced"}
     decide(promoter, name, Decision(kind="release_rows", request="1", rule=RULE, **asked), TODAY)
@@ -93,3 +97,10 @@ def test_what_a_collection_removed_is_not_missed(promoter, reader, name, ready):
     assert collect.collect(promoter, name, collect.Kept(newest=1, horizon_days=0), "ada").versions == (digest,)
     after = audit(reader, name)
     assert (after.entries, after.documents < whole.documents) == (whole.entries + 2, True)
+
+
+def test_a_version_that_was_asked_about_and_rejected_need_not_be_published(promoter, reader, name):
+    view, signer, digest = ledger.Ledger.open(promoter, name), Signer.open(promoter), f"sha256:{'7' * 64}"
+    for action in ("ask", "approve", "reject"):
+        view.note(signer, Move(channel="production", action=action, digest=digest, who="ada", why="looked at it"))
+    assert (audit(reader, name).entries, audit(reader, name).documents) == (3, 0)

@@ -19,7 +19,7 @@ from ml.packaging.record import RECORD_TYPE
 from ml.packaging.signing import unverified
 from ml.pipeline.released import rows_key
 from ml.registry.checkpoint import Mark
-from ml.registry.entry import Entry
+from ml.registry.entry import MOVES, Entry
 from ml.registry.erasure import proof_key
 from ml.registry.ledger import Ledger, verified
 from ml.registry.shelf import Shelf
@@ -102,12 +102,12 @@ def _broken(document: Document, entry: Entry, received: str) -> IntegrityBroken:
 
 
 def _named(settings: Settings, entry: Entry) -> Iterator[Document]:
-    """Yield the documents that an entry names."""
+    """Yield the documents that an entry names; a version that was only asked about, or rejected, need not be published."""
     yield from _of_decision(settings, entry)
     if entry.action == "erase" and entry.record:
         read = partial(Bucket.open(settings, "ledger").find, proof_key(entry.use_case, entry.record))
         yield Document(what="the proof of erasure", digest=entry.record, read=read)
-    elif entry.to_digest is not None:
+    elif entry.to_digest is not None and (entry.action in MOVES or entry.record):
         yield from _of_version(Shelf.open(settings, entry.use_case), entry, entry.to_digest)
 
 
