@@ -45,11 +45,12 @@ def retrain(use_case: str) -> DAG:
                 "outlets": [production_asset(use_case)],
                 "on_success_callback": TellPeople("move", use_case),
             },
-            "serve": {"trigger_rule": "none_failed"},
+            "serve": {"trigger_rule": "none_failed_min_one_success"},  # also where promotion had nothing to move
         }
         tasks = {stage: stage_task(stage, use_case, **options.get(stage, {})) for stage in STAGES}
         asked = review(use_case)
         chain(*_with_people([tasks[stage] for stage in STAGES], asked, approval(use_case)))
+        tasks["package"] >> tasks["serve"]
         asked >> run_again(use_case, trigger_rule="one_failed")
     return dag
 

@@ -28,6 +28,7 @@ SOURCE_FIELDS = {"kind": "source", "location": "source_location", "mapping": "so
 APPROVAL_TASK = "approve"
 REVIEW_TASK = "review"
 TARGET_FIELDS = ("digest", "reason", "action", "channel", "kind", "run", "verdict", "rule", "until", "rows")
+AUTOMATIC = ("scheduled", "asset_triggered")  # kinds of Airflow's runs that nobody starts by hand
 RESULT = "RESULT "  # a line of the stage's standard output that starts so is the task's result
 
 log = logging.getLogger(__name__)
@@ -101,6 +102,7 @@ def request_of(context: Any) -> dict[str, Any]:
         },
         "target": {name: params[name] for name in TARGET_FIELDS if params.get(name)},
         "request": f"{run.dag_id} {run.run_id}",
+        "is_automatic": run.run_type in AUTOMATIC,
         "asks_person": params.get("approval") == "required",
         "who": getattr(run, "triggering_user_name", None) or f"airflow:{run.run_type}",
         "why": f"{run.dag_id} {run.run_id}",

@@ -7,6 +7,7 @@ stage looks at a source's newest state, a channel, a ledger or a decision by its
 from __future__ import annotations
 
 import hashlib
+import logging
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -21,7 +22,7 @@ from ml.contract import INPUTS_SCHEMA, JsonObject, UseCase
 from ml.errors import ConfigInvalid
 from ml.files import canonical, sha256
 from ml.parameter import UseCaseParams, parse
-from ml.pipeline import frozen
+from ml.pipeline import frozen, learned
 from ml.pipeline.accepted import Accepted, accepted_runs
 from ml.pipeline.admission import admitted, configured
 from ml.pipeline.approval import REQUIRED
@@ -35,6 +36,8 @@ from ml.registry.erasure_mark import Marks, proven_customers
 from ml.sources import open_source
 
 PRODUCTION = "production"
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,12 +53,14 @@ class RunRequest:
     """Overrides of the use case's `train` section."""
     asks_person: bool = False
     """Whether a person has to approve the version, also where `params.yaml` asks nobody."""
+    is_automatic: bool = False
+    """Whether a timetable or an asset started it: then inputs that were learned from already start nothing."""
     request: str | None = None
     """Names the DAG run that asks; no other run continues this one. None where no DAG run does."""
 
 
-def freeze(settings: Settings, use_case: UseCase, request: RunRequest) -> JsonObject:
-    """Freeze the run's inputs unless that was done, and return them.
+def freeze(settings: Settings, use_case: UseCase, request: RunRequest) -> JsonObject | None:
+    """Freeze the run's inputs unless that was done, and return them; none where an automatic run has nothing new to learn.
 
     Raises:
         ConfigInvalid: A parameter or override is unknown or out of range, or the source a place that nobody configured.
@@ -71,7 +76,13 @@ def freeze(settings: Settings, use_case: UseCase, request: RunRequest) -> JsonOb
         frozen.PARAMS: yaml.safe_dump({use_case.name: params}, sort_keys=True, allow_unicode=True).encode(),
         frozen.STAGES_FILE: single(use_case.name),
     }
-    return _ensure_same_run(frozen.keep(settings, use_case.name, request.run_id, files).inputs, request)
+    drawn = frozen.Frozen(use_case=use_case.name, run_id=request.run_id, files=files)
+    if request.is_automatic and (earlier := learned.earlier_run(settings, drawn)):
+        log.info("nothing new to learn: run %s ended in a verdict on equal inputs", earlier)
+        return None
+    kept = frozen.keep(settings, use_case.name, request.run_id, files)
+    learned.keep(settings, kept)
+    return _ensure_same_run(kept.inputs, request)
 
 
 def _ensure_same_run(inputs: JsonObject, request: RunRequest) -> JsonObject:

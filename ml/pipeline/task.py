@@ -121,9 +121,12 @@ def _ingest(settings: Settings, use_case: UseCase, request: JsonObject) -> JsonO
         source=request.get("source", {}),
         train=request.get("train", {}),
         asks_person=request.get("asks_person", False),
+        is_automatic=request.get("is_automatic", False),
         request=request.get("request"),
     )
     inputs = freeze(settings, use_case, wanted)
+    if inputs is None:
+        return NOTHING_TO_DO
     listed = configured(settings)
     ensure_places(listed, inputs["source"]["spec"])
     os.environ["TRADEWIND_SOURCE_LOCATIONS"] = json.dumps(
