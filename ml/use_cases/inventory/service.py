@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, BeforeValidator, Field
 
 from ml.contract import Explanation, JsonObject, Limits, Predictor
-from ml.field import Code, Day, Sent, identifier
+from ml.field import Article, Day, Sent, identifier
 from ml.use_cases.inventory.attribution import attribute
 from ml.use_cases.inventory.demand_score import QUANTILES
 from ml.use_cases.inventory.demand_window import Rows
@@ -47,7 +47,7 @@ class KnownSeries(Sent):
     lists of what is ahead as long as its horizon, 4 weeks unless `features.window.horizon` says otherwise.
     """
 
-    product_id: Code
+    product_id: Article
     store_group: Annotated[str, BeforeValidator(identifier), Field(max_length=100)] = "all"
     name: str = Field("", max_length=300)
     department: str = Field("unknown", max_length=200)
