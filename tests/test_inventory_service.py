@@ -185,6 +185,25 @@ def test_a_listing_is_written_as_parquet_and_csv_and_found_again(shop):
     assert dict(zip(table["unit"], table["pieces"], strict=True)) == pieces
 
 
+def test_no_text_of_a_csv_begins_as_a_formula_and_the_parquet_file_keeps_it(shop):
+    texts = ("=1+1", "+1", "-2", "@SUM(A1)", "\t=1", "\r=1", "plain", "", "a=b", None)
+    made = replace(
+        SERVICE.listing,
+        make=lambda *_: [{"unit": text, "pieces": -float(place)} for place, text in enumerate(texts)],
+        shown=("unit", "pieces"),
+        total="pieces",
+    )
+    record = replace(shop.record, service=replace(shop.record.service, listing=made))
+    shop.promote()
+    shop.histories(anna=["p1"])
+    batch.batch(shop.settings, record, 1)
+    state, written = Bucket.open(shop.settings, "state"), newest(shop.settings, shop.record.name)
+    table = pd.read_csv(io.BytesIO(state.get(written.csv)), dtype={"unit": str}, keep_default_na=False)
+    assert list(table["unit"]) == ["'=1+1", "'+1", "'-2", "'@SUM(A1)", "'\t=1", "'\r=1", "plain", "", "a=b", ""]
+    assert list(table["pieces"]) == [-float(place) for place in range(len(texts))], "a negative number is no formula"
+    assert pd.read_parquet(io.BytesIO(state.get(written.parquet)))["unit"].tolist()[:9] == list(texts[:9])
+
+
 def test_a_use_case_without_a_listing_or_lists_is_refused(shop):
     scalar = replace(shop.record, service=replace(shop.record.service, response=SERVICE.request))
     with pytest.raises(ConfigInvalid, match="a listing"):

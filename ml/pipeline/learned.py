@@ -6,12 +6,12 @@ them. Whether that run got as far as a verdict is asked of its reports; one that
 
 from __future__ import annotations
 
-import json
 from datetime import date
 
 from ml.config import Settings
 from ml.contract import JsonObject
-from ml.files import canonical, sha256
+from ml.files import canonical, parse_object, sha256
+from ml.pipeline import is_run_id
 from ml.pipeline.frozen import Frozen
 from ml.store import Bucket
 
@@ -37,8 +37,9 @@ def digest(frozen: Frozen) -> str:
 def earlier_run(settings: Settings, frozen: Frozen) -> str | None:
     """Return the id of an earlier run on equal inputs that ended in a verdict; none if there is none."""
     kept = Bucket.open(settings, "runs").find(_key(frozen))
-    run_id = json.loads(kept)["run_id"] if kept else None
-    return run_id if run_id != frozen.run_id and run_id and _is_judged(settings, frozen.use_case, run_id) else None
+    run_id = parse_object(kept, _key(frozen), f"Delete {_key(frozen)}.").get("run_id") if kept else None
+    is_other = is_run_id(str(run_id)) and run_id != frozen.run_id
+    return run_id if is_other and _is_judged(settings, frozen.use_case, str(run_id)) else None
 
 
 def keep(settings: Settings, frozen: Frozen) -> None:
@@ -51,8 +52,9 @@ def _is_judged(settings: Settings, use_case: str, run_id: str) -> bool:
     reports = Bucket.open(settings, "reports")
     if reports.exists(f"{use_case}/{run_id}/evaluate/verdict.json"):
         return True
-    checked = reports.find(f"{use_case}/{run_id}/validate/verdict.json")
-    return checked is not None and json.loads(checked).get("accepted") is False
+    key = f"{use_case}/{run_id}/validate/verdict.json"
+    checked = reports.find(key)
+    return checked is not None and parse_object(checked, key, f"Delete {key}.").get("accepted") is False
 
 
 def _key(frozen: Frozen) -> str:

@@ -18,7 +18,7 @@ import pandas as pd
 from ml.config import Settings
 from ml.contract import JsonObject, UseCase
 from ml.errors import DataRejected
-from ml.files import canonical
+from ml.files import canonical, parse
 from ml.monitoring.decision import Finding, decide
 from ml.monitoring.drift import Drift, compare
 from ml.monitoring.quality import Quality, beside_offline, outcomes, summarise
@@ -81,7 +81,7 @@ def _limited(settings: Settings, use_case: str, finding: Finding, moment: dateti
     if finding.decision != "retrain":
         return finding
     reports, key = Bucket.open(settings, "reports"), f"{use_case}/monitor/retrains.json"
-    earlier = [datetime.fromisoformat(one) for one in json.loads(reports.find(key) or b"[]")]
+    earlier = [datetime.fromisoformat(one) for one in parse(reports.find(key) or b"[]", key, f"Delete {key}.")]
     if why := refusal(earlier, moment, params):
         return replace(finding, decision="wait", sentences=(*finding.sentences, why))
     kept = sorted({*earlier, moment})[-REQUESTS_KEPT:]

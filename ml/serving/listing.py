@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import io
-import json
 import logging
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 from ml.config import Settings
 from ml.contract import JsonObject, Listing, UseCase
@@ -18,8 +18,14 @@ from ml.serving import snapshot
 from ml.serving.version import Served
 from ml.store import Bucket
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 LISTING_SCHEMA = "tradewind/listing/1"
 SHORT = 12  # digits of a version's digest in a name
+
+FORMULA = r"^[=+\-@\t\r]"
+"""What the first character of a text must not be where a spreadsheet opens it."""
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +83,10 @@ def write(settings: Settings, use_case: UseCase, served: Served) -> Written:
 
 
 def _rows(use_case: UseCase, listing: Listing, served: Served, table: bytes) -> list[JsonObject]:
-    known = {unit: json.loads(text) for unit, text in snapshot.read(table)}
+    known = {
+        unit: parse_object(text, "a unit's history", "Publish the histories again.")
+        for unit, text in snapshot.read(table)
+    }
     rows = listing.make(served.predictor, served.state, known)
     if not rows:
         raise ModelNotFound(f"rows of {listing.title}", "none", f"Deliver what {use_case.name} needs for them.")
@@ -110,10 +119,24 @@ def _put(bucket: Bucket, use_case: str, written: Written, rows: list[JsonObject]
 
     table, parquet, csv = pa.Table.from_pylist(rows), io.BytesIO(), io.BytesIO()
     pq.write_table(table, parquet, compression="zstd")
-    pa_csv.write_csv(table, csv)
+    pa_csv.write_csv(_without_formulas(table), csv)
     bucket.put(written.parquet, parquet.getvalue(), "application/vnd.apache.parquet")
     bucket.put(written.csv, csv.getvalue(), "text/csv")
     bucket.put(_record_key(use_case), canonical({"schema": LISTING_SCHEMA, **asdict(written)}), "application/json")
+
+
+def _without_formulas(table: pa.Table) -> pa.Table:
+    """Return the table with an apostrophe before texts that a spreadsheet would take for a formula and run (CWE-1236)."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for index, field in enumerate(table.schema):
+        if pa.types.is_string(field.type):
+            texts = table.column(index)
+            begins = pc.match_substring_regex(texts, FORMULA)
+            told = pc.if_else(begins, pc.binary_join_element_wise("'", texts, ""), texts)
+            table = table.set_column(index, field, told)
+    return table
 
 
 def _record_key(use_case: str) -> str:
