@@ -74,7 +74,7 @@ class Desk:
 
     def settings(self, role, **more):
         user = secret.s3_variables(self.secrets, role)
-        return settings_of(self.endpoint, self.secrets, user, **more)
+        return settings_of(self.endpoint, self.secrets, user, home=self.home, **more)
 
     def client(self, user=None, **headers):
         if user:
@@ -101,7 +101,9 @@ def desk(tmp_path_factory):
     s3, port = free_port(), free_port()
     objectstore.start(children, home / "store", s3, known, "tradewind")
     endpoint = f"http://127.0.0.1:{s3}"
-    promoter = settings_of(endpoint, known, secret.s3_variables(known, "promote"), signing_key=known["signing_key"])
+    promoter = settings_of(
+        endpoint, known, secret.s3_variables(known, "promote"), home=home, signing_key=known["signing_key"]
+    )
     keeper = settings_of(endpoint, known, secret.s3_variables(known, "ingest"), freeze_key=known["freeze_key"])
     digest = publish(home, promoter, keeper)
     try:
