@@ -66,6 +66,25 @@ def test_signing_out_as_a_customer_ends_their_token_and_no_more(browser, url, de
     assert asked(url, desk, desk.customer(ADA)) == (200, "proved")
 
 
+BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+OTHER_SPELLINGS = {
+    "unused bits": lambda token: token[:-1] + BASE64[BASE64.index(token[-1]) ^ 1],
+    "padding": lambda token: f"{token}==",
+    "a stray character": lambda token: f"{token[:-3]}!{token[-3:]}",
+    "signs of plain base64": lambda token: token[:-10] + token[-10:].replace("-", "+").replace("_", "/") + "~",
+    "more than is read": lambda token: f"{token}{'=' * 3000}",
+}
+
+
+@pytest.mark.parametrize("spelling", OTHER_SPELLINGS)
+def test_a_token_that_was_signed_out_does_not_hold_under_another_spelling(browser, url, desk, spelling):
+    token = browser.http.cookies["tradewind_customer"]
+    other = OTHER_SPELLINGS[spelling](token)
+    assert other != token
+    browser.send("/sign-in/out")
+    assert asked(url, desk, other) == (200, "refused")
+
+
 def test_a_customers_cookie_without_the_session_it_was_given_in_proves_nobody(browser, url, desk):
     other = Browser(url)
     other.send("/sign-in", token=desk.token, next="/chat")
