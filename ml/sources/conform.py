@@ -94,8 +94,8 @@ def _column(
     wanted = ARROW_TYPES[column.type]
     mapped = mapping.columns.get(column.name)
     if mapped is not None and mapped.constant is not None:
-        return _constant(mapped.constant, len(raw), table, column)
-    name = column.name if mapped is None else str(mapped.source)
+        return _constant(mapped, len(raw), table, column)
+    name = mapping.theirs(column.name) or column.name
     times = raw.column_names.count(name)
     if times > 1:
         raise _doubled(table, column, name, times, origin[0])
@@ -103,7 +103,7 @@ def _column(
         if mapped is None and column.nullable and not same_but_spelling(name, raw.column_names):
             return pa.chunked_array([pa.nulls(len(raw), wanted)])
         raise _missing_column(raw, table, column, name, origin[0])
-    own = mapped or ColumnMapping.model_validate({"from": name})
+    own = mapped or ColumnMapping()
     told = own if own.time_zone else own.model_copy(update={"time_zone": mapping.time_zone})
     rule = Rule(column, told, mapping, _is_identifier(table, column))
     done = convert(raw[name], rule)
@@ -112,15 +112,18 @@ def _column(
     return done.values.cast(wanted)
 
 
-def _constant(value: object, n_rows: int, table: Table, column: Column) -> pa.ChunkedArray:
-    try:
-        return pa.chunked_array([pa.repeat(pa.scalar(value), n_rows).cast(ARROW_TYPES[column.type])])
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+def _constant(mapped: ColumnMapping, n_rows: int, table: Table, column: Column) -> pa.ChunkedArray:
+    """Return the mapping's own value for all rows, read by the rules of a value that was delivered."""
+    value = pa.chunked_array([pa.array([mapped.constant])])
+    done = convert(value, Rule(column, mapped, TableMapping(), _is_identifier(table, column)))
+    is_truth_elsewhere = isinstance(mapped.constant, bool) and column.type != "boolean"  # YAML reads `no` as false
+    if is_truth_elsewhere or done.wrong.any() or done.values.null_count:
         raise ConfigInvalid(
             f"a constant of type {column.type} for {table.name}.{column.name}",
-            f"one of type {type(value).__name__}",
-            f"Correct the mapping (tables.{table.name}.columns.{column.name}.constant).",
-        ) from None
+            f"one of type {type(mapped.constant).__name__}",
+            f"Correct the mapping (tables.{table.name}.columns.{column.name}.constant); text needs quotes.",
+        )
+    return pa.chunked_array([pa.repeat(done.values.cast(ARROW_TYPES[column.type])[0], n_rows)])
 
 
 def _is_identifier(table: Table, column: Column) -> bool:

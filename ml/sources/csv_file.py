@@ -58,6 +58,9 @@ class CsvText:
 
     def _parse(self, n_columns: int) -> pa.Table:
         data = self.text.encode()
+        data += (
+            b"" if data.endswith((b"\n", b"\r")) else b"\n"
+        )  # Arrow's reader takes a lone line without an end for none
         return pa_csv.read_csv(
             io.BytesIO(data),
             read_options=pa_csv.ReadOptions(

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from ml.contract import Table
 from ml.errors import ConfigInvalid
+from ml.sources.time_format import fault_of
 
 MAPPING_SCHEMA = "tradewind/mapping/1"
 NO_VALUE = ("NULL", "null", "\\N", "-", "N/A", "n/a", "#N/A", "NaN", "nan")
@@ -38,7 +39,7 @@ class ColumnMapping(_Strict):
     """Where one of our columns comes from."""
 
     source: str | None = Field(None, alias="from")
-    """Their column."""
+    """Their column; none means our name."""
     constant: str | int | float | bool | None = None
     """The same value in every row, instead of a column."""
     format: str | None = None
@@ -50,10 +51,19 @@ class ColumnMapping(_Strict):
     verbatim: bool = False
     """Take an identifier as it is written, also where it looks like a decimal number: `1E3`, `39.0`."""
 
+    @field_validator("format")
+    @classmethod
+    def _readable_format(cls, value: str | None) -> str | None:
+        if value is not None and (fault := fault_of(value)):
+            raise ValueError(fault)
+        return value
+
     @model_validator(mode="after")
     def _one_origin(self) -> ColumnMapping:
-        if (self.source is None) == (self.constant is None):
+        if self.source is not None and self.constant is not None:
             raise ValueError("give either `from` or `constant`")
+        if self.constant is None and "constant" in self.model_fields_set:
+            raise ValueError("`constant` has no value")
         return self
 
 
@@ -76,6 +86,11 @@ class TableMapping(_Strict):
     """Of its columns that name none; by default the mapping's."""
     missing: tuple[str, ...] | None = None
     """What means a missing value beside an empty one; none means `NO_VALUE` for CSV, and nothing for Parquet and databases."""
+
+    def theirs(self, ours: str) -> str | None:
+        """Return their name of one of our columns; none where a constant stands in its place."""
+        mapped = self.columns.get(ours, ColumnMapping())
+        return None if mapped.constant is not None else mapped.source or ours
 
     @field_validator("encoding")
     @classmethod

@@ -107,8 +107,8 @@ class Database:
 
     def _query(self, table: Table, reflected: sa.Table, last_day: date) -> sa.Select[Any]:
         """Select the mapped columns; the database filters by time where its own type allows."""
-        mapped = self.mapping.of(table).columns
-        theirs = {c.name: mapped[c.name].source if c.name in mapped else c.name for c in table.columns}
+        mapped = self.mapping.of(table)
+        theirs = {c.name: mapped.theirs(c.name) for c in table.columns}
         named = dict.fromkeys(name for name in theirs.values() if name is not None)
         similar = [
             other
@@ -177,7 +177,7 @@ def _ensure_zones(raw: pa.Table, table: Table, mapped: TableMapping, origin: str
     """Refuse times with a zone where the mapping does not say which one the shop's is: theirs is the session's."""
     for column in table.columns:
         told_as = mapped.columns.get(column.name)
-        name = column.name if told_as is None else told_as.source
+        name = mapped.theirs(column.name)
         if column.type != "timestamp" or name not in raw.column_names or (told_as and told_as.time_zone):
             continue
         kind = raw.schema.field(name).type

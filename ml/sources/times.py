@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml.sources.mapping import ColumnMapping
+from ml.sources.time_format import tells_instants
 
 Mask: TypeAlias = "np.ndarray[Any, np.dtype[np.bool_]]"
 LOCAL = pa.timestamp("us")
@@ -76,7 +77,7 @@ def _of_text(values: pa.ChunkedArray, mapped: ColumnMapping) -> tuple[pa.Chunked
 
 def _has_offset(text: pd.Series[Any], form: str | None) -> Mask:
     if form is not None:
-        return np.full(len(text), "%z" in form) & text.notna().to_numpy(dtype=bool)
+        return np.full(len(text), tells_instants(form)) & text.notna().to_numpy(dtype=bool)
     clock = (
         text.str.contains(":", regex=False) | text.str.contains("T", regex=False) | text.str.contains(" ", regex=False)
     )
