@@ -75,15 +75,22 @@ LANDLINE = re.compile(
     r"(?<![\d-])(?:\(?0\d{2,3}\)?[- ]?[2-9]\d{6,7}(?:-\d{1,5})?|400[- ]?\d{3}[- ]?\d{4})(?![\d-])", re.ASCII
 )
 PHONE_CUE = re.compile(r"(?:电话|手机|致电|座机|传真|号码)[是为：:\s号码]{0,4}(\+?\d[\d -]{5,14}\d)(?!\d)")
+SPOKEN = "〇零一二三四五六七八九幺两壹贰叁肆伍陆柒捌玖"  # digits as they are said or written out
+PHONE_SPOKEN = re.compile(
+    rf"(?<![{SPOKEN}])[一幺壹][三四五六七八九叁肆伍陆柒捌玖](?:[\s-]?[{SPOKEN}]){{9}}(?![{SPOKEN}])"
+    rf"|(?<=[话机号码是：:\s])[{SPOKEN}](?:[\s-]?[{SPOKEN}]){{6,14}}(?![{SPOKEN}])"
+)
 WECHAT = re.compile(
-    r"(?:微信|威信|薇信|[vV]信|加[vV]|[vV][xX]|[wW]e[cC]hat)\s{0,3}(?:账号|帐号|号码|号|ID|id)?\s{0,3}(?:is|是|为|[:：])?\s{0,3}([A-Za-z][\w-]{5,19})(?![\w-])",
+    r"(?:微信|威信|薇信|[vV]信|加我?[vV]|[vV][xX]|(?<![A-Za-z])[vV](?=[:：])|[wW]e[cC]hat)\s{0,3}(?:账号|帐号|号码|号|ID|id)?\s{0,3}(?:is|是|为|[:：])?\s{0,3}([A-Za-z][\w-]{5,19})(?![\w-])",
     re.ASCII,
 )
 ALIPAY = re.compile(
     r"(?:支付宝|[aA]lipay)\s{0,3}(?:账号|帐号|账户|号)?\s{0,3}[是为:：]?\s{0,3}([\w.+-]{0,40}\d[\w.@+-]{3,40})(?!\w)",
     re.ASCII,
 )
-QQ = re.compile(r"(?<![A-Za-z])[qQ]{2}\s{0,3}(?:号码|号)?\s{0,3}[是为:：]?\s{0,3}(\d{5,11})(?!\d)")
+QQ = re.compile(
+    r"(?<![A-Za-z])(?:[qQ]{2}|[qQ](?=号)|扣扣|企鹅)\s{0,3}(?:号码|号)?\s{0,3}[是为:：]?\s{0,3}(\d{5,11})(?!\d)"
+)
 PLATE = re.compile(
     r"[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼][A-HJ-NP-Z][·• ]?"
     r"(?:[DF][A-HJ-NP-Z0-9]\d{4}|\d{5}[DF]|[A-HJ-NP-Z0-9]{4}[A-HJ-NP-Z0-9挂学警港澳])(?![A-Za-z0-9])"
@@ -103,6 +110,7 @@ def find_chinese(text: str) -> list[Span]:
     if not HAN.search(text):
         return found
     found += [Span(one.start(), one.end(), "PHONE", LIKELY) for one in LANDLINE.finditer(text)]
+    found += [Span(one.start(), one.end(), "PHONE", LIKELY) for one in PHONE_SPOKEN.finditer(text)]
     found += [Span(one.start(), one.end(), "PLATE", STRICT) for one in PLATE.finditer(text)]
     return [*found, *_names(text), *_addresses(text)]
 

@@ -6,12 +6,14 @@ import re
 from typing import Literal
 
 from ml.privacy.pii_chinese import HAN, find_chinese
+from ml.privacy.pii_handle import find_handles
 from ml.privacy.pii_identity import find_identities
 from ml.privacy.pii_pattern import find_patterns, is_order
+from ml.privacy.pii_plain import plain
 from ml.privacy.pii_secret import find_secrets
 from ml.privacy.pii_span import KINDS, Span, outside, without_overlap
 from ml.privacy.pii_tagger import tag
-from ml.privacy.pii_written import find_written, half_width
+from ml.privacy.pii_written import find_written
 
 PLACEHOLDER = re.compile(rf"\[(?:{'|'.join(KINDS)})\]")
 NUMBERS = ("PHONE", "CARD", "ID")
@@ -32,10 +34,15 @@ def find(text: str, language: Literal["en", "zh"] | None = None, keep: re.Patter
     Returns:
         Spans; none touches a placeholder that `redact` left, or what is kept.
     """
+    searched = plain(text)
+    spans = map(searched.there, _find(searched.text, language, keep))
+    return without_overlap(outside(spans, places_held(text, keep), text))
+
+
+def _find(text: str, language: Literal["en", "zh"] | None, keep: re.Pattern[str] | None) -> list[Span]:
     held = places_held(text, keep)
-    plain = half_width(text)
-    told = [*find_patterns(plain), *find_written(plain), *find_identities(plain), *find_secrets(plain)]
-    told += [] if language == "en" else find_chinese(plain)
+    told = [*find_patterns(text), *find_written(text), *find_identities(text), *find_secrets(text), *find_handles(text)]
+    told += [] if language == "en" else find_chinese(text)
     known = without_overlap(outside(told, held, text))
     tagged = tag(text, _in_order(known, held)) if _is_tagged(text, language) else []
     trusted = (span for span in tagged if not (span.type in NUMBERS and is_order(text, span.start)))

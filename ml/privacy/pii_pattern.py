@@ -26,14 +26,14 @@ IBAN = re.compile(
 )
 DIGITS = re.compile(r"(?<![\w.+-])\d(?:[ ./-]?\d){11,18}(?![\w-]|\.\d)", re.ASCII)
 SSN = re.compile(r"(?<![\w-])\d{3}-\d{2}-\d{4}(?![\w-])", re.ASCII)
-MOBILE_CN = re.compile(r"(?<![\w.-])(?:(?:\+|00)86[ -]?)?1[3-9]\d(?:[ -]?\d{4}){2}(?![\d-]|\.\d)", re.ASCII)
+MOBILE_CN = re.compile(r"(?<![\w.-])(?:(?:\+|00)86[ -]?)?1[3-9]\d(?:[ .-]?\d{4}){2}(?![\d-]|\.\d)", re.ASCII)
 ABROAD = re.compile(r"(?<![\w])\+\d")
 ISSUER = re.compile(  # ranges of ISO/IEC 7812 that payment cards use, with their lengths
     r"4(?:\d{12}|\d{15}|\d{18})|(?:5[1-5]|2[2-7])\d{14}|3[47]\d{13}|3(?:0[0-5]|[689]\d)\d{11}|35\d{14}"
     r"|(?:2131|1800)\d{11}|6\d{11,18}|5[0678]\d{10,17}"
 )
 ORDER_BEFORE = re.compile(
-    r"(?:order|invoice|tracking|parcel|article|item|sku|ean|ref(?:erence)?|订单|单号|编号|货号)\W*(?:no|nr|number|id|号|号码|是|为)?\W*$",
+    r"(?:order|invoice|tracking|parcel|article|item|sku|ean|ref(?:erence)?|订单|单号|编号|货号)\W*(?:no|nr|number|id|号|号码|是|为)?\W*(?:is|was)?\W*$",
     re.IGNORECASE,
 )
 VERSION_BEFORE = re.compile(r"(?:version|firmware|release|build|v|版本)\W*$", re.IGNORECASE)

@@ -9,10 +9,6 @@ from ml.privacy.pii_span import Span
 
 SURE = 0.93  # less than a plain address, more than what the context tells
 LOCAL = r"(?<![A-Za-z0-9_.+-])[A-Za-z0-9_](?:[A-Za-z0-9_.+-]{0,62}[A-Za-z0-9_-])?"
-WIDE = str.maketrans(
-    {chr(0xFF00 + code - 0x20): chr(code) for code in map(ord, "0123456789@._-")}
-    | {chr(0xFEE0 + code): chr(code) for code in [*range(ord("A"), ord("Z") + 1), *range(ord("a"), ord("z") + 1)]}
-)
 OPEN, CLOSE = r"[\[({<（【]\s?", r"\s?[\])}>）】]"
 SIGN = rf"(?:\s{{0,2}}@\s{{0,2}}|\s?{OPEN}(?:at|@|#){CLOSE}\s?|\s?(?:艾特|爱特|圈a|小老鼠)\s?)"
 DOT = rf"(?:\.|\s?{OPEN}(?:dot|punkt|point|\.){CLOSE}\s?|\s(?:dot|punkt)\s|\s?[点點]\s?)"
@@ -25,11 +21,6 @@ CUED = re.compile(
     rf"(?:e-?mails?|mail|address|inbox|write|contact|reply|邮箱|邮件)[^\n@]{{0,16}}?\s?({LOCAL}\s?(?:\sat\s|#)\s?(?:{HOST}\.){{1,4}}{ENDING})",
     re.IGNORECASE,
 )
-
-
-def half_width(text: str) -> str:
-    """Return the text, of equal length, with full-width digits, letters and the signs of addresses as ASCII has them."""
-    return text.translate(WIDE)
 
 
 def find_written(text: str) -> Iterator[Span]:
