@@ -103,8 +103,14 @@ def _kind(trace: str) -> str:
 
 
 def shown_number(value: Any) -> Any:
-    """Return a number as reports may show it: a whole one that is long enough for a telephone or a card is masked."""
-    return value if float(value) % 1 or abs(value) < LONG else mask(f"{value:.0f}")
+    """Return a number as reports may show it: a whole one that is long enough for a telephone or a card is masked.
+
+    What is missing is none; what is no number stays.
+    """
+    if not isinstance(value, int | float | np.number):
+        return None if pd.isna(value) else value
+    number = float(value)
+    return value if number % 1 or abs(number) < LONG else mask(f"{number:.0f}")
 
 
 def _masked(item: Any, public: frozenset[str]) -> dict[str, Any]:

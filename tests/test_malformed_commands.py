@@ -38,7 +38,7 @@ FITTING = {
 TEXTS = ("", "../../etc/passwd", "x" * 3000, "ünbekannt", "\udcff", "\x1b[31mred")
 NUMBERS = ("x", "-1", "1e400", "nan", "9" * 40)
 DAYS = ("31.12.2017", "2017-02-30", "0000-00-00", "tomorrow")
-MAKING_HOMES = {"up", "run", "compose-env"}
+MAKING_HOMES = {"up", "run", "keep", "compose-env"}
 """Commands for which a home that is not there yet is no mistake."""
 
 
@@ -141,7 +141,7 @@ def test_a_malformed_argument_is_told(as_everybody, capfd, name):
 
 
 @pytest.mark.parametrize(
-    "name", sorted(set(commands()) - {"compose-env", "make-buckets", "serve", "up", "run", "bench"})
+    "name", sorted(set(commands()) - {"compose-env", "make-buckets", "serve", "up", "run", "keep", "bench"})
 )
 def test_without_a_stack_each_command_says_so(world, capfd, name):
     words = arguments(name, "", "", world)

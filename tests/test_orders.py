@@ -58,6 +58,7 @@ def test_an_id_that_stands_for_the_folder_of_another_run_does_not_continue_it(at
     run_id = storage_id("manual__2026-06-30T00:00")
     freeze_run(object_store, "rating", run_id, {"request": "retrain_rating manual__2026-06-30T00:00"}, {})
     asked = {"run_id": run_id, "as_of": "2026-06-30", "request": "retrain_rating manual__2026-06-30T0000"}
+    asked |= {"who": "olga", "why": "x"}
     with pytest.raises(ConfigInvalid, match="T00:00"):
         run_task(stage, "rating", asked)
 

@@ -104,11 +104,8 @@ def _float(values: pa.ChunkedArray, rule: Rule) -> Converted:
     if pa.types.is_string(values.type):
         return _number_text(values, rule)
     if pa.types.is_floating(values.type):
-        values = _without_nan(values)
-        wrong = _where(pc.invert(pc.is_finite(values)))
-    else:
-        wrong = _none_wrong(values)
-    return Converted(_divided(values.cast(pa.float64()), rule), wrong, "infinite numbers")
+        values = _without_nan(values)  # infinite ones are numbers: the rules on the data quarantine their rows
+    return Converted(_divided(values.cast(pa.float64()), rule), _none_wrong(values), "")
 
 
 def _whole(values: pa.ChunkedArray, rule: Rule) -> Converted:
