@@ -104,6 +104,45 @@ def test_the_versions_that_saw_the_customer_are_named_and_it_is_proven(custodian
         Opener(lambda: KeyRing.open(keeper, name)).open(MAILS, kept)
 
 
+EMPTY = io.BytesIO()
+pq.write_table(pa.table({"token": pa.array([], pa.binary())}), EMPTY)
+OTHERS = {"garbage": b"garbage", "depth": b"[" * 100_000, "a number": b"5", "a table of nobody": EMPTY.getvalue()}
+
+
+@pytest.mark.parametrize("trick", product(["the list", "the subjects"], OTHERS))
+def test_data_that_are_not_stored_as_they_were_count_as_the_customers(custodian, keeper, promoter, ready, name, trick):
+    of, planted = trick
+    raw, folder = Bucket.open(keeper, "raw"), stored(keeper, name)[1]
+    root, digest = ready(ingested=folder)
+    walk_in(promoter, name, root)
+    place = lambda md5: f"dvc/files/md5/{md5[:2]}/{md5[2:]}"  # noqa: E731
+    md5 = folder if of == "the list" else json.loads(raw.get(place(folder)))[0]["md5"]
+    raw.put(place(md5), OTHERS[planted])
+    (touched,) = erase(custodian, name, order()).erasure.versions
+    assert (touched.digest, touched.is_certain) == (digest, False)
+
+
+@pytest.mark.parametrize("planted", [b"garbage", b"[" * 100_000, b"5"])
+def test_a_list_of_before_that_nobody_can_read_is_named_with_its_remedy(custodian, keeper, name, planted):
+    stored(keeper, name)
+    Bucket.open(custodian, "runs").put(f"{name}/erasures.json", planted)
+    with pytest.raises(IntegrityBroken, match=rf"{name}/erasures\.json.*Restore it from a copy"):
+        erase(custodian, name, order())
+
+
+def test_neither_proof_nor_ledger_holds_what_a_reason_says_of_the_person(custodian, keeper, name):
+    stored(keeper, name)
+    said = {"why": f"{ADA} asked, anna.k@planted.example", "because": f"call +44 7911 123456, customer {ADA}."}
+    erase(custodian, name, order(policy="keep", **said))
+    places = [("keys", f"{name}/erasures/"), ("ledger", f"{name}/"), ("ledger", f"erasures/{name}/")]
+    buckets = [(Bucket.open(custodian, bucket), prefix) for bucket, prefix in places]
+    kept = [bucket.get(key) for bucket, prefix in buckets for key, _ in bucket.entries(prefix)]
+    kept += [base64.b64decode(json.loads(data)["payload"]) for data in kept if b'"payload"' in data]
+    assert len(kept) == 5
+    assert not [data for data in kept for word in (ADA, "anna.k", "7911") if word.encode() in data]
+    assert ledger.history(custodian, name)[-1].why == "[NAME] asked, [EMAIL]"
+
+
 def test_the_next_run_leaves_the_customer_out_and_what_is_kept_names_nobody(custodian, keeper, name):
     stored(keeper, name)
     done = erase(custodian, name, order()).erasure

@@ -12,6 +12,7 @@ from ml.errors import ConfigInvalid, ModelNotFound
 from ml.files import table_files
 from ml.pipeline.workspace import bring, version_workspace
 from ml.privacy.key_ring import KeyRing
+from ml.privacy.redact import redact
 from ml.privacy.seal import Opener
 from ml.registry import ledger
 from ml.registry.entry import Move
@@ -51,7 +52,7 @@ def decrypt(settings: Settings, use_case: UseCase, question: Question) -> list[s
     live = ledger.live(settings, use_case.name, PRODUCTION)
     if live is None or live.run_id is None:
         raise ModelNotFound(f"a run of {use_case.name} that is live", "none", "Retrain first: `make run`.")
-    why = f"{question.table}.{question.column} of {question.unit}: {question.why}"
+    why = f"{question.table}.{question.column} of {question.unit}: {redact(question.why).text}"
     ledger.tell(
         settings,
         use_case.name,

@@ -7,8 +7,9 @@ or logs the customer. The proof comes last, after a look that found nothing.
 
 from __future__ import annotations
 
-import json
+import hashlib
 import logging
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -20,9 +21,11 @@ from ml.contract import SUBJECT
 from ml.errors import ConfigInvalid, IntegrityBroken, ModelNotFound, StorageUnavailable
 from ml.files import canonical
 from ml.packaging.signing import Signer
+from ml.pipeline.listing import read_listing
 from ml.privacy.key_ring import KeyRing
 from ml.privacy.overwrite import NOT_DONE, overwrite
 from ml.privacy.pseudonym import pseudonym, read_key, spellings
+from ml.privacy.redact import redact
 from ml.privacy.share import Shares
 from ml.registry.entry import Move
 from ml.registry.erasure import Erasure, Policy, Touched, keep, named
@@ -52,6 +55,12 @@ class Order:
     anyway: bool = False
     """Erase also where nothing of the customer is found: a server's own disk may hold what the store does not."""
 
+    def discreet(self) -> Order:
+        """Return the order without personal data in its reasons: proof and ledger outlast every erasure."""
+        named = re.compile("|".join(rf"(?<!\w){re.escape(one)}(?!\w)" for one in spellings(self.customer)))
+        why, because = (redact(named.sub("[NAME]", text)).text for text in (self.why, self.because))
+        return replace(self, why=why, because=because)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Erased:
@@ -76,6 +85,7 @@ def plan(settings: Settings, use_case: str, order: Order) -> Erasure:
     """
     if order.policy == "keep" and not order.because:
         raise ConfigInvalid("a reason to keep versions trained on the customer", "none", "Give it with --because.")
+    order = order.discreet()
     ring, keys = KeyRing.open(settings, use_case), Bucket.open(settings, "keys")
     names = list(map(ring.name, spellings(order.customer)))
     for name in names:
@@ -117,6 +127,7 @@ def erase(settings: Settings, use_case: str, order: Order) -> Erased:
         StorageUnavailable: The store did not answer, something of the customer came back every time, or copies of the keys
             stay on the store's disks; ask again.
     """
+    order = order.discreet()
     adopt(settings, use_case)
     erasure, units = _begun(settings, use_case, order), _units(settings, order)
     spelled = map(KeyRing.open(settings, use_case).name, spellings(order.customer))
@@ -246,16 +257,27 @@ def _ingested(settings: Settings, use_case: str, digest: str) -> str | None:
 
 
 def _tokens(raw: Bucket, ingested: str | None) -> frozenset[bytes] | None:
-    """Return whose keys sealed what was ingested; none where it is no longer stored.
+    """Return whose keys sealed what was ingested; none where it is no longer stored as it was: nobody can tell then.
 
     A folder lies in a DVC remote as a list of its files, each file under its own hash.
     """
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    listed = raw.find(_place(ingested)) if ingested else None
-    files = {one["relpath"]: one["md5"] for one in json.loads(listed)} if listed else {}
-    data = raw.find(_place(files["subjects.parquet"])) if "subjects.parquet" in files else None
-    return frozenset(pq.read_table(BytesIO(data))["token"].to_pylist()) if data else None
+    try:
+        listed = _stored(raw, ingested) if ingested else None
+        files = read_listing(listed, str(ingested)) if listed else {}
+        data = _stored(raw, files["subjects.parquet"]) if "subjects.parquet" in files else None
+        return frozenset(pq.read_table(BytesIO(data))["token"].to_pylist()) if data else None
+    except (IntegrityBroken, KeyError, OSError, pa.ArrowInvalid):
+        return None
+
+
+def _stored(raw: Bucket, md5: str) -> bytes | None:
+    """Return what lies under a hash; none where nothing does, or something else."""
+    data = raw.find(_place(md5))
+    is_it = data is not None and hashlib.md5(data, usedforsecurity=False).hexdigest() == md5.removesuffix(".dir")
+    return data if is_it else None
 
 
 def _place(md5: str) -> str:

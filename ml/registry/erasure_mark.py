@@ -6,7 +6,6 @@ may read. Marks of before that bucket was are found in `runs` (names of keys) an
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -15,7 +14,7 @@ from typing import TypeVar
 
 from ml.config import GRANTS, BucketName, Settings
 from ml.errors import IntegrityBroken
-from ml.files import canonical
+from ml.files import canonical, parse
 from ml.packaging.oci import parsed
 from ml.packaging.signing import Signer, Verifier
 from ml.registry.erasure import named
@@ -223,9 +222,19 @@ def erased_name(request: str) -> str:
 
 
 def old_names(runs: Bucket | None, use_case: str) -> list[str]:
-    """Return the names of keys in the list of before."""
+    """Return the names of keys in the list of before.
+
+    Raises:
+        IntegrityBroken: It is no list: to pass it over would bring those back who stood in it.
+    """
     found = runs.find(old_list(use_case)) if runs is not None else None
-    return sorted(map(str, json.loads(found))) if found else []
+    if not found:
+        return []
+    what, action = f"{old_list(use_case)}, a list of names", "Restore it from a copy; delete it if nobody was in it."
+    listed = parse(found, what, action)
+    if not isinstance(listed, list):
+        raise IntegrityBroken(what, f"a {type(listed).__name__}", action)
+    return sorted(map(str, listed))
 
 
 def old_list(use_case: str) -> str:
