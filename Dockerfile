@@ -4,16 +4,16 @@
 ARG PYTHON_IMAGE=docker.io/library/python:3.11-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS build
-ARG UV_VERSION=0.13.9
 ENV PIP_CERT=/etc/ssl/certs/ca-certificates.crt \
     SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt \
     PIP_DISABLE_PIP_VERSION_CHECK=1 \
     UV_COMPILE_BYTECODE=1 \
     UV_LINK_MODE=copy
 WORKDIR /build
+COPY deploy/uv.txt ./
 # The optional secret `ca` brings the certificates of a network that terminates TLS.
 RUN --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
-    python3 -m venv tools && tools/bin/pip install --no-cache-dir --quiet "uv==${UV_VERSION}"
+    python3 -m venv tools && tools/bin/pip install --no-cache-dir --quiet --require-hashes -r uv.txt
 COPY pyproject.toml uv.lock ./
 RUN tools/bin/uv export --frozen --quiet --extra serve --no-default-groups --no-emit-project -o requirements.txt
 RUN --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \

@@ -180,11 +180,17 @@ def clean(
 
 
 @app.command()
-def compose_env(home: Home = DEFAULT_HOME) -> None:
+def compose_env(
+    home: Home = DEFAULT_HOME,
+    production: Annotated[bool, typer.Option(help="Refuse images that are not named by digest.")] = False,
+) -> None:
     """Write `.env` and the secret files that docker-compose.yml needs; secrets that exist stay."""
     from ml.pipeline.workspace import PROJECT
     from ml.stack.compose import prepare
+    from ml.stack.images import require_digests
 
+    if production:
+        require_digests(PROJECT)
     Console().print(f"wrote {prepare(PROJECT, home, load_settings().s3_prefix)}", highlight=False)
 
 
