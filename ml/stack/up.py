@@ -36,6 +36,8 @@ PORTS = {
     "server": (SERVER, "TRADEWIND_SERVER_PORT", 8500),
     "health": (SERVER, "TRADEWIND_HEALTH_PORT", 8501),
 }
+OF_LATER_STACKS = frozenset({"health_port"})
+"""What the record of an older stack does not hold."""
 GENERATED = ("home", "s3_endpoint", "s3_prefix", "s3_role", "s3_access_key", "verify_key", "customer_verify_key")
 """Settings that the stack decides by itself, or gives to one part alone."""
 PASSED_ON = (
@@ -285,7 +287,9 @@ def _ports(record: Path) -> dict[str, Any]:
     except IntegrityBroken as error:
         raise ConfigInvalid(f"the stack's ports as JSON in {record}", error.received, remedy) from error
     wanted = {**{f"{name}_port": int for name in PORTS}, "prefix": str}
-    if known.keys() != wanted.keys() or not all(type(known[name]) is kind for name, kind in wanted.items()):
+    missing = wanted.keys() - known.keys()
+    has_shape = missing <= OF_LATER_STACKS and known.keys() <= wanted.keys()
+    if not has_shape or not all(type(known[name]) is wanted[name] for name in known):
         raise ConfigInvalid(f"{', '.join(wanted)} in {record}", "another shape", remedy)
     return known
 
