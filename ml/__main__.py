@@ -30,6 +30,7 @@ from ml.acting import (
     known,
     reader,
 )
+from ml.backup_command import backup_commands
 from ml.config import load_settings
 from ml.decide_command import decide_commands
 from ml.errors import ConfigInvalid, TradewindError, outline
@@ -50,6 +51,7 @@ app = typer.Typer(
     "8 conflict, 9 object store, 10 service, 11 stage.",
 )
 app.add_typer(release)
+app.add_typer(backup_commands)
 app.add_typer(privacy)
 app.add_typer(decide_commands)
 app.command()(intents)
