@@ -116,3 +116,23 @@ def test_what_is_sent_on_names_products_and_no_order(text, sent):
 def test_what_is_sent_on_has_no_number_of_an_order_that_is_known_by_another_form():
     assert sendable("has ord_x/7 left? ORD_X/7!", ["ORD_X/7"]) == "has [ORDER] left? [ORDER]!"
     assert sendable("the recorder", ["order"]) == "the recorder"
+
+
+@pytest.mark.parametrize(
+    ("said", "stored"),
+    [
+        ("my code is \uff19\uff18\uff17\uff16\uff15\uff14", "[SECRET]"),
+        ("born \u0661\u0662/\u0660\u0663/\u0661\u0669\u0668\u0664", "[NUMBER]"),
+        ("I have can\u200bcer", "[HEALTH OR BELIEF]"),
+    ],
+)
+def test_what_may_not_be_stored_is_hidden_whatever_signs_it_is_written_with(said, stored):
+    hidden = discreet(said)
+    assert hidden.endswith(stored), hidden
+
+
+@pytest.mark.parametrize(
+    "order", ["\uff211047\u2011220", "A\uff11\uff10\uff14\uff17-220", "A1047\u2013220", "A10\u200b47-220"]
+)
+def test_no_order_number_is_sent_on_whatever_signs_it_is_written_with(order):
+    assert sendable(f"Where is {order} now?") == "Where is [ORDER] now?"

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable
 from typing import Literal
 
+from ml.privacy.pii_plain import plain
 from ml.privacy.redact import redact
 from ml.use_cases.service.slot import ORDER_NUMBER, SHORT_NAME, as_word
 
@@ -25,8 +26,8 @@ SPECIAL = re.compile(
 
 
 def discreet(text: str, language: Literal["en", "zh"] | None = None) -> str:
-    """Return the text as it may be stored, with placeholders that say what stood there."""
-    hidden = redact(text, language, keep=ORDER_NUMBER).text
+    """Return the text as it may be stored, with placeholders that say what stood there, and ASCII's digits and signs."""
+    hidden = redact(plain(text).text, language, keep=ORDER_NUMBER).text
     return _without_numbers(SPECIAL.sub("[HEALTH OR BELIEF]", hidden))
 
 
@@ -39,7 +40,7 @@ def sendable(text: str, orders: Iterable[str] = ()) -> str:
     """
     words = [as_word(form) for form in (SHORT_NAME.pattern, *map(re.escape, orders))]
     forms = re.compile("|".join([ORDER_NUMBER.pattern, *words]), re.ASCII | re.IGNORECASE)
-    return discreet(forms.sub("[ORDER]", text))
+    return discreet(forms.sub("[ORDER]", plain(text).text))
 
 
 def _without_numbers(text: str) -> str:
