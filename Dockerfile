@@ -22,7 +22,6 @@ RUN --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
 
 FROM ${PYTHON_IMAGE} AS runtime
 ENV PATH=/opt/venv/bin:$PATH \
-    PYTHONPATH=/app \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     TRADEWIND_HOME=/var/lib/tradewind
@@ -31,6 +30,8 @@ RUN ldconfig -p | grep -q libgomp.so.1 \
     || { apt-get update -qq && apt-get install -y -qq --no-install-recommends libgomp1 && rm -rf /var/lib/apt/lists/*; }
 RUN mkdir -p /var/lib/tradewind /app && chown 10001:10001 /var/lib/tradewind
 COPY --from=build /opt/venv /opt/venv
+# By a file and not by PYTHONPATH, which no process of ours takes over.
+RUN echo /app > "$(python -c 'import site; print(site.getsitepackages()[0])')/tradewind.pth"
 COPY ml /app/ml
 RUN python -m compileall -q /app
 WORKDIR /app

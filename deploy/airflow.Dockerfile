@@ -26,7 +26,6 @@ FROM ${PYTHON_IMAGE} AS airflow
 # AIRFLOW_HOME holds nothing but a generated configuration and may be in memory; logs and caches are volumes.
 # Group 0 may write, so that the image runs under any user of that group.
 ENV PATH=/opt/venv/bin:$PATH \
-    PYTHONPATH=/app \
     PYTHONUNBUFFERED=1 \
     HOME=/tmp \
     AIRFLOW_HOME=/opt/airflow \
@@ -36,6 +35,8 @@ RUN for folder in /app /opt/airflow /var/lib/tradewind /var/log/airflow; do \
         mkdir -p "$folder" && chown 10001:0 "$folder" && chmod 775 "$folder"; \
     done
 COPY --from=build /opt/venv /opt/venv
+# By a file and not by PYTHONPATH, which no process of ours takes over.
+RUN echo /app > "$(python -c 'import site; print(site.getsitepackages()[0])')/tradewind.pth"
 COPY pyproject.toml uv.lock params.yaml dvc.yaml /app/
 COPY ml /app/ml
 COPY data_checks /app/data_checks

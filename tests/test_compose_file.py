@@ -9,6 +9,7 @@ import yaml
 
 import ml
 from ml.config import Settings
+from ml.environment import inherited
 from ml.pipeline import ROLES
 from ml.stack.compose import VARIABLES
 from ml.stack.seaweed import as_variables, tls_options
@@ -181,6 +182,15 @@ def test_the_airflow_image_holds_what_the_dags_and_the_stages_need():
     for option, folder in (("DAGS_FOLDER", "dags"), ("PLUGINS_FOLDER", "plugins")):
         assert environment[f"AIRFLOW__CORE__{option}"] == f"/app/{folder}"
         assert f"COPY {folder} /app/{folder}" in recipe
+
+
+@pytest.mark.parametrize("recipe", ["Dockerfile", "deploy/airflow.Dockerfile"])
+def test_no_image_relies_on_a_variable_that_our_processes_forget(recipe):
+    """A process of ours drops what it is not meant to inherit: with the project's path in such a variable none of them starts."""
+    lines = (PROJECT / recipe).read_text().rpartition("\nFROM ")[2]
+    given = re.findall(r"\b(PYTHON\w+)=", lines)
+    assert set(given) <= {name for name in inherited(dict.fromkeys(given, "1")) if name in given}
+    assert re.search(r"echo /app > .*getsitepackages.*\.pth", lines)
 
 
 def test_the_tasks_reach_the_store_and_the_server_under_their_service_names():

@@ -124,6 +124,13 @@ def test_image_holds_exactly_the_libraries_of_the_bill_of_materials(runnable, co
     assert inside(containers, name, script) == str([(library.name, library.version) for library in locked])
 
 
+def test_the_program_is_found_from_any_folder_and_with_no_variables(runnable, containers):
+    _, name = runnable
+    python = "/opt/venv/bin/python"
+    command = ("--workdir=/tmp", name, "env", "-i", python, "-m", "ml", "--help")
+    assert "compose-env" in run(containers, "podman", "run", "--rm", "--network=none", *command)
+
+
 def test_server_in_the_image_starts_and_stops(runnable, containers, object_store):
     _, name = runnable
     port, container = free_port(), f"tradewind-test-{uuid.uuid4().hex[:12]}"
