@@ -10,7 +10,7 @@ import yaml
 import ml
 from ml.config import Settings
 from ml.environment import inherited
-from ml.pipeline import ROLES
+from ml.pipeline import PUBLIC, ROLES
 from ml.stack.compose import VARIABLES
 from ml.stack.seaweed import as_variables, tls_options
 from ml.stack.secret import s3_variables
@@ -132,7 +132,7 @@ def test_each_service_holds_its_own_secrets_alone():
         | {"CUSTOMER_VERIFY_KEY"},
         "airflow-api": common
         | {"AIRFLOW_SECRET_KEY", "AIRFLOW_JWT_SECRET", "S3_READ_ACCESS_KEY", "S3_READ_SECRET_KEY", "VERIFY_KEY"}
-        | {"FREEZE_VERIFY_KEY", "TRAIN_VERIFY_KEY"},
+        | {"FREEZE_VERIFY_KEY", "TRAIN_VERIFY_KEY", "JUDGE_VERIFY_KEY"},
         "airflow-scheduler": common | {"AIRFLOW_JWT_SECRET"},
         "airflow-dag-processor": common,
         "airflow-triggerer": common,
@@ -145,6 +145,11 @@ def test_each_service_holds_its_own_secrets_alone():
         "airflow-api": ["airflow_passwords"],
         "airflow-scheduler": ["task_secrets"],
     }
+
+
+def test_the_console_can_verify_what_any_role_signed():
+    environment = SERVICES["airflow-api"]["environment"]
+    assert {f"TRADEWIND_{name.upper()}" for name in PUBLIC} <= set(environment)
 
 
 def test_whatever_creates_files_does_so_for_its_own_user_alone():
