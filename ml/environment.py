@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 INHERITED = frozenset({
     *("PATH", "LD_LIBRARY_PATH", "JAVA_HOME", "TMPDIR", "HOME", "USER", "LOGNAME"),
@@ -75,7 +76,7 @@ def cleanse() -> None:
 def _proxies(given: Mapping[str, str]) -> dict[str, str]:
     """Return the proxies for other machines; what listens on this one is always reached directly."""
     lowered = {name.lower(): value for name, value in given.items()}
-    used = {name: lowered[name] for name in PROXIES if lowered.get(name)}
+    used = {name: lowered[name] for name in PROXIES if _is_http(lowered.get(name, ""))}
     if not used:
         return {}
     direct = dict.fromkeys([*filter(None, lowered.get("no_proxy", "").split(",")), *LOOPBACK])
@@ -87,3 +88,12 @@ def own_home(folder: Path) -> dict[str, str]:
     """Return the variables that give a child a home folder of its own: no dotfile of a person reaches it."""
     folder.mkdir(parents=True, exist_ok=True)
     return {"HOME": str(folder), "XDG_CACHE_HOME": str(folder / ".cache"), "XDG_CONFIG_HOME": str(folder / ".config")}
+
+
+def _is_http(proxy: str) -> bool:
+    """Tell whether a proxy is one that our HTTP clients can use; on any other (SOCKS) they fail even where they need none."""
+    try:
+        parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -123,3 +124,19 @@ def test_loopback_is_reached_directly_and_other_hosts_through_the_proxy(listed):
     assert {"127.0.0.1", "localhost", "::1"} <= set(direct)
     assert len(direct) == len(set(direct))
     assert set(filter(None, listed.split(","))) <= set(direct)
+
+
+@pytest.mark.parametrize(
+    "proxy", ["socks5://127.0.0.1:9", "socks5h://user:word@proxy:1080", "ftp://proxy", "http://[", "//"]
+)
+def test_a_proxy_that_our_clients_cannot_use_stops_none_of_them(monkeypatch, proxy):
+    for name in [name for name in os.environ if "PROXY" in name.upper()]:
+        monkeypatch.delenv(name)
+    for name, value in inherited({"ALL_PROXY": proxy, "https_proxy": proxy}).items():
+        monkeypatch.setenv(name, value)
+    httpx.Client().close()
+
+
+@pytest.mark.parametrize("proxy", ["http://proxy:3128", "https://user:word@proxy", "proxy:3128"])
+def test_a_proxy_that_our_clients_can_use_is_used(proxy):
+    assert inherited({"ALL_PROXY": proxy})["all_proxy"] == proxy
