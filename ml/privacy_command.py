@@ -73,7 +73,7 @@ def erasures(
     """Look everywhere again for all erased customers, and remove what came back: after a backup was restored."""
     from ml.pipeline.erase import erase_again
 
-    settings = acting(home, "custodian", "master_key", "signing_key")
+    settings = acting(home, "custodian", "master_key", "pseudonym_key", "signing_key")
     for name in use_case or _names():
         echo(f"{name}: {erase_again(settings, name)} things of erased customers removed")
 

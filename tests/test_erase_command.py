@@ -1,5 +1,6 @@
 """The commands of an erasure, as a custodian types them, on a store of their own."""
 
+import json
 import os
 import subprocess
 import sys
@@ -58,3 +59,13 @@ def test_an_erasure_from_the_command_line_is_found_done_proven_and_its_proof_is_
     ledger.delete(next(iter(ledger.keys("erasures/fraud/"))))
     missed = tradewind("verify", "--ledger", "--use-case", "fraud")
     assert (missed.returncode, "the proof of erasure" in missed.stderr) == (7, True)
+
+
+def test_the_embedded_stack_hands_its_custodian_what_a_look_at_all_erasures_needs(store):
+    ports = {"airflow_port": 1, "health_port": 2, "s3_port": int(store.endpoint.rsplit(":", 1)[1]), "server_port": 3}
+    (store.home / "stack.json").write_text(json.dumps({**ports, "prefix": "tradewind"}))
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("TRADEWIND_")}
+    command = [sys.executable, "-m", "ml", "erasures", "--home", str(store.home)]
+    done = subprocess.run(command, env=environment, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "fraud: 0 things of erased customers removed" in done.stdout

@@ -158,7 +158,7 @@ def erase_again(settings: Settings, use_case: str) -> int:
     """Look for everybody who was erased, as after a backup was restored; remove what came back and return how many things it was.
 
     Args:
-        settings: Role `custodian`, with master and signing key.
+        settings: Role `custodian`, with master, pseudonym and signing key.
         use_case: Name of the use case.
 
     Raises:
