@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 
 from ml.acting import (
     DAY,
@@ -31,7 +32,7 @@ from ml.acting import (
     reader,
 )
 from ml.backup_command import backup_commands
-from ml.config import load_settings
+from ml.config import Settings, load_settings, settings_fault
 from ml.decide_command import decide_commands
 from ml.errors import ConfigInvalid, TradewindError, outline
 from ml.intents_command import intents
@@ -65,6 +66,9 @@ def main() -> None:
     level = os.environ.get("TRADEWIND_LOG", "INFO" if by_machine else "WARNING")
     stream = logging.StreamHandler(sys.stderr)
     stream.setFormatter(PrintableFormatter(LOG_FORMAT, LOG_TIME))
+    if level not in logging.getLevelNamesMapping():
+        levels = ", ".join(logging.getLevelNamesMapping())
+        raise SystemExit(_told(ConfigInvalid(f"TRADEWIND_LOG among {levels}", repr(level), "Correct it.")))
     logging.basicConfig(level=level, handlers=[stream])
     for noisy in ("httpx", "botocore", "urllib3", "s3fs", "aiobotocore", "fsspec", "dvc", "dvc_data", "dvc_objects"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
@@ -86,7 +90,11 @@ def call(arguments: Sequence[str]) -> int:
         app(list(arguments))
     except TradewindError as error:
         return _told(error)
-    except (FileNotFoundError, PermissionError, NotADirectoryError, IsADirectoryError) as error:
+    except ValidationError as error:
+        if error.title != Settings.__name__:
+            raise
+        return _told(settings_fault(error))
+    except (FileNotFoundError, FileExistsError, PermissionError, NotADirectoryError, IsADirectoryError) as error:
         if arguments[0] in ("stage", "task"):
             raise  # no person's path: trying again may help
         place = error.filename or str(error)

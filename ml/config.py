@@ -235,8 +235,13 @@ def load_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        fields = ", ".join(f"TRADEWIND_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())
-        raise ConfigInvalid("valid settings in the environment", fields, "Correct the variables named.") from error
+        raise settings_fault(error) from error
+
+
+def settings_fault(error: ValidationError) -> ConfigInvalid:
+    """Return the error that names the variables behind settings that are out of range or of the wrong type."""
+    fields = ", ".join(f"TRADEWIND_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())
+    return ConfigInvalid("valid settings in the environment", fields, "Correct the variables named.")
 
 
 def require_secret(value: SecretStr | None, name: str) -> str:

@@ -186,6 +186,7 @@ def checkpoint(
     from ml.store import Bucket
 
     settings = reader(home)
+    folder.mkdir(parents=True, exist_ok=True)
     bucket, verifier = Bucket.open(settings, "ledger"), Verifier.open(settings)
     for name in _names():
         mark = pin(bucket, verifier, name, folder)

@@ -37,9 +37,9 @@ def tradewind(object_store):
         "COLUMNS": "60",
     }
 
-    def run(*arguments):
+    def run(*arguments, **changes):
         command = [sys.executable, "-m", "ml", *arguments]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        return subprocess.run(command, env={**environment, **changes}, capture_output=True, text=True, check=False)
 
     return run
 
@@ -76,6 +76,7 @@ def test_verify_counts_the_entries_and_checks_a_version(tradewind, moves):
         (("intents", "none.csv", "none.csv"), 3, "SourceInvalid"),
         (("stage", "ingest", "recommend"), 7, "inputs.json"),
         (("history",), 2, "Missing argument"),
+        (("checkpoint", "/dev/null"), 2, "/dev/null"),
     ],
 )
 def test_a_mistake_gets_its_exit_code_and_no_stack_trace(tradewind, arguments, code, told):
@@ -83,3 +84,24 @@ def test_a_mistake_gets_its_exit_code_and_no_stack_trace(tradewind, arguments, c
     assert done.returncode == code, done.stderr
     assert told in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_history_says_when_a_ledger_has_no_entry(tradewind):
+    done = tradewind("history", "inventory")
+    assert (done.returncode, done.stdout) == (0, "nothing was promoted yet\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("TRADEWIND_LOG", "loud"),
+        ("TRADEWIND_MIN_FREE_MB", "much"),
+        ("TRADEWIND_POLL_SECONDS", "-1"),
+        ("TRADEWIND_S3_ROLE", "king"),
+    ],
+)
+@pytest.mark.parametrize("command", [("history", "inventory"), ("up",)])
+def test_a_setting_that_is_none_is_named(tradewind, tmp_path, command, name, value):
+    done = tradewind(*command, **{"TRADEWIND_HOME": str(tmp_path / "home"), name: value})
+    assert "Traceback" not in done.stderr
+    assert (done.returncode, name in done.stderr) == (2, True), done.stderr

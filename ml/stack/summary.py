@@ -108,7 +108,10 @@ def show_live(out: Console, settings: Settings) -> None:
 
 def show_history(out: Console, entries: Iterable[Entry]) -> None:
     """Show the moves of a ledger, oldest first; digests whole, so that they can be copied into a rollback."""
-    for entry in entries:
+    shown = list(entries)
+    if not shown:
+        out.print("nothing was promoted yet", highlight=False)
+    for entry in shown:
         when = entry.when[:19].replace("T", " ")
         head = one_line(f"{entry.seq}  {when} UTC  {entry.channel}  {entry.action} by {entry.who}")
         out.print(head, highlight=False, markup=False, soft_wrap=True)
