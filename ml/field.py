@@ -3,23 +3,60 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import date, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
 
 FIRST_YEAR, LAST_YEAR = 1971, 2200
 """Of every date and time: within them no offset leaves the calendar, and seconds since 1970 are above 0."""
 MISSING = frozenset({"nan", "null", "none", "undefined"})
 """What programs write where an identifier is missing, in lower case."""
 WHOLE = re.compile(r"([+-]?[0-9]+)\.0+")
+NUMBER = re.compile(r"[+-]?[0-9]*\.?[0-9]*")
 EXACT = 2**53  # from here on a float stands for several whole numbers
 
 
 class Sent(BaseModel):
-    """What a client sends: no field but the ones named, no number that is none."""
+    """What a client sends: no field but the ones named, no number that is none, no truth value for a number."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse `true` where a number belongs: it would be taken for 1."""
+        if _holds_truth(value) and _is_of_numbers(cls.model_fields[str(info.field_name)].annotation):
+            raise ValueError("a number")
+        return value
+
+
+def _holds_truth(value: Any) -> bool:
+    return isinstance(value, bool) or (isinstance(value, list) and any(map(_holds_truth, value)))
+
+
+def _is_of_numbers(annotation: Any) -> bool:
+    parts = {annotation, *_parts(annotation)}
+    return bool(parts & {int, float}) and bool not in parts
+
+
+def _parts(annotation: Any) -> Iterator[Any]:
+    """Yield the types that a field's type is made of, without what only describes them."""
+    for part in get_args(annotation):
+        if isinstance(part, type) or get_args(part):
+            yield part
+            yield from _parts(part)
 
 
 def identifier(value: object) -> str:
@@ -53,6 +90,13 @@ def code(value: object) -> str:
     return text
 
 
+def _told_as_text(value: Any) -> Any:
+    """Refuse a number for a day or a time: whether it counts seconds or milliseconds would be a guess."""
+    if isinstance(value, int | float) or (isinstance(value, str) and NUMBER.fullmatch(value.strip())):
+        raise ValueError("text in ISO 8601, such as 2026-11-23T18:05:00")
+    return value
+
+
 def _in_calendar(moment: Any) -> Any:
     if not FIRST_YEAR <= moment.year <= LAST_YEAR:
         raise ValueError(f"a date from {FIRST_YEAR} to {LAST_YEAR}")
@@ -71,6 +115,7 @@ Code = Annotated[str, BeforeValidator(code), Field(max_length=100, json_schema_e
 """Names an article, a terminal, a channel in what is stored as it was sent; see `code`."""
 Moment = Annotated[
     datetime,
+    BeforeValidator(_told_as_text),
     AfterValidator(_in_calendar),
     Field(description="local time of the shop, or with an offset; years 1971 to 2200"),
 ]
@@ -78,4 +123,4 @@ ShopTime = Annotated[
     datetime, WithJsonSchema({"type": "string", "description": "local time of the shop: ISO 8601 without an offset"})
 ]
 """Of an answer; OpenAPI's `date-time` would have an offset."""
-Day = Annotated[date, AfterValidator(_in_calendar)]
+Day = Annotated[date, BeforeValidator(_told_as_text), AfterValidator(_in_calendar)]

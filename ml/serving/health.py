@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 from ml.serving.answer import Kept
 from ml.serving.follower import Follower
 from ml.serving.meters import Meters
+from ml.serving.problem import refusal
 from ml.serving.steady import Pulse
 
 Pulses = Mapping[str, Callable[[], Pulse]]
@@ -32,7 +33,10 @@ def health_routes(use_cases: list[str], follower: Follower, kept: Kept, meters: 
 
     @router.get("/health", summary="Is the server alive, and which use cases are ready", response_model=None)
     async def health(ready: str | None = None) -> JSONResponse:
-        """With `?ready=<use case>` (or `all`) the status is 503 until it is ready."""
+        """With `?ready=<use case>` (or `all`) the status is 503 until it is ready, and 404 where nobody serves one of that name."""
+        if ready not in (None, "all", *use_cases):
+            known = f"one of the use cases {', '.join(use_cases)}, or all, as ready"
+            return refusal(404, known, "another name", "Correct the name.")
         status = {name: _readiness(follower, name) for name in use_cases}
         threads = {name: pulse() for name, pulse in dict(pulses).items()}
         alive = all(pulse.alive for pulse in threads.values())

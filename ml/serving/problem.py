@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
@@ -19,6 +20,7 @@ from ml.serving.steady import place
 
 STATUS: dict[type[TradewindError], int] = {ModelNotFound: 503, StorageUnavailable: 503}
 FAULTS_SHOWN = 10
+JSON_KIND = re.compile(r"\s*application/(?:[\w.-]+\+)?json\s*(?:;|$)", re.IGNORECASE)
 RETRY_S = 5  # what is away is looked for again every few seconds
 SAFE_HEADERS = (
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
@@ -90,8 +92,12 @@ async def full_disk(_: Request, error: Exception) -> JSONResponse:
     return refusal(503, "room on the server's disk", "none", "Try again; the operators have to make room.")
 
 
-async def invalid(_: Request, error: Exception) -> JSONResponse:
+async def invalid(request: Request, error: Exception) -> JSONResponse:
     """Answer a request that does not fit its schema; values are described, not repeated."""
+    kind = request.headers.get("content-type", "")
+    if isinstance(error, RequestValidationError) and isinstance(error.body, bytes) and not JSON_KIND.match(kind):
+        action = "Send the header Content-Type: application/json."
+        return refusal(422, "a body that is declared as JSON", "another content type, or none", action)
     return _misfit(error.errors() if isinstance(error, RequestValidationError) else [])
 
 
