@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 import shutil
 import stat
 from collections.abc import Iterator
@@ -18,11 +19,12 @@ log = logging.getLogger(__name__)
 
 
 def restrict_new_files() -> None:
-    """Set the umask of this process and its children: what they create is for their owner alone.
+    """Set the umask of this process and its children: what they create is for their owner alone. No crash leaves a core file.
 
-    Every entry point calls it first: DVC reads the umask once, while it is imported.
+    Every entry point calls it first: DVC reads the umask once, while it is imported. A core file would hold keys.
     """
     os.umask(UMASK)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 
 def make_private(home: Path) -> Path:

@@ -91,3 +91,11 @@ def test_a_home_that_somebody_else_made_is_refused_by_every_command(open_folder)
         )
         assert (done.returncode, "a folder of uid 65534" in " ".join(done.stderr.split())) == (2, True), done.stderr
     assert (home / "stack.json").exists()
+
+
+def test_no_crash_of_a_command_leaves_a_file_with_what_it_held(tmp_path):
+    told = "import resource; from ml.private import restrict_new_files; restrict_new_files(); "
+    told += "print(resource.getrlimit(resource.RLIMIT_CORE)[0])"
+    command = f"ulimit -c unlimited; exec {sys.executable} -c '{told}'"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    assert done.stdout == "0\n"

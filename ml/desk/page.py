@@ -14,23 +14,23 @@ from ml.desk.document import Document
 from ml.desk.language import LANGUAGES, Language, choose
 
 POLICY = (
-    "default-src 'none'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src data:; "
+    "default-src 'none'; style-src 'self' 'unsafe-inline'; img-src {images}; font-src data:; "
     "base-uri 'none'; form-action {forms}; frame-ancestors 'self'"
 )
 """No script runs on any page, so nothing a report quotes from the data can act as the reader."""
 HEADERS = {
-    "Content-Security-Policy": POLICY.format(forms="'none'"),
+    "Content-Security-Policy": POLICY.format(forms="'none'", images="'self' data:"),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
     "Cache-Control": "private, no-store",
 }
 DOCUMENT_HEADERS = {
     **HEADERS,
-    "Content-Security-Policy": f"{HEADERS['Content-Security-Policy']}; "
-    "sandbox allow-same-origin allow-popups allow-top-navigation-by-user-activation",
+    "Content-Security-Policy": POLICY.format(forms="'none'", images="data:")
+    + "; sandbox allow-same-origin allow-popups allow-top-navigation-by-user-activation",
 }
 """Of documents out of the object store, whoever wrote them there: they run, send and load nothing by themselves."""
-FORM_HEADERS = {**HEADERS, "Content-Security-Policy": POLICY.format(forms="'self'")}
+FORM_HEADERS = {**HEADERS, "Content-Security-Policy": POLICY.format(forms="'self'", images="'self' data:")}
 """Of the few pages that hold a form of ours; whatever a report quotes cannot send one."""
 COOKIE = "tradewind_language"
 COOKIE_SECONDS = 365 * 24 * 3600

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from ml.config import Settings
+from ml.config import Settings, require_secret
 from ml.contract import Table, UseCase
 from ml.errors import ConfigInvalid, ModelNotFound
 from ml.files import table_files
@@ -52,7 +54,7 @@ def decrypt(settings: Settings, use_case: UseCase, question: Question) -> list[s
     live = ledger.live(settings, use_case.name, PRODUCTION)
     if live is None or live.run_id is None:
         raise ModelNotFound(f"a run of {use_case.name} that is live", "none", "Retrain first: `make run`.")
-    why = f"{question.table}.{question.column} of {question.unit}: {redact(question.why).text}"
+    why = f"{question.table}.{question.column} of {_reference(settings, question.unit)}: {redact(question.why).text}"
     ledger.tell(
         settings,
         use_case.name,
@@ -68,6 +70,15 @@ def decrypt(settings: Settings, use_case: UseCase, question: Question) -> list[s
         )
     opener = Opener(lambda: KeyRing.open(settings, use_case.name))
     return [opener.value(f"{table.name}.{question.column}", cell) for cell in cells]
+
+
+def _reference(settings: Settings, unit: str) -> str:
+    """Return what stands for a pseudonym in the ledger [32 hexadecimal digits]: HMAC-SHA256(master key, pseudonym), cut.
+
+    The ledger keeps its entries for ever and many may read it; the holder of the master key can tell whom one is about.
+    """
+    key = bytes.fromhex(require_secret(settings.master_key, "master_key"))
+    return hmac.digest(key, f"tradewind decrypt {unit}".encode(), hashlib.sha256).hex()[:32]
 
 
 def _declared(use_case: UseCase, question: Question) -> Table:
