@@ -18,6 +18,7 @@ from ml.registry import ledger
 from ml.registry.fetch import fetch_document, fetch_image, fetch_record, fetch_version
 from ml.registry.shelf import Shelf
 from ml.store import Bucket
+from tests.judged_run import signed
 from tests.promotable_run import (
     FIGURES,
     use_case,
@@ -96,7 +97,10 @@ def test_record_tells_where_a_version_came_from(ready, promoter, name):
     assert told["gate"]["rules"][0]["observed"] == 0.2
     assert told["figures"] == FIGURES
     assert told["image"]["digest"] is None
-    assert set(told["documents"]) == {*artifact.REQUIRED, artifact.LOCK, artifact.PROVENANCE}
+    assert set(told["documents"]) == {
+        *artifact.REQUIRED,
+        *(artifact.LOCK, artifact.PROVENANCE, artifact.JUDGEMENT),
+    }
     assert "secret" not in json.dumps(told)
 
 
@@ -104,6 +108,7 @@ def test_a_version_that_a_later_run_made_again_keeps_the_papers_it_went_live_wit
     root, digest = ready()
     walk_in(promoter, name, root)
     write_json(root / "inputs.json", {**read_json(root / "inputs.json"), "run_id": "run-2"})
+    signed(promoter, name, "run-2", root)
     assert not walk_in(promoter, name, root)["is_new"]
     assert fetch_record(promoter, name, digest).payload["run_id"] == "run-2"
     assert fetch_record(promoter, name, digest, "run-1").digest == ledger.live(promoter, name, "production").record

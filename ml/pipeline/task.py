@@ -59,6 +59,8 @@ def run_file_stage(stage: str, use_case_name: str) -> None:
         raise ConfigInvalid(f"one of the stages {', '.join(FILE_STAGES)}", repr(stage), "Correct the name.")
     root = Path.cwd()
     use_case = load(use_case_name)
+    if not (root / "params.yaml").exists():
+        raise ConfigInvalid(f"a run's workspace in {root}", "no params.yaml", "Change to one: DVC calls this there.")
     section = yaml.safe_load((root / "params.yaml").read_text())[use_case_name]
     context = StageContext(
         use_case=use_case,
