@@ -62,7 +62,7 @@ def decided(kind, *more):
 def test_a_decision_is_kept_as_its_person_listed_and_ended(tradewind, verdict, promoter):
     waived = tradewind(*decided("waive", "--rule", FRESH, "--until", UNTIL, "--verdict", verdict))
     assert waived.exit_code == 0, waived.output
-    assert f'trigger retrain_{NAME} with {{"as_of": "2026-11-20", "source": "files"}}' in waived.output
+    assert f'trigger retrain_{NAME} with {{"as_of": "2026-11-20"}}' in waived.output
     shown = tradewind(*decided("release_rows", "--rule", WHOLE, "--rows", "2"), said="y\n")
     assert f"verdict {verdict}" in shown.output
     assert f"quarantine {WHOLE} (2 rows set aside): Two are cut." in shown.output
