@@ -378,7 +378,7 @@ class Service:
     events: Mapping[str, type[BaseModel]] = field(default_factory=dict)
     """What customers can do, by kind; an event with a field that its kind does not have is refused."""
     hidden: frozenset[str] = frozenset()
-    """Fields of requests and events that become keyed digests at the door, beside those that bear the name of a hidden column."""
+    """Fields of requests and events that become keyed digests on arrival, beside those that bear the name of a hidden column."""
     digested: frozenset[str] = frozenset()
     """Fields of events, answers and histories whose values the log holds as keyed digests only, wherever in a line they stand."""
     limits: Callable[[JsonObject], Limits] | None = None
