@@ -26,6 +26,7 @@ from tests.promotable_run import (
 PROMOTE_KILLS, ROLLBACK_KILLS, PACKAGE_KILLS = 22, 14, 14
 SEED = 20261124
 READ = 2  # steps of reading one more ledger entry: before the request, after its answer
+PROMOTED = 2 * READ  # a promotion takes this many more than the last: the ledger's entry and a version's manifest
 SPARED = 2  # acts that may end before their last drawn step: what a crash left behind changes how much there is to read
 
 
@@ -47,8 +48,11 @@ def child(object_store):
 
 
 def drawn(steps, kills, growth=0):
-    """Return steps spread over the whole act, each drawn from its own stretch; each act takes `growth` more than the last."""
-    edges = np.linspace(0, steps, kills + 1).astype(int)
+    """Return steps of the whole act, each drawn from its own stretch; each act takes `growth` more than the last.
+
+    Stretches are shorter towards the end, where the move is made and what follows it is written.
+    """
+    edges = (steps * np.sqrt(np.linspace(0, 1, kills + 1))).astype(int)
     return [int(np.random.default_rng(SEED + i).integers(*edges[i : i + 2])) + growth * i for i in range(kills)]
 
 
@@ -70,7 +74,7 @@ def test_a_promotion_killed_at_any_step(child, promoter, name, tmp_path):
     assert not killed
     assert steps > 2 * PROMOTE_KILLS
     outcomes, kills = set(), 0
-    for number, fatal in enumerate(drawn(steps, PROMOTE_KILLS, growth=READ)):
+    for number, fatal in enumerate(drawn(steps, PROMOTE_KILLS, growth=PROMOTED)):
         root, candidate = packaged_run(runs, promoter, name, seed=2 + number, production=live)
         kills += child(fatal, act="promote", name=name, root=root)[0]
         found = ensure_one_valid(promoter, name, {live, candidate}, tmp_path / "kept")
