@@ -51,6 +51,16 @@ def rule_lines(use_case: str, tables: Sequence[Table]) -> Iterator[RuleLine]:
         )
 
 
+def rule_names(use_case: str, tables: Sequence[Table]) -> Iterator[str]:
+    """Yield the name of every rule of a use case; those about every table or column once for each of them."""
+    for line in rule_lines(use_case, tables):
+        for table in tables if line.name.startswith("<table>") else tables[:1]:
+            name = line.name.replace("<table>", table.name)
+            yield from (
+                (name.replace("<column>", column.name) for column in table.columns) if "<column>" in name else (name,)
+            )
+
+
 def _line(check: Check) -> RuleLine:
     return RuleLine(
         name=check.name,

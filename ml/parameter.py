@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import date
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from ml.errors import ConfigInvalid
 
 P = TypeVar("P", bound="UseCaseParams")
+Named: TypeAlias = Literal["metric", "rule"]
+"""What a parameter can name that the use case has, and the data need not be read for."""
+METRICS: dict[str, JsonValue] = {"names": "metric"}
+"""`json_schema_extra` of a field whose keys or items are metrics of the use case."""
+RULES: dict[str, JsonValue] = {"names": "rule"}
+"""The same for data rules; `*` stands for any part of a name."""
+SHOWN = 40  # names that an error lists
+LEAP_YEAR = 2000
 
 
 def searched(low: float, high: float, *, log: bool = False) -> dict[str, JsonValue]:
@@ -21,6 +32,66 @@ def searched(low: float, high: float, *, log: bool = False) -> dict[str, JsonVal
         log: Whether equal ratios are as likely as equal steps.
     """
     return {"search": {"low": low, "high": high, "log": log}}
+
+
+def ensure_known(where: str, found: Iterable[str], valid: Iterable[str]) -> None:
+    """Refuse names that stand for nothing, with the names that do and the closest of them.
+
+    Args:
+        where: The parameter, as it stands in its file.
+        found: What it names.
+        valid: Every name that there is.
+
+    Raises:
+        ConfigInvalid: One of them names nothing.
+    """
+    known = sorted(valid)
+    unknown = [name for name in found if name not in known]
+    if not unknown:
+        return
+    near = {name: get_close_matches(name, known, n=1, cutoff=0.5) for name in unknown}
+    told = [f"{name} (did you mean {close[0]}?)" if close else name for name, close in near.items()]
+    more = f" and {len(known) - SHOWN} more" if len(known) > SHOWN else ""
+    listed = f"{', '.join(known[:SHOWN])}{more}" if known else "none, for there are none,"
+    raise ConfigInvalid(f"{where} to name {listed}", ", ".join(told), "Correct the parameter.")
+
+
+def ensure_names(params: BaseModel, known: Callable[[Named], Iterable[str]], where: str) -> None:
+    """Refuse parameters that name a metric or rule that does not exist.
+
+    Args:
+        params: A typed section.
+        known: The names of a kind; asked only for kinds that the section names something of.
+        where: The section's own name.
+
+    Raises:
+        ConfigInvalid: One of them names nothing.
+    """
+    for place, kind, found in _named(params, where):
+        valid = tuple(known(kind))
+        ensure_known(place, found if kind == "metric" else _unmatched(found, valid), valid)
+
+
+def _unmatched(patterns: Iterable[str], valid: Iterable[str]) -> list[str]:
+    return [pattern for pattern in patterns if not any(fnmatchcase(name, pattern) for name in valid)]
+
+
+def _named(params: BaseModel, where: str) -> Iterator[tuple[str, Named, tuple[str, ...]]]:
+    """Yield each field that names something, with the kind and the names."""
+    for name, field in type(params).model_fields.items():
+        value, place = getattr(params, name), f"{where}.{name}"
+        if isinstance(value, BaseModel):
+            yield from _named(value, place)
+        elif value and field.json_schema_extra in (METRICS, RULES):
+            yield place, "metric" if field.json_schema_extra == METRICS else "rule", tuple(value)
+
+
+def _day_of_year(value: str) -> str:
+    try:
+        date.fromisoformat(f"{LEAP_YEAR}-{value}")
+    except ValueError:
+        raise ValueError("no day of a year, such as 12-25") from None
+    return value
 
 
 class Section(BaseModel):
@@ -40,9 +111,9 @@ class ChecksParams(Section):
     """Smallest row count relative to the last accepted run, while too few runs were accepted to learn from."""
     max_volume_ratio: float = Field(2.0, ge=1)
     """Largest row count relative to the last accepted run, while too few runs were accepted to learn from."""
-    closed_days: tuple[Annotated[str, Field(pattern=r"^\d\d-\d\d$")], ...] = ()
+    closed_days: tuple[Annotated[str, Field(pattern=r"^[0-9]{2}-[0-9]{2}$"), AfterValidator(_day_of_year)], ...] = ()
     """Days of every year on which the shop is closed [MM-DD]: no row of them is awaited."""
-    approve: tuple[str, ...] = ()
+    approve: tuple[str, ...] = Field((), json_schema_extra=RULES)
     """Rules that, where they fail without refusing, hold the run until a data owner accepts: names, `*` stands for any part."""
 
 
@@ -60,9 +131,9 @@ class GateParams(Section):
     """Against the model in production: better beyond chance, or not worse by more than the margin."""
     margin: float = Field(0.02, ge=0, le=0.5)
     """Largest tolerated loss of the primary metric, relative to production's and to the best of the last 90 days."""
-    margins: dict[str, Annotated[float, Field(ge=0, le=10)]] = {}
+    margins: dict[str, Annotated[float, Field(ge=0, le=10)]] = Field({}, json_schema_extra=METRICS)
     """The same for further metrics, by name."""
-    limits: dict[str, Annotated[float, Field(allow_inf_nan=False)]] = {}
+    limits: dict[str, Annotated[float, Field(allow_inf_nan=False)]] = Field({}, json_schema_extra=METRICS)
     """Floor (or, where less is better, ceiling) of a metric by its name, in its unit: the interval must stay within."""
     confidence: float = Field(0.95, gt=0.5, lt=1)
     """Confidence level of the intervals, two-sided."""

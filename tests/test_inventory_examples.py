@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ml.errors import ConfigInvalid
 from ml.use_cases import load
 from ml.use_cases.inventory.demand_class import demand_class
 from ml.use_cases.inventory.examples import build
@@ -81,6 +82,10 @@ def test_a_promotion_counts_in_its_week_and_group_also_ahead_of_the_records():
 def test_excluded_departments_are_not_forecast(raw):
     without = weekly(expressions(raw), PARAMS.model_copy(update={"exclude_departments": ("Dairy",)}))
     assert set(without.facts["department"]) == {"Bakery", "Drinks", "Household"}
+    with pytest.raises(
+        ConfigInvalid, match=r"to name Bakery, Dairy, Drinks, Household\. Received Diary \(did you mean Dairy\?\)"
+    ):
+        weekly(expressions(raw), PARAMS.model_copy(update={"exclude_departments": ("Dairy", "Diary")}))
 
 
 def test_no_example_of_the_past_changes_when_later_sales_do(raw, built):

@@ -27,6 +27,7 @@ from ml.pipeline.accepted import Accepted, accepted_runs
 from ml.pipeline.admission import admitted, configured
 from ml.pipeline.approval import REQUIRED
 from ml.pipeline.decision import in_force, rejected
+from ml.pipeline.named import ensure_all_known
 from ml.pipeline.workspace import CODE, PROJECT, single
 from ml.pipeline.yardstick import DAYS, best_version
 from ml.privacy.key_ring import KeyRing
@@ -103,7 +104,9 @@ def run_params(use_case: UseCase, request: RunRequest) -> dict[str, Any]:
     }
     if request.asks_person:
         merged["release"] = {**section.get("release", {}), "approval": REQUIRED}
-    return {**typed_params(use_case, merged).model_dump(mode="json"), "source": merged["source"]}
+    typed = typed_params(use_case, merged)
+    ensure_all_known(use_case, typed, merged["source"])
+    return {**typed.model_dump(mode="json"), "source": merged["source"]}
 
 
 def project_section(use_case: UseCase) -> dict[str, Any]:
@@ -116,6 +119,18 @@ def project_section(use_case: UseCase) -> dict[str, Any]:
     if not isinstance(section, dict):
         raise ConfigInvalid(f"a section {use_case.name} in params.yaml", "none", "Add it.")
     return section
+
+
+def project_params(use_case: UseCase) -> UseCaseParams:
+    """Return the use case's typed section of the project's `params.yaml`, all that it names checked.
+
+    Raises:
+        ConfigInvalid: There is none, or a key or a name in it is unknown, or a value out of range.
+    """
+    section = project_section(use_case)
+    params = typed_params(use_case, section)
+    ensure_all_known(use_case, params, section.get("source") or {})
+    return params
 
 
 def typed_params(use_case: UseCase, section: Mapping[str, Any]) -> UseCaseParams:

@@ -24,7 +24,7 @@ from ml.pipeline import FILE_STAGES, ROLES, STAGES, accepted, frozen, is_run_id,
 from ml.pipeline.admission import configured, ensure_places
 from ml.pipeline.context import StageContext
 from ml.pipeline.decision import ensure_fit
-from ml.pipeline.freeze import RunRequest, freeze, project_section, typed_params
+from ml.pipeline.freeze import RunRequest, freeze, project_params, project_section, typed_params
 from ml.space import ensure_free
 from ml.store import Bucket
 from ml.use_cases import load
@@ -249,7 +249,7 @@ def _notify(settings: Settings, use_case: UseCase, request: JsonObject) -> JsonO
 def _monitor(settings: Settings, use_case: UseCase, request: JsonObject) -> JsonObject:
     from ml.pipeline import monitor
 
-    params = typed_params(use_case, project_section(use_case)).monitor
+    params = project_params(use_case).monitor
     at = datetime.fromisoformat(request["at"]) if "at" in request else None
     done = monitor.run(settings, use_case, params, date.fromisoformat(request["as_of"]), at)
     return done if done["decision"] == "retrain" else NOTHING_TO_DO

@@ -24,7 +24,7 @@ from ml.errors import ConfigInvalid, ModelNotFound, StageFailed
 from ml.files import canonical, read_json, sha256, sha256_file
 from ml.parameter import Section
 from ml.pipeline import workspace
-from ml.pipeline.freeze import PRODUCTION, project_section, typed_params
+from ml.pipeline.freeze import PRODUCTION, project_params, project_section, typed_params
 from ml.registry import ledger
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def search(use_case: UseCase, folder: Path, budget: Budget, tell: Callable[[Trie
 
     space = searched_fields(use_case)
     current = project_section(use_case)["train"]
-    typed = typed_params(use_case, project_section(use_case)).train.model_dump()
+    typed = project_params(use_case).train.model_dump()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = _study(use_case, folder)
     if not study.trials:

@@ -12,6 +12,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from ml.contract import Table
 from ml.errors import ConfigInvalid
+from ml.parameter import ensure_known
+from ml.sources.describe import like
 from ml.sources.time_format import fault_of
 
 MAPPING_SCHEMA = "tradewind/mapping/1"
@@ -163,20 +165,19 @@ class SourceMapping(_Strict):
                 yield own.time_zone if own and own.time_zone else mapped.time_zone
 
     def check(self, tables: Mapping[str, Table]) -> None:
-        """Refuse columns that the contract does not have.
+        """Refuse columns that the contract does not have, and tables that are one of its own misspelt.
 
         Raises:
-            ConfigInvalid: A mapped column is unknown to its table.
+            ConfigInvalid: A mapped column is unknown to its table, or a table looks like one that is not mapped.
         """
+        unmapped = [name for name in tables if name not in self.tables]
         for name, mapped in self.tables.items():
-            if name not in tables:
-                continue  # another use case may read it
-            known = [column.name for column in tables[name].columns]
-            unknown = sorted(set(mapped.columns) - set(known))
-            if unknown:
-                raise ConfigInvalid(
-                    f"columns of {name} among {', '.join(known)}", ", ".join(unknown), "Correct the mapping's columns."
+            if name in tables:
+                ensure_known(
+                    f"tables.{name}.columns of the mapping", mapped.columns, (c.name for c in tables[name].columns)
                 )
+            elif close := like(name, unmapped):  # others may be read by another use case
+                raise ConfigInvalid(f"the table {close} in the mapping", name, "Correct its name.")
 
 
 def parse_mapping(value: str | bytes | Mapping[str, Any] | None) -> SourceMapping:

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ml.contract import Expressions
+from ml.parameter import ensure_known
 from ml.use_cases.inventory.demand_table import DemandTable, paid_price, pivot
 from ml.use_cases.inventory.known import PLANS
 from ml.use_cases.inventory.params import InventoryFeatures
@@ -64,6 +65,8 @@ def _lines(tables: Expressions, params: InventoryFeatures) -> ibis.Table:
     purchases = tables["purchases"]
     if params.exclude_departments:
         products = tables["products"]
+        departments = products.select("department").distinct().execute()["department"].dropna()
+        ensure_known("inventory.features.exclude_departments", params.exclude_departments, departments)
         excluded = products.filter(products.department.isin(list(params.exclude_departments))).select("product_id")
         purchases = purchases.anti_join(excluded, "product_id")
     grouped = purchases.mutate(store_group=ibis.literal(ALL))

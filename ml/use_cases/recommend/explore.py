@@ -18,24 +18,11 @@ from ml.bandit.choice import Choices, chances, draw, prefer_base, prefer_best
 from ml.contract import DrawnPlace, JsonObject
 from ml.use_cases.recommend.encode import Events, Positions
 from ml.use_cases.recommend.entry import Entry
-from ml.use_cases.recommend.explore_params import RecommendExplore
+from ml.use_cases.recommend.explore_params import FEATURES, RecommendExplore
 from ml.use_cases.recommend.history import local
 from ml.use_cases.recommend.vocabulary import Vocabulary
 
 EXPLORE = "explore"  # of the state
-FEATURES = (
-    "challenger",
-    "score",
-    "bought",
-    "log_count",
-    "log_days",
-    "log_popularity",
-    "repeat_share",
-    "log_history",
-    "place",
-)
-"""Of a candidate. `score` is relative to the base list's own product; `log_history` and `place` are alike for all candidates
-of a place: with them the chance of a purchase is described, the preference is not changed."""
 DIGITS = 6
 
 

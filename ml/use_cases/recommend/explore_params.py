@@ -8,6 +8,20 @@ from pydantic import Field
 
 from ml.parameter import Section
 
+FEATURES = (
+    "challenger",
+    "score",
+    "bought",
+    "log_count",
+    "log_days",
+    "log_popularity",
+    "repeat_share",
+    "log_history",
+    "place",
+)
+"""Of a candidate. `score` is relative to the base list's own product; `log_history` and `place` are alike for all candidates
+of a place: with them the chance of a purchase is described, the preference is not changed."""
+
 
 class LearnedPolicy(Section):
     """What `tradewind bandit recommend` learned and accepted; it prints this section."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from ml.parameter import Section, UseCaseParams, searched
-from ml.use_cases.recommend.explore_params import RecommendExplore
+from ml.use_cases.recommend.explore_params import FEATURES, RecommendExplore
 from ml.use_cases.recommend.history import MAX_BASKETS
 
 
@@ -34,6 +34,14 @@ class RecommendFeatures(Section):
     """Distinct products of a history that enter the model: those bought most, recent purchases counting more."""
     explore: RecommendExplore = RecommendExplore()
     """How lists explore; off by default."""
+
+    @field_validator("explore")
+    @classmethod
+    def _weights_known(cls, value: RecommendExplore) -> RecommendExplore:
+        unknown = sorted(set(value.policy.weights) - set(FEATURES)) if value.policy else []
+        if unknown:
+            raise ValueError(f"policy.weights name {', '.join(unknown)}; known are {', '.join(FEATURES)}")
+        return value
 
 
 class RecommendTrain(Section):
