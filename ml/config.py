@@ -108,7 +108,7 @@ class Settings(BaseSettings):
     master_key: SecretStr | None = None
     """Wraps the keys of customers [128 hexadecimal digits]; only `ingest`, `validate`, `anonymise` and who erases hold it."""
     signing_key: SecretStr | None = None
-    """Ed25519 private key that signs versions and ledger entries [PEM]; only `promote` holds it."""
+    """Ed25519 private key that signs versions, ledger entries and publications [PEM]; only `promote` and `custodian` hold it."""
     verify_key: str | None = None
     """Ed25519 public key(s) that verify them [PEM, concatenated]."""
     freeze_key: SecretStr | None = None

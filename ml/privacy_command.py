@@ -8,7 +8,7 @@ import typer
 
 from ml.acting import DEFAULT_HOME, Home, Reason, UseCaseName, acting, caller, known
 from ml.config import Settings
-from ml.errors import ConfigInvalid, ModelNotFound
+from ml.errors import ConfigInvalid, IntegrityBroken, ModelNotFound
 from ml.registry.erasure import Erasure, Policy
 from ml.terminal import echo
 
@@ -71,11 +71,40 @@ def erasures(
     home: Home = DEFAULT_HOME,
 ) -> None:
     """Look everywhere again for all erased customers, and remove what came back: after a backup was restored."""
+    from ml.pipeline.adopt import adopt_marks
     from ml.pipeline.erase import erase_again
 
     settings = acting(home, "custodian", "master_key", "pseudonym_key", "signing_key")
+    problems: list[str] = []
     for name in use_case or _names():
-        echo(f"{name}: {erase_again(settings, name)} things of erased customers removed")
+        problems += [f"{name}: {problem}" for problem in adopt_marks(settings, name, caller()).problems]
+        echo(f"{name}: {erase_again(settings, name, caller())} things of erased customers removed")
+    _tell(problems)
+
+
+@privacy.command()
+def adopt(
+    use_case: Annotated[list[str] | None, typer.Option(help="Only this use case; default all.")] = None,
+    unproven: Annotated[
+        bool, typer.Option("--unproven", help="Also marks of erasures that no erasure on record accounts for.")
+    ] = False,
+    home: Home = DEFAULT_HOME,
+) -> None:
+    """Sign, once, what an earlier version left unsigned in the store: marks of erasures, and histories. The ledger keeps what.
+
+    The first `tradewind up` of a newer version does it for the embedded stack.
+    """
+    from ml.pipeline.adopt import adopt_histories, adopt_marks
+
+    settings = acting(home, "custodian", "signing_key")
+    problems: list[str] = []
+    for name in use_case or _names():
+        marks = adopt_marks(settings, known(settings, name), caller(), unproven=unproven)
+        histories = adopt_histories(settings, name, caller())
+        problems += [f"{name}: {problem}" for problem in (*marks.problems, *histories.problems)]
+        signed = f"signed {marks.marks} marks of erasures" if marks.marks else "no marks to sign"
+        echo(f"{name}: {signed}, {f'histories {histories.histories}' if histories.histories else 'no histories'}")
+    _tell(problems)
 
 
 @privacy.command()
@@ -96,6 +125,14 @@ def decrypt(
     question = Question(table=table, column=column, unit=unit, who=caller(), why=reason)
     for value in read(settings, load(use_case), question):
         echo(value)
+
+
+def _tell(problems: list[str]) -> None:
+    """Write what was found wrong to stderr, and exit as for anything whose integrity is broken; nothing where all is well."""
+    for problem in problems:
+        typer.echo(problem, err=True)
+    if problems:
+        raise typer.Exit(IntegrityBroken.exit_code)
 
 
 def _planned(settings: Settings, use_case: str, order: Order) -> Erasure | None:

@@ -222,10 +222,11 @@ def _resign_marks(running: Stack, pair: KeyPair, name: str) -> None:
     from pydantic import SecretStr
 
     from ml.registry.erasure_mark import resign
+    from ml.serving.snapshot import sign_again
 
     old = running.settings("custodian", "signing_key")
     new = old.model_copy(update={"signing_key": SecretStr(pair.private), "verify_key": pair.public})
-    echo(f"{name}: signed anew {resign(old, new, name)} marks of erasures")
+    echo(f"{name}: signed anew {resign(old, new, name)} marks of erasures, and histories {sign_again(old, new, name)}")
 
 
 @release.command()

@@ -25,7 +25,7 @@ from pydantic import SecretStr
 from ml.config import BUCKETS, GRANTS, ROLES
 from ml.contract import Column, Table
 from ml.errors import ConfigInvalid, GateFailed, IntegrityBroken, ModelNotFound
-from ml.files import canonical, sha256, write_parquet
+from ml.files import canonical, write_parquet
 from ml.packaging.signing import Verifier, generate_key
 from ml.pipeline.erase import Order, erase, erase_again, plan
 from ml.pipeline.freeze import erasures
@@ -211,7 +211,7 @@ def test_serving_forgets_histories_lists_and_log_lines_and_servers_drop_later_ev
         requests.put(f"{kind}/{name}/2026-07-01/one.jsonl", b'{"unit":"u1"}\n')
     store = StateStore(tmp_path / "state.sqlite")
     observe = lambda unit, history, event: {"seen": event["n"]}  # noqa: E731
-    snapshot.follow(state, store, name, observe)
+    snapshot.follow(state, Verifier.open(promoter), store, name, observe)
     for unit in ("u1", "u2"):
         store.record(name, Event(units=(unit,), time="2026-07-01T10:00:00", body={"n": 1}), observe)
     assert len(traces(custodian, name, ["u1"])) == 2 + 2 * len(KINDS)
@@ -224,7 +224,7 @@ def test_serving_forgets_histories_lists_and_log_lines_and_servers_drop_later_ev
     forget_on_server(name, Marks(object_store.settings("serve"))(name), store, talks)
     assert [talks.find(name, unit, "talk") for unit in ("u1", "u2")] == [None, {"said": "u2"}]
     assert not store.record(name, Event(units=("u1",), time="2026-07-02T10:00:00", body={"n": 2}), observe)
-    snapshot.follow(state, store, name, observe)
+    snapshot.follow(state, Verifier.open(promoter), store, name, observe)
     assert (store.history(name, "u1"), store.history(name, "u2")) == (None, {"seen": 1})
     store.close()
     talks.close()
@@ -459,31 +459,6 @@ def test_marks_outlive_a_signing_key_that_leaked(custodian, name):
     assert Marks(new)(name) == {}
     assert erasure_mark.resign(custodian, new, name) == 1
     assert Marks(new)(name).keys() == {"u1"}
-
-
-def test_marks_of_before_still_hold_and_move_to_where_training_cannot_look(
-    object_store, custodian, keeper, promoter, name
-):
-    stored(keeper, name)
-    world, ring = World(object_store, name, [ADA, "bob"]), KeyRing.open(keeper, name)
-    runs, state = Bucket.open(custodian, "runs"), Bucket.open(custodian, "state")
-    runs.put(f"{name}/erasures.json", canonical([ring.name(ADA)]))
-    state.put(f"{name}/erased/{world.units[0]}", b"2026-01-01T00:00:00.000+00:00")
-    state.put(f"{name}/histories.parquet", world.histories.read_bytes())
-    old = {
-        "schema": "tradewind/snapshot/1",
-        "digest": sha256(world.histories.read_bytes()),
-        "as_of": "2026-06-30T23:59:59",
-    }
-    state.put(f"{name}/histories.json", canonical({**old, "forgotten": ["0" * 32]}))
-    assert snapshot.published(promoter, name) == world.histories.read_bytes()
-    assert erasures(keeper, name) == [ring.name(ADA)]
-    world.publish()
-    assert [unit for unit, _ in snapshot.read(snapshot.published(promoter, name))] == world.units[1:]
-    erase(custodian, name, order(customer="bob"))
-    assert not [key for key in [*runs.keys(f"{name}/"), *state.keys(f"{name}/")] if "eras" in key]
-    assert Marks(object_store.settings("serve"))(name).keys() >= set(world.units)
-    assert {ring.name(ADA), ring.name("bob")} <= set(erasures(keeper, name))
 
 
 def test_no_copy_of_a_destroyed_key_stays_in_the_stores_volumes_and_the_proof_says_so(

@@ -21,7 +21,7 @@ OF_A_STAGE = {
     "features": {"train_key"},
     "package": {"train_key"},
     "promote": {"signing_key"},
-    "serve": {"server_token"},
+    "serve": {"server_token", "signing_key"},
     "monitor": set(),
     "notify": set(),
 }

@@ -13,8 +13,9 @@ import pandas as pd
 import pytest
 
 from ml.config import BUCKETS
-from ml.errors import ConfigInvalid, GateFailed
+from ml.errors import ConfigInvalid, GateFailed, IntegrityBroken
 from ml.packaging import golden
+from ml.pipeline.adopt import adopt_marks
 from ml.pipeline.decision import in_force as decisions_in_force
 from ml.pipeline.erase import Order, erase, erase_again
 from ml.pipeline.freeze import erasures
@@ -25,9 +26,12 @@ from ml.registry import ledger
 from ml.registry.collect import Kept, collect
 from ml.registry.erasure_mark import Marks, in_force
 from ml.registry.fetch import fetch_version
+from ml.registry.old_mark import adopted
 from ml.serving import snapshot
+from ml.serving.snapshot_record import record_key
 from ml.stack import secret
 from ml.stack import up as stack
+from ml.stack.carry_over import MARKER, carry_over, note_new
 from ml.store import Bucket
 from tests.conftest import running_store
 from tests.promotable_run import packaged_run, roll_back, use_case, walk_in
@@ -110,9 +114,51 @@ def test_the_erasure_is_honoured_before_anybody_adopts_it_and_after(store, facts
     assert again.erasure.customer == ring.name(facts["erased"])
 
 
-def test_published_histories_are_read_and_a_later_publication_leaves_the_erased_out(store, facts, tmp_path):
+def test_after_the_adoption_nobody_who_writes_the_old_places_has_anybody_dropped(store, facts):
+    custodian, entries = store.settings("custodian"), ledger.history(store.settings("read"), NAME)
+    (adoption,) = [one for one in entries if one.action == "adopt"]
+    assert adopted(custodian, NAME, entries).units == (facts["units"][facts["erased"]],)
+    assert audit(store.settings("read"), NAME).documents > 0
+    before = set(Marks(custodian)(NAME))
+    planted = f"{NAME}/erased/{facts['units']['bob']}"
+    Bucket.open(store.settings("serve"), "state").put(planted, b"2026-01-01")
+    Bucket.open(store.settings("ingest"), "runs").put(f"{NAME}/erasures.json", b'["planted"]')
+    assert set(Marks(custodian)(NAME)) == before
+    assert "planted" not in Marks(custodian).customers(NAME)
+    (problem,) = adopt_marks(custodian, NAME, "dora", unproven=True).problems
+    assert "2 unsigned marks of erasures came after" in problem
+    assert [one for one in ledger.history(custodian, NAME) if one.action == "adopt"] == [adoption]
+    Bucket.open(custodian, "state").delete(planted)
+    Bucket.open(custodian, "runs").delete(f"{NAME}/erasures.json")
+
+
+def test_the_first_start_signs_the_old_histories_once_and_what_is_planted_later_is_signed_by_nobody(
+    store, facts, tmp_path
+):
     promoter, left = store.settings("promote"), {facts["units"][one] for one in ("bob", "eve")}
+    with pytest.raises(IntegrityBroken, match="tradewind adopt"):
+        snapshot.published(promoter, NAME)
+    told, state = [], Bucket.open(store.settings("serve"), "state")
+    old = state.get(record_key(NAME))
+    carry_over(tmp_path, store.settings("custodian"), told.append, [NAME])
+    assert (tmp_path / MARKER).exists()
+    assert told == [f"{NAME}: signed what an earlier version left unsigned; the ledger says what"]
     assert {unit for unit, _ in snapshot.read(snapshot.published(promoter, NAME))} == left
+    state.put(record_key(NAME), old)
+    carry_over(tmp_path, store.settings("custodian"), told.append, [NAME])
+    carry_over(tmp_path / "another", store.settings("custodian"), told.append, [NAME])
+    assert "Unsigned histories, though those of before were signed" in told[-1]
+    with pytest.raises(IntegrityBroken, match="an unsigned record"):
+        snapshot.published(promoter, NAME)
+
+
+def test_a_home_that_was_never_of_an_older_version_takes_nothing_over(store, facts, tmp_path):
+    note_new(tmp_path)
+    carry_over(tmp_path, store.settings("custodian"), pytest.fail, [NAME])
+
+
+def test_a_publication_leaves_the_erased_out(store, facts, tmp_path):
+    promoter, left = store.settings("promote"), {facts["units"][one] for one in ("bob", "eve")}
     everybody = tmp_path / "histories.parquet"
     pd.DataFrame({"unit": sorted(facts["units"].values()), "history": ["{}"] * 3}).to_parquet(everybody)
     snapshot.publish(promoter, NAME, everybody, date(2026, 12, 1))

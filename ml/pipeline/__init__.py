@@ -52,7 +52,7 @@ SECRETS: dict[str, tuple[str, ...]] = {
     "release": ("signing_key",),
     "decide": ("signing_key",),
     "notify": ("notify_webhook", "notify_smtp_password"),
-    "serve": ("server_token",),
+    "serve": ("server_token", "signing_key"),
 }
 """The secrets a stage's process is handed beside its S3 user; ingest needs the key's fingerprint only."""
 

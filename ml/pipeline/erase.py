@@ -21,6 +21,7 @@ from ml.contract import SUBJECT
 from ml.errors import ConfigInvalid, IntegrityBroken, ModelNotFound, StorageUnavailable
 from ml.files import canonical
 from ml.packaging.signing import Signer
+from ml.pipeline.adopt import adopt_marks
 from ml.pipeline.listing import read_listing
 from ml.privacy.key_ring import KeyRing
 from ml.privacy.overwrite import NOT_DONE, overwrite
@@ -29,7 +30,7 @@ from ml.privacy.redact import redact
 from ml.privacy.share import Shares
 from ml.registry.entry import Move
 from ml.registry.erasure import Erasure, Policy, Touched, keep, named
-from ml.registry.erasure_mark import Mark, Marks, adopt, erasure_request, in_force, proven_customers, write
+from ml.registry.erasure_mark import Mark, Marks, erasure_request, in_force, proven_customers, write
 from ml.registry.fetch import fetch_record
 from ml.registry.ledger import Ledger, tell
 from ml.registry.shelf import Shelf
@@ -128,7 +129,7 @@ def erase(settings: Settings, use_case: str, order: Order) -> Erased:
             stay on the store's disks; ask again.
     """
     order = order.discreet()
-    adopt(settings, use_case)
+    _adopt(settings, use_case, order.who)
     erasure, units = _begun(settings, use_case, order), _units(settings, order)
     spelled = map(KeyRing.open(settings, use_case).name, spellings(order.customer))
     erasure = replace(erasure, spellings=tuple(dict.fromkeys([*erasure.spellings, *spelled])))
@@ -154,17 +155,18 @@ def erase(settings: Settings, use_case: str, order: Order) -> Erased:
     return Erased(erasure=confirmed, is_new=True)
 
 
-def erase_again(settings: Settings, use_case: str) -> int:
+def erase_again(settings: Settings, use_case: str, who: str = "erasures") -> int:
     """Look for everybody who was erased, as after a backup was restored; remove what came back and return how many things it was.
 
     Args:
         settings: Role `custodian`, with master, pseudonym and signing key.
         use_case: Name of the use case.
+        who: Named by the ledger where unsigned marks of before are taken over.
 
     Raises:
         IntegrityBroken: Marks are missing that the ledger proves; restore them first.
     """
-    adopt(settings, use_case)
+    _adopt(settings, use_case, who)
     units = in_force(settings, use_case)
     names = tuple(sorted(Marks(settings).customers(use_case) | proven_customers(settings, use_case)))
     wrapped = _wrapped(settings, use_case, names, tuple(units))
@@ -172,6 +174,12 @@ def erase_again(settings: Settings, use_case: str) -> int:
     if wrapped:
         log.info("keys of the erased overwritten again use_case=%s: %s", use_case, overwrite(settings, wrapped))
     return removed
+
+
+def _adopt(settings: Settings, use_case: str, who: str) -> None:
+    """Take over the unsigned marks of before; what is wrong with them keeps nobody from being erased."""
+    for problem in adopt_marks(settings, use_case, who).problems:
+        log.warning("unsigned marks of erasures use_case=%s: %s", use_case, problem)
 
 
 def _begun(settings: Settings, use_case: str, order: Order) -> Erasure:

@@ -22,6 +22,7 @@ from ml.registry.checkpoint import Mark
 from ml.registry.entry import MOVES, Entry
 from ml.registry.erasure import proof_key
 from ml.registry.ledger import Ledger, verified
+from ml.registry.old_mark import adoption_key
 from ml.registry.shelf import Shelf
 from ml.store import Bucket
 
@@ -107,6 +108,9 @@ def _named(settings: Settings, entry: Entry) -> Iterator[Document]:
     if entry.action == "erase" and entry.record:
         read = partial(Bucket.open(settings, "ledger").find, proof_key(entry.use_case, entry.record))
         yield Document(what="the proof of erasure", digest=entry.record, read=read)
+    elif entry.action == "adopt" and entry.record:
+        read = partial(Bucket.open(settings, "ledger").find, adoption_key(entry.use_case, entry.record))
+        yield Document(what="the list of what was adopted", digest=entry.record, read=read)
     elif entry.to_digest is not None and (entry.action in MOVES or entry.record):
         yield from _of_version(Shelf.open(settings, entry.use_case), entry, entry.to_digest)
 

@@ -15,7 +15,7 @@ from ml.packaging.signing import Signer, Verifier, unverified
 ENTRY_TYPE = "application/vnd.tradewind.ledger-entry+json"
 
 Action: TypeAlias = Literal[
-    "promote", "rollback", "ask", "approve", "reject", "decide", "collect", "collected", "erase", "decrypt"
+    "promote", "rollback", "ask", "approve", "reject", "decide", "collect", "collected", "erase", "decrypt", "adopt"
 ]
 MOVES: tuple[Action, ...] = ("promote", "rollback")
 """What changes a channel; the other entries tell of a decision or a clean-up and move nothing."""
@@ -39,7 +39,7 @@ class Move:
     gate: str | None = None
     """Digest of the gate's `verdict.json`."""
     record: str | None = None
-    """Digest of the signed version record's envelope; of an erasure, of its proof."""
+    """Digest of the signed version record's envelope; of an erasure, of its proof; of an adoption, of its list."""
     approval: Mapping[str, str] | None = None
     """`by`, `at` and `reason` of the person who approved; none where nobody was asked."""
     decision: Mapping[str, str | int | None] | None = None

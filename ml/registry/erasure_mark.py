@@ -1,24 +1,24 @@
 """Who was erased, as everybody has to know it who publishes, serves or logs: one signed mark a customer.
 
 `<use case>/<name of the key>.json` in the bucket `erasures`, which only a custodian writes, and neither training nor readers
-may read. Marks of before that bucket was are found in `runs` (names of keys) and `state` (pseudonyms), where `adopt` ends them.
+may read. Marks from before that bucket are `old_mark`'s.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from typing import TypeVar
 
-from ml.config import GRANTS, BucketName, Settings
+from ml.config import Settings
 from ml.errors import IntegrityBroken
-from ml.files import canonical, parse
+from ml.files import canonical
 from ml.packaging.oci import parsed
 from ml.packaging.signing import Signer, Verifier
 from ml.registry.erasure import named
 from ml.registry.ledger import Ledger
+from ml.registry.old_mark import OldMarks
 from ml.store import Bucket
 
 MARK_TYPE = "application/vnd.tradewind.erasure-mark+json"
@@ -55,20 +55,18 @@ class Marks:
     def __init__(self, settings: Settings) -> None:
         self._bucket = Bucket.open(settings, "erasures")
         self._verifier = Verifier.open(settings)
-        self._old_units = _readable(settings, "state")
-        self._old_names = _readable(settings, "runs")
+        self._old = OldMarks(settings)
         self._read: dict[tuple[str, str], Mark | None] = {}
-        self._old_read: dict[tuple[str, str], str] = {}
 
     def __call__(self, use_case: str) -> dict[str, str]:
         """Return the moment of each erasure by pseudonym [UTC, ISO 8601]."""
         units = {unit: mark.when for mark in self.signed(use_case) for unit in mark.units}
-        return dict(self._of_before(use_case)) | units
+        return self._old.units(use_case) | units
 
     def customers(self, use_case: str) -> frozenset[str]:
         """Return the names of the keys of those who were erased."""
         named_now = {name for mark in self.signed(use_case) for name in mark.customers}
-        return frozenset(named_now | set(old_names(self._old_names, use_case)))
+        return frozenset(named_now | set(self._old.names(use_case)))
 
     def signed(self, use_case: str) -> list[Mark]:
         """Return the marks that a trusted key signed."""
@@ -93,14 +91,6 @@ class Marks:
             return None
         return mark
 
-    def _of_before(self, use_case: str) -> Iterator[tuple[str, str]]:
-        if self._old_units is None:
-            return
-        for one in list(self._old_units.entries(old_prefix(use_case))):
-            if one not in self._old_read:
-                self._old_read[one] = _moment(self._old_units, one[0])
-            yield one[0].rpartition("/")[2], self._old_read[one]
-
 
 def write(settings: Settings, mark: Mark) -> None:
     """Write a mark, signed; from then on nobody publishes, serves or logs the customer.
@@ -111,30 +101,6 @@ def write(settings: Settings, mark: Mark) -> None:
     """
     data = Signer.open(settings).sign(MARK_TYPE, canonical({"schema": MARK_SCHEMA, **asdict(mark)}))
     Bucket.open(settings, "erasures").put(mark.key, data, "application/json")
-
-
-def adopt(settings: Settings, use_case: str) -> int:
-    """Turn what is marked in the places of before into marks, and end it there; return how many there were.
-
-    Training could read those places, and write one of them.
-
-    Args:
-        settings: Role `custodian`, with the signing key.
-        use_case: Name of the use case.
-    """
-    runs, state = Bucket.open(settings, "runs"), Bucket.open(settings, "state")
-    known, now = Marks(settings), datetime.now(UTC).isoformat(timespec="milliseconds")
-    names, units = old_names(runs, use_case), list(state.keys(old_prefix(use_case)))
-    is_marked = {name for mark in known.signed(use_case) for name in mark.customers}
-    for name in (name for name in names if name not in is_marked):
-        write(settings, Mark(use_case=use_case, customers=(name,), units=(), when=now))
-    for key in units:
-        when = _moment(state, key) or now
-        write(settings, Mark(use_case=use_case, customers=(), units=(key.rpartition("/")[2],), when=when))
-    runs.delete(old_list(use_case))
-    for key in units:
-        state.delete(key)
-    return len(names) + len(units)
 
 
 def resign(old: Settings, new: Settings, use_case: str) -> int:
@@ -219,42 +185,3 @@ def erasure_request(customer: str) -> str:
 def erased_name(request: str) -> str:
     """Return the name of the key that an entry of an erasure is about."""
     return request.removeprefix("erase ")
-
-
-def old_names(runs: Bucket | None, use_case: str) -> list[str]:
-    """Return the names of keys in the list of before.
-
-    Raises:
-        IntegrityBroken: It is no list: to pass it over would bring those back who stood in it.
-    """
-    found = runs.find(old_list(use_case)) if runs is not None else None
-    if not found:
-        return []
-    what, action = f"{old_list(use_case)}, a list of names", "Restore it from a copy; delete it if nobody was in it."
-    listed = parse(found, what, action)
-    if not isinstance(listed, list):
-        raise IntegrityBroken(what, f"a {type(listed).__name__}", action)
-    return sorted(map(str, listed))
-
-
-def old_list(use_case: str) -> str:
-    """Return the key in the `runs` bucket of the list of before."""
-    return f"{use_case}/erasures.json"
-
-
-def old_prefix(use_case: str) -> str:
-    """Return where the pseudonyms of before lie in the `state` bucket."""
-    return f"{use_case}/erased/"
-
-
-def _moment(state: Bucket, key: str) -> str:
-    """Return when a mark of before was written; whatever it holds, its key alone erases."""
-    try:
-        return (state.find(key, MARK_BYTES) or b"").decode("ascii", "replace")
-    except IntegrityBroken:
-        return ""
-
-
-def _readable(settings: Settings, name: BucketName) -> Bucket | None:
-    granted = settings.s3_role is None or "r" in GRANTS[settings.s3_role].get(name, "")
-    return Bucket.open(settings, name) if granted else None

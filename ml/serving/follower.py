@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from ml.config import Settings
 from ml.contract import UseCase
 from ml.errors import ConfigInvalid, IntegrityBroken, StorageUnavailable, TradewindError
+from ml.packaging.signing import Verifier
 from ml.privacy.pseudonym import fingerprint, read_key
 from ml.registry.ledger import strange
 from ml.serving import snapshot
@@ -67,7 +68,7 @@ class Follower:
         self._meters = meters
         self._forget = forget
         self._cache = VersionCache(settings.home / "server" / "versions")
-        self._state_bucket = Bucket.open(settings, "state")
+        self._state_bucket, self._verifier = Bucket.open(settings, "state"), Verifier.open(settings)
         self.stock = Stock(self._state_bucket, settings.home / "server" / "out_of_stock.json")
         self._served: dict[str, Served] = {}
         self._problems: dict[tuple[str, str], Problem] = {}
@@ -169,7 +170,7 @@ class Follower:
         if served is not None and self._use_cases[use_case].service.identity is not None:
             _ensure_same_key(self._settings, served)
         subjects = Subjects(self._use_cases[use_case].service)
-        snapshot.follow(self._state_bucket, self._store, use_case, subjects.observe)
+        snapshot.follow(self._state_bucket, self._verifier, self._store, use_case, subjects.observe)
 
     def _note(self, use_case: str, part: str, error: TradewindError) -> None:
         known = self._problems.get((use_case, part))

@@ -15,6 +15,7 @@ from ml.config import Settings
 from ml.serving import snapshot
 from ml.serving.conversation import Conversations
 from ml.serving.request_log import KINDS, without_lines
+from ml.serving.snapshot_record import record_key
 from ml.serving.state import StateStore
 from ml.store import Bucket
 
@@ -67,14 +68,14 @@ def forget(settings: Settings, use_case: str, units: Collection[str]) -> int:
     """Remove customers, who are marked as erased, from the buckets `state` and `requests`; servers follow by the marks.
 
     Args:
-        settings: Role `custodian`.
+        settings: Role `custodian`, with the signing key.
         use_case: Name of the use case.
         units: Their pseudonyms.
 
     Returns:
         Objects that held something of them.
     """
-    tables = snapshot.forget(Bucket.open(settings, "state"), use_case, units)
+    tables = snapshot.forget(settings, use_case, units)
     others = (one for one in _places(settings, use_case) if not snapshot.is_table(use_case, one.key))
     changed = len(tables) + sum(one.forget(units) for one in others)
     log.info("customer forgotten use_case=%s objects=%d", use_case, changed)
@@ -102,7 +103,7 @@ def _places(settings: Settings, use_case: str) -> Iterator[_Place]:
     for kind in KINDS:
         for key in list(requests.keys(f"{kind}/{use_case}/")):
             yield _Place(requests, key, without_lines)
-    record = snapshot.record_key(use_case)
+    record = record_key(use_case)
     for key in list(state.keys(f"{use_case}/")):
         if key.endswith(".parquet"):
             yield _Place(state, key, snapshot.without)

@@ -8,45 +8,65 @@ import re
 import sqlite3
 import uuid
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ml.config import Settings
 from ml.errors import IntegrityBroken, ModelNotFound, PromotionConflict
-from ml.files import canonical, parse_object, sha256
+from ml.files import parse_object, sha256
+from ml.packaging.signing import Signer, Verifier
 from ml.registry.erasure_mark import settled
+from ml.serving.snapshot_record import (
+    OLD_TABLE,
+    RECORD_BYTES,
+    number_after,
+    opened,
+    record_key,
+    signed,
+    trusted,
+    unsigned,
+)
 from ml.serving.state import Observe, Snapshot, StateStore
 from ml.store import Bucket
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SNAPSHOT_SCHEMA = "tradewind/snapshot/2"
-OLD_SCHEMA = "tradewind/snapshot/1"
-OLD_TABLE = "{}/histories.parquet"
-"""Where the one table lay that a record of the old schema named."""
 PARQUET = "application/vnd.apache.parquet"
 PSEUDONYM_LENGTH = 32
 PSEUDONYM = re.compile(r"\b[0-9a-f]{32}\b")
 READS = 5  # of a record whose table was replaced before it was read
 END_OF_DAY = "T23:59:59.999999"
 BATCH_ROWS = 1000
-RECORD_BYTES = 16 * 1024 * 1024
 TABLE_BYTES = 1024**3
 HISTORY_BYTES = 8 * 1024 * 1024
 
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Keys:
+    """Whose signature counts, and who signs."""
+
+    verifier: Verifier
+    signer: Signer
+
+    @classmethod
+    def open(cls, settings: Settings) -> Keys:
+        """Return those of settings with the signing key."""
+        return cls(Verifier.open(settings), Signer.open(settings))
+
+
 def publish(settings: Settings, use_case: str, histories: Path, as_of: date) -> Snapshot:
     """Publish the histories as they were at the end of a day, without those who were erased until now.
 
-    The table is written first, under a name of its own, then the small record that names it. An older run that
+    The table is written first, under a name of its own, then the small signed record that names it. An older run that
     publishes again brings nobody back.
 
     Args:
-        settings: A role that may write the `state` bucket and read `erasures`.
+        settings: A role that may write the `state` bucket and read `erasures`, with the signing key.
         use_case: Name of the use case.
         histories: Parquet with the columns `unit` and `history` (JSON).
         as_of: Last day the histories cover, on the data's own clock.
@@ -59,53 +79,100 @@ def publish(settings: Settings, use_case: str, histories: Path, as_of: date) -> 
     def write(erased: Mapping[str, str]) -> Snapshot:
         kept = without(data, erased)
         made = Snapshot(mark=sha256(kept), as_of=f"{as_of.isoformat()}{END_OF_DAY}", table=_new_key(use_case))
-        _switch(bucket, use_case, kept, made)
-        return made
+        bucket.put(made.table, kept, PARQUET)
+        return _switch(bucket, Keys.open(settings), use_case, made)
 
     made = settled(settings, use_case, write)
     log.info("histories published use_case=%s as_of=%s bytes=%d", use_case, as_of, len(data))
     return made
 
 
-def forget(bucket: Bucket, use_case: str, units: Collection[str]) -> tuple[str, ...]:
+def forget(settings: Settings, use_case: str, units: Collection[str]) -> tuple[str, ...]:
     """Publish the histories again without customers, whoever publishes meanwhile; remove tables that nobody names and they are in.
 
+    What is signed is signed again, and nothing else: a table that is not the one that the record names is removed instead.
+
     Args:
-        bucket: The `state` bucket.
+        settings: Role `custodian`, with the signing key.
         use_case: Name of the use case.
         units: The customers' pseudonyms, which are marked as erased already.
 
     Returns:
         The keys of the tables that they were in.
     """
+    bucket, keys = Bucket.open(settings, "state"), Keys.open(settings)
     tables: dict[str, bool] = {}
 
-    def change(record: bytes | None) -> bytes | None:
-        if record is None:
+    def change(data: bytes | None) -> bytes | None:
+        if data is None:
             return None
-        before = _parsed(use_case, record)
+        record = opened(use_case, data, keys.verifier)
+        before = record.snapshot
         table = bucket.find(before.table)
         if table is None:
-            if bucket.find(record_key(use_case)) == record:
+            if bucket.find(record_key(use_case)) == data:
                 return None  # a table that is named and lost is read by nobody
             raise PromotionConflict(f"{before.table} to be there", "none: it was replaced", "Read the record again.")
         kept = without(table, units)
-        if kept == table and b'"forgotten"' not in record:
+        if kept == table and b'"forgotten"' not in data:
             return None
-        made = Snapshot(mark=sha256(kept), as_of=before.as_of, table=_new_key(use_case))
+        tables[before.table] = True
+        if sha256(table) != before.mark:
+            return None
+        made = replace(before, mark=sha256(kept), table=_new_key(use_case), number=number_after(before.number))
         bucket.put(made.table, kept, PARQUET)
-        tables.update({before.table: True, made.table: False})
-        return _record(made)
+        tables[made.table] = False
+        return signed(use_case, made, keys.signer) if record.is_signed else unsigned(made)
 
     named = bucket.update(record_key(use_case), change, "application/json")
-    current = _parsed(use_case, named).table if named else None
+    current = opened(use_case, named, keys.verifier).snapshot.table if named else None
     for key in [*bucket.keys(f"{use_case}/histories/"), OLD_TABLE.format(use_case)]:
         table = bucket.find(key) if key != current and key not in tables else None
         if table is not None and without(table, units) != table:
             tables[key] = True
-    for key in tables.keys() - {current}:
+    for key in [one for one, had_them in tables.items() if had_them or one != current]:
         bucket.delete(key)
     return tuple(sorted(key for key, had_them in tables.items() if had_them))
+
+
+def unsigned_record(settings: Settings, use_case: str) -> Snapshot | None:
+    """Return the histories that an unsigned record of a version before names; none where there is none.
+
+    Raises:
+        IntegrityBroken: The record is none of ours.
+    """
+    data = Bucket.open(settings, "state").find(record_key(use_case), RECORD_BYTES)
+    record = None if data is None else opened(use_case, data, Verifier.open(settings))
+    return None if record is None or record.is_signed else record.snapshot
+
+
+def sign_again(old: Settings, new: Settings, use_case: str) -> str | None:
+    """Sign the published histories with the key of other settings, also those that nobody signed; return their digest.
+
+    Args:
+        old: A role that may write `state`, trusting the key that they are signed with.
+        new: The same, with the key to sign with.
+        use_case: Name of the use case.
+
+    Raises:
+        IntegrityBroken: The record is none of ours, or its table is not the one that it names.
+    """
+    bucket, verifier, signer = Bucket.open(new, "state"), Verifier.open(old), Signer.open(new)
+    marks: list[str] = []
+
+    def change(data: bytes | None) -> bytes | None:
+        if data is None:
+            return None
+        before = opened(use_case, data, verifier).snapshot
+        table = bucket.find(before.table, TABLE_BYTES)
+        if table is None or sha256(table) != before.mark:
+            found = "none" if table is None else sha256(table)
+            raise IntegrityBroken(f"histories {before.mark}", found, "Publish them again: start a new run.")
+        marks.append(before.mark)
+        return signed(use_case, replace(before, number=number_after(before.number)), signer)
+
+    bucket.update(record_key(use_case), change, "application/json")
+    return marks[-1] if marks else None
 
 
 def without(table: bytes, units: Collection[str]) -> bytes:
@@ -152,19 +219,28 @@ def names_one(text: str, units: Collection[str]) -> bool:
     return any(word in units for word in PSEUDONYM.findall(text))
 
 
-def follow(bucket: Bucket, store: StateStore, use_case: str, observe: Observe) -> Snapshot | None:
+def follow(bucket: Bucket, verifier: Verifier, store: StateStore, use_case: str, observe: Observe) -> Snapshot | None:
     """Take over the published histories if they are not the ones in use, and return those now in use.
 
     Raises:
-        IntegrityBroken: The record is of another schema, or the table is not the one it names.
+        IntegrityBroken: No trusted key signed the record, it is an older one than was taken over before, or the table is not
+            the one it names.
         StorageUnavailable: The store did not answer; the histories in use stay.
     """
     data = bucket.find(record_key(use_case), RECORD_BYTES)
     known = store.snapshot(use_case)
     if data is None:
         return known
-    published = _parsed(use_case, data)
+    published = trusted(use_case, data, verifier)
+    if known is not None and published.number < known.number:
+        raise IntegrityBroken(
+            f"histories published after number {known.number}",
+            f"number {published.number}: an older record was put back",
+            "Publish them again: start a new run. Find out who writes the bucket `state`.",
+        )
     if known is not None and (known.mark, known.as_of) == (published.mark, published.as_of):
+        if published.number > known.number:
+            store.number(use_case, published.number)
         return known
     table = bucket.find(published.table, TABLE_BYTES)
     found = "none" if table is None else sha256(table)
@@ -203,12 +279,15 @@ def published(settings: Settings, use_case: str) -> bytes:
 
     Raises:
         ModelNotFound: Nothing was published yet.
+        IntegrityBroken: No trusted key signed what names it, or it is another.
     """
     bucket = Bucket.open(settings, "state")
     for _ in range(READS):
-        found = newest_in(bucket, use_case)
-        table = bucket.find(found.table) if found else None
+        found = newest(settings, use_case)
+        table = bucket.find(found.table)
         if table is not None:
+            if sha256(table) != found.mark:
+                raise IntegrityBroken(f"histories {found.mark}", sha256(table), "Publish them again: start a new run.")
             return table
     raise _nothing(use_case)
 
@@ -218,26 +297,12 @@ def newest(settings: Settings, use_case: str) -> Snapshot:
 
     Raises:
         ModelNotFound: Nothing was published yet.
+        IntegrityBroken: No trusted key signed the record.
     """
-    found = newest_in(Bucket.open(settings, "state"), use_case)
-    if found is None:
+    data = Bucket.open(settings, "state").find(record_key(use_case), RECORD_BYTES)
+    if data is None:
         raise _nothing(use_case)
-    return found
-
-
-def newest_in(bucket: Bucket, use_case: str) -> Snapshot | None:
-    """Return what identifies the published histories; none before the first.
-
-    Raises:
-        IntegrityBroken: The record is none of ours.
-    """
-    data = bucket.find(record_key(use_case))
-    return None if data is None else _parsed(use_case, data)
-
-
-def record_key(use_case: str) -> str:
-    """Return the key of the record that names the histories."""
-    return f"{use_case}/histories.json"
+    return trusted(use_case, data, Verifier.open(settings))
 
 
 def is_table(use_case: str, key: str) -> bool:
@@ -250,36 +315,23 @@ def _new_key(use_case: str) -> str:
     return f"{use_case}/histories/{uuid.uuid4().hex}.parquet"
 
 
-def _switch(bucket: Bucket, use_case: str, table: bytes, made: Snapshot) -> None:
-    """Write a table, let the record name it, and remove the one that it named before."""
-    bucket.put(made.table, table, PARQUET)
-    before: list[bytes] = []
+def _switch(bucket: Bucket, keys: Keys, use_case: str, made: Snapshot) -> Snapshot:
+    """Let the record name a table, and remove the one that it named before; return how it is published."""
+    last: list[tuple[Snapshot, Snapshot | None]] = []
 
-    def change(record: bytes | None) -> bytes:
-        before[:] = [record] if record else []
-        return _record(made)
+    def change(data: bytes | None) -> bytes | None:
+        before = None
+        with contextlib.suppress(IntegrityBroken):  # one that nobody can read named no table
+            before = opened(use_case, data, keys.verifier).snapshot if data else None
+        now = replace(made, number=number_after(before.number if before else 0))
+        last[:] = [(now, before)]
+        return signed(use_case, now, keys.signer)
 
     bucket.update(record_key(use_case), change, "application/json")
-    for record in before:
-        with contextlib.suppress(IntegrityBroken):  # one that nobody can read named no table
-            if (old := _parsed(use_case, record).table) != made.table:
-                bucket.delete(old)
-
-
-def _record(snapshot: Snapshot) -> bytes:
-    told = {"schema": SNAPSHOT_SCHEMA, "digest": snapshot.mark, "as_of": snapshot.as_of, "table": snapshot.table}
-    return canonical(told)
-
-
-def _parsed(use_case: str, data: bytes) -> Snapshot:
-    action = "Publish the histories again."
-    record = parse_object(data, f"a record in {SNAPSHOT_SCHEMA}", action, RECORD_BYTES)
-    if record.get("schema") == OLD_SCHEMA:
-        record |= {"schema": SNAPSHOT_SCHEMA, "table": OLD_TABLE.format(use_case)}
-    named = (record.get("digest"), record.get("as_of"), record.get("table"))
-    if record.get("schema") == SNAPSHOT_SCHEMA and all(isinstance(one, str) for one in named):
-        return Snapshot(mark=record["digest"], as_of=record["as_of"], table=record["table"])
-    raise IntegrityBroken(f"a record in {SNAPSHOT_SCHEMA}", "something else", action)
+    ((now, before),) = last
+    if before is not None and before.table != now.table and is_table(use_case, before.table):
+        bucket.delete(before.table)
+    return now
 
 
 def _nothing(use_case: str) -> ModelNotFound:

@@ -38,6 +38,7 @@ CREATE TABLE IF NOT EXISTS event (
     number INTEGER PRIMARY KEY, use_case TEXT NOT NULL, unit TEXT NOT NULL, time TEXT NOT NULL, id TEXT,
     event TEXT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS publication (use_case TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS erased (
     use_case TEXT, unit TEXT, since TEXT NOT NULL, PRIMARY KEY (use_case, unit)
 ) WITHOUT ROWID;
@@ -68,6 +69,8 @@ class Snapshot:
     units: int = 0
     table: str = ""
     """Key of the table in the `state` bucket; empty of one that is in use."""
+    number: int = 0
+    """Of its publication: a later one has a larger number; 0 where it was published by a version that gave none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,10 +110,18 @@ class StateStore:
 
     def snapshot(self, use_case: str) -> Snapshot | None:
         """Return the snapshot in use; none before the first."""
-        query = "SELECT mark, as_of, units FROM snapshot WHERE use_case = ?"
+        query = """
+            SELECT mark, as_of, units, coalesce(number, 0) FROM snapshot LEFT JOIN publication USING (use_case)
+            WHERE use_case = ?
+        """
         with self._lock:
             row = self._connection.execute(query, (use_case,)).fetchone()
-        return None if row is None else Snapshot(mark=row[0], as_of=row[1], units=row[2])
+        return None if row is None else Snapshot(mark=row[0], as_of=row[1], units=row[2], number=row[3])
+
+    def number(self, use_case: str, number: int) -> None:
+        """Note that the histories in use were published again under a larger number."""
+        with self._lock:
+            _number(self._connection, use_case, number)
 
     def record(self, use_case: str, event: Event, observe: Observe, note: Note = _no_note) -> bool:
         """Apply an event to the histories of its units and keep it for the next snapshot: to all of them or to none.
@@ -217,11 +228,20 @@ class StateStore:
             row = (use_case, generation, snapshot.mark, snapshot.as_of, units)
             with self._lock, _transaction(connection):
                 connection.execute("INSERT OR REPLACE INTO snapshot VALUES (?, ?, ?, ?, ?)", row)
+                _number(connection, use_case, snapshot.number)
                 _forget_covered(connection, use_case, snapshot.as_of)
                 _forget_erased(connection, use_case)
                 _reapply(connection, use_case, observe)
             _drop_other_generations(connection, use_case, generation)
-        return Snapshot(mark=snapshot.mark, as_of=snapshot.as_of, units=units)
+        return Snapshot(mark=snapshot.mark, as_of=snapshot.as_of, units=units, number=snapshot.number)
+
+
+def _number(connection: sqlite3.Connection, use_case: str, number: int) -> None:
+    command = """
+        INSERT INTO publication VALUES (?, ?)
+        ON CONFLICT (use_case) DO UPDATE SET number = excluded.number WHERE excluded.number > number
+    """
+    connection.execute(command, (use_case, number))
 
 
 def _is_covered(connection: sqlite3.Connection, use_case: str, event: Event) -> bool:

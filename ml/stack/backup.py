@@ -88,10 +88,12 @@ def _shelved(kind: str) -> Callable[[str], bool]:
     return lambda key: key.split("/")[1:2] == [kind]
 
 
+NAMED = ("erasures/", "adoptions/")
+"""Where documents lie that entries of a ledger name."""
 PARTS: tuple[Part, ...] = (
     Part("ledger", _below("channels/", "checkpoints/")),
-    Part("ledger", lambda key: not key.startswith(("channels/", "checkpoints/", "erasures/"))),
-    Part("ledger", _below("erasures/")),
+    Part("ledger", lambda key: not key.startswith(("channels/", "checkpoints/", *NAMED))),
+    Part("ledger", _below(*NAMED)),
     *(Part("models", _shelved(kind)) for kind in ("referrers", "manifests", "blobs")),
     *(Part(name) for name in ("reports", "runs", "work", "raw")),
     Part("state", must_rest=True),

@@ -22,6 +22,7 @@ from ml.pipeline import PUBLIC
 from ml.pipeline.workspace import sweep
 from ml.private import make_private
 from ml.stack import airflow, objectstore, room
+from ml.stack.carry_over import carry_over, note_new
 from ml.stack.health import PARTS, SERVER, Addresses, Health, ill, look
 from ml.stack.keep import KEEPER, Patience, alone
 from ml.stack.process import Children, choose_port
@@ -138,6 +139,7 @@ def up(home: Path, tell: Callable[[str], None]) -> Stack:
     """
     home = make_private(home)
     with alone(home):
+        note_new(home)
         children = Children(home / "run")
         stack = _plan(home, children)
         _end_ill(children, stack, tell)
@@ -177,6 +179,7 @@ def _start(children: Children, stack: Stack, tell: Callable[[str], None]) -> Non
     write_json(_record(home), {name: value for name, value in asdict(stack).items() if name not in ("home", "secrets")})
     tell(f"object store on 127.0.0.1:{stack.s3_port}")
     objectstore.start(children, home / "store", stack.s3_port, stack.secrets, stack.prefix)
+    carry_over(home, stack.settings("custodian", "signing_key"), tell)
     tell(f"model server on 127.0.0.1:{stack.server_port}")
     _start_server(children, stack)
     tell(f"Airflow on 127.0.0.1:{stack.airflow_port}")
