@@ -6,7 +6,7 @@ imports a heavy library: a record's functions import what they need when they ar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
@@ -381,6 +381,8 @@ class Service:
     """Fields of requests and events that become keyed digests on arrival, beside those that bear the name of a hidden column."""
     digested: frozenset[str] = frozenset()
     """Fields of events, answers and histories whose values the log holds as keyed digests only, wherever in a line they stand."""
+    catalogue: Callable[[JsonObject], Collection[str]] | None = None
+    """(state) -> identifiers of the products that the version knows: such a one is no person's in whatever form it has."""
     limits: Callable[[JsonObject], Limits] | None = None
     """(state) -> what a request must keep to beside its schema because the model was trained so: the lengths of lists."""
     from_examples: Callable[[pd.DataFrame, JsonObject, int], list[JsonObject]] | None = None

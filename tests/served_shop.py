@@ -32,7 +32,7 @@ from ml.contract import (
     UseCase,
     Verdict,
 )
-from ml.field import Code, Moment, Sent
+from ml.field import Article, Moment, Sent
 from ml.files import read_json, sha256, write_json, write_parquet, write_verdict
 from ml.packaging.signing import Signer
 from ml.pipeline import package, promote
@@ -67,7 +67,7 @@ class Question(BaseModel):
 
 
 class Bought(Sent):
-    product_id: Code
+    product_id: Article
     purchased_at: Moment | None = None
     basket_id: str | None = None
 

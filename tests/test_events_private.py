@@ -129,6 +129,25 @@ def logged(shop, use_case):
     return [json.loads(line) for key in keys for line in bucket.get(key).splitlines()]
 
 
+def test_a_till_with_spaces_in_its_name_is_the_same_till_in_events_and_payments(whole_shop, tmp_path):
+    """Its charge-backs count in later payments there, though its name is nowhere in what the server keeps."""
+    till, coded, other = "Kasse Süd 4", "K-4", "Kasse Nord 9"
+    home, notice = tmp_path / "home", {"reported_at": "2026-07-02T10:00:00", "payment_at": "2026-07-01T10:00:00"}
+    payment = {"amount": 20.0, "paid_at": "2026-07-20T10:00:00", "channel": "till"}
+    with whole_shop.open(home) as client:
+        for name in (till, coded):
+            paid = {"amount": 20.0, "paid_at": "2026-07-01T10:00:00", "terminal_id": name}
+            for event in (paid, {**notice, "was_odd": True, "terminal_id": name}):
+                body = {"customer_id": f"who pays at {name}", "event": event}
+                assert client.post("/v1/fraud/events", json=body).json() == {"counted": True}
+        spaced, plain, elsewhere = (
+            client.post("/v1/fraud/predict", json={**payment, "terminal_id": one}).json()["score"]
+            for one in (till, coded, other)
+        )
+    assert spaced == plain != elsewhere
+    assert not [path for path in (home / "server").glob("state.sqlite*") if till.encode() in path.read_bytes()]
+
+
 def test_events_that_were_stored_as_sent_are_written_again_and_still_count_once(whole_shop, tmp_path):
     home = tmp_path / "home"
     unit = pseudonym(read_key(whole_shop.settings), "customer_id", "olga")

@@ -25,7 +25,8 @@ from ml.serving.own import OwnValues
 from ml.serving.request_log import EVENT_SCHEMA, HANDOVER_SCHEMA, REQUEST_SCHEMA, Kind, RequestLog, Undo
 from ml.serving.state import Event, StateStore
 from ml.serving.stock import with_stock
-from ml.serving.subject import Subjects
+from ml.serving.subject import Subjects, unit_of
+from ml.serving.thing import PRODUCT_ID, named, without_unknown
 from ml.serving.version import Served
 from ml.shop_time import Zone, local, zone_of
 
@@ -149,6 +150,7 @@ class Answerer:
             StorageUnavailable: The log has no room.
         """
         unit, body = self._door.unit(customer), self._kept(self._door.event(event, self._zone()))
+        body = without_unknown(body, self._is_known, self._door.digest)
         moment, name = self._moment(body), event_id and self._door.digest(EVENT_ID, event_id)
         if self._store.is_erased(self._use_case.name, unit):
             return False
@@ -181,6 +183,16 @@ class Answerer:
         if not memory or not named or DIGEST.fullmatch(named):
             return body
         return {**body, memory.field: self._door.digest(memory.field, named)}
+
+    def _subject(self, field: str, value: Any) -> Any:
+        """Return what a request names besides the customer as events name it."""
+        return named(field, value, self._is_known, self._door.digest) if isinstance(value, str) else value
+
+    def _is_known(self, field: str, thing: str) -> bool:
+        """Tell whether a served version knows a product, or the histories anything else that an event names."""
+        if field == PRODUCT_ID:
+            return self._follower.has_product(field, thing)
+        return self._store.history(self._use_case.name, unit_of(field, thing)) is not None
 
     def _zone(self) -> Zone:
         served = self._follower.served(self._use_case.name)
@@ -217,13 +229,14 @@ class Answerer:
         request, known = self._door.admit(sent, unit, zone)
         if known is not None and self._store.is_erased(self._use_case.name, known):
             request, known = self._door.admit(sent, self._stranger(known), zone)
-        units = self._subjects.units(lambda name: getattr(request, name, None), known)
+        units = self._subjects.units(lambda name: self._subject(name, getattr(request, name, None)), known)
         history = self._subjects.history(units, partial(self._store.history, self._use_case.name))
         if self._own is not None:
             signed_in = known if self._use_case.service.is_proved else None
             history = self._own.opened(self._use_case.name, signed_in, history)
         if self._use_case.service.heeds_stock:
-            history = with_stock(history, self._follower.stock.out())
+            catalogue = self._use_case.service.catalogue
+            history = with_stock(history, self._follower.stock.of(catalogue(served.state) if catalogue else ()))
         return self._recall(request, history)
 
     def _stranger(self, unit: str) -> str:

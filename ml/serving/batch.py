@@ -19,6 +19,7 @@ from ml.errors import ConfigInvalid, ModelNotFound
 from ml.registry.erasure_mark import settled
 from ml.serving import listing, snapshot, stock
 from ml.serving.subject import is_customer
+from ml.serving.thing import digest_of
 from ml.serving.together import in_batches
 from ml.serving.version import Served, VersionCache, load
 from ml.serving.versions import RegistryVersions, Versions
@@ -63,7 +64,7 @@ def batch(settings: Settings, use_case: UseCase, k: int, versions: Versions | No
     request = _request(use_case, k)
     table, state = snapshot.published(settings, use_case.name), Bucket.open(settings, "state")
     served = _served(use_case, versions or RegistryVersions(settings))
-    out = stock.listed(state) if use_case.service.heeds_stock else frozenset()
+    out = _out_of_stock(settings, use_case, state, served)
     key = f"{use_case.name}/batch/{served.live.digest.removeprefix('sha256:')}.parquet"
 
     def write(erased: Mapping[str, str]) -> tuple[int, int]:
@@ -84,6 +85,14 @@ def write_listing(settings: Settings, use_case: UseCase, versions: Versions | No
     """Write the table of all units with the version in production, as Parquet and CSV; arguments and errors as `batch`."""
     done = listing.write(settings, use_case, _served(use_case, versions or RegistryVersions(settings)))
     return Batch(key=done.parquet, digest=done.digest, units=done.rows, rows=done.rows, seconds=done.seconds)
+
+
+def _out_of_stock(settings: Settings, use_case: UseCase, state: Bucket, served: Served) -> frozenset[str]:
+    service = use_case.service
+    if not service.heeds_stock:
+        return frozenset()
+    known = service.catalogue(served.state) if service.catalogue else ()
+    return stock.resolved(stock.listed(state), known, digest_of(settings))
 
 
 def _items_field(use_case: UseCase) -> str:

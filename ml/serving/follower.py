@@ -19,6 +19,7 @@ from ml.serving.state import StateStore
 from ml.serving.steady import Pulse, Steady, place
 from ml.serving.stock import Stock
 from ml.serving.subject import Subjects
+from ml.serving.thing import digest_of
 from ml.serving.version import Served, VersionCache, load
 from ml.serving.versions import Versions
 from ml.store import Bucket
@@ -69,7 +70,8 @@ class Follower:
         self._forget = forget
         self._cache = VersionCache(settings.home / "server" / "versions")
         self._state_bucket, self._verifier = Bucket.open(settings, "state"), Verifier.open(settings)
-        self.stock = Stock(self._state_bucket, settings.home / "server" / "out_of_stock.json")
+        copy, digest = settings.home / "server" / "out_of_stock.json", digest_of(settings)
+        self.stock = Stock(self._state_bucket, copy, self.has_product, digest)
         self._served: dict[str, Served] = {}
         self._problems: dict[tuple[str, str], Problem] = {}
         self._thread = Steady("follower", self._look_at_all, settings.poll_seconds)
@@ -89,6 +91,12 @@ class Follower:
     def served(self, use_case: str) -> Served | None:
         """Return the version that answers now; none before the first."""
         return self._served.get(use_case)
+
+    def has_product(self, _: str, product: str) -> bool:
+        """Tell whether a version that is served now, of any use case, knows a product."""
+        served = list(self._served.items())
+        catalogues = ((self._use_cases[name].service.catalogue, version.state) for name, version in served)
+        return any(product in catalogue(state) for catalogue, state in catalogues if catalogue)
 
     def problems(self, use_case: str) -> dict[str, Problem]:
         """Return what is wrong with a use case's `version`, `state` or `erasures`; empty if nothing is."""

@@ -24,6 +24,8 @@ from ml.serving.steady import place
 OPEN_PATHS = frozenset({"/health"})
 EXEMPT = frozenset({"/health", "/metrics"})  # they have to answer when nothing else does
 BODY_LIMIT_BYTES = 256 * 1024
+LIST_BODY_BYTES = 4 * 1024 * 1024  # of the list of all products out of stock
+LIST_PATH = "/v1/out-of-stock"
 OPEN_BODY_BYTES = 16 * 1024  # of whoever has shown no token yet
 WORK = ("predict", "explain", "events")
 OTHER = ("", "other")
@@ -131,6 +133,8 @@ class Guard:
 
     def _limit(self, request: Request) -> int:
         page = page_of(request.url.path, self._doors.pages)
+        if request.url.path == LIST_PATH:
+            return LIST_BODY_BYTES
         return OPEN_BODY_BYTES if page is not None and page.is_open else BODY_LIMIT_BYTES
 
     def _lane(self, path: str) -> Lane | None:

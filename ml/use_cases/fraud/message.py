@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 
 from ml.contract import JsonObject
-from ml.field import Code, Identifier, Moment, Sent, ShopTime
+from ml.field import Article, Code, Identifier, Moment, Sent, ShopTime
 from ml.use_cases.fraud.memory import Chargeback, Event, Payment
 from ml.use_cases.fraud.velocity import cents_of
 
@@ -82,11 +82,11 @@ class PaymentEvent(Sent):
 
     amount: Amount
     paid_at: Moment
-    terminal_id: Code | None = Field(None, description="whose history it joins")
+    terminal_id: Identifier | None = Field(None, description="whose history it joins")
     payment_id: Identifier | None = None
     basket_id: Identifier | None = None
-    store_id: Code | None = None
-    product_id: Code | None = None
+    store_id: Identifier | None = None
+    product_id: Article | None = None
     channel: Code | None = None
     coupon_amount: Amount = 0.0
     n_items: int = Field(1, ge=0, le=1_000_000, description="[pieces]")
@@ -102,7 +102,7 @@ class ChargebackEvent(Sent):
     reported_at: Moment
     payment_at: Moment
     was_odd: bool
-    terminal_id: Code | None = Field(None, description="whose history it joins")
+    terminal_id: Identifier | None = Field(None, description="whose history it joins")
     payment_id: Identifier | None = Field(None, description="joins it with its answer")
     reason: Code | None = Field(None, description="code of the notice")
 

@@ -102,6 +102,7 @@ USE_CASE = UseCase(
         response=service.RecommendResponse,
         heeds_stock=True,
         drawn=drawn_places,
+        catalogue=service.catalogue,
         identity="customer_id",
         answer=service.answer,
         explain=service.explain,

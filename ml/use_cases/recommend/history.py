@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pydantic import BaseModel, ConfigDict, Field
 
 from ml.contract import JsonObject
-from ml.field import Article, Code, Identifier, Moment, Sent
+from ml.field import Article, Identifier, Moment, Sent
 
 MAX_BASKETS = 200
 """Newest baskets a history keeps."""
@@ -32,11 +32,11 @@ class Purchase(BaseModel):
 class PurchaseEvent(Sent):
     """A purchase as an event: one line of a basket."""
 
-    product_id: Code
+    product_id: Article
     purchased_at: Moment
     quantity: int = Field(1, ge=1, le=1000, description="[pieces]")
     basket_id: Identifier | None = Field(None, description="one visit to the till; else by time")
-    store_id: Code | None = None
+    store_id: Identifier | None = None
     amount: float | None = Field(None, ge=-10_000_000, le=10_000_000, description="[currency of the shop]")
     discount: float | None = Field(None, ge=-10_000_000, le=10_000_000, description="[currency of the shop]")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
@@ -115,6 +116,11 @@ def moment(state: JsonObject, request: RecommendRequest, history: JsonObject) ->
         return local(request.now)
     as_of = datetime.fromisoformat(state["as_of"])
     return max([as_of, *(datetime.fromisoformat(time) for time, _ in history["baskets"][-1:])])
+
+
+def catalogue(state: JsonObject) -> Collection[str]:
+    """Return the identifiers of all products that a state knows."""
+    return catalogue_of(state).numbers
 
 
 def answer(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ml.contract import JsonObject
@@ -80,6 +81,11 @@ class Book:
     intents: Mapping[str, Intent]
     shelves: Mapping[str, Shelf]
     products: tuple[Product, ...] = field(repr=False)
+
+    @cached_property
+    def product_ids(self) -> frozenset[str]:
+        """Return the products' identifiers."""
+        return frozenset(product.product_id for product in self.products)
 
     def title(self, intent: str, language: str) -> str:
         """Return what people call a matter."""

@@ -57,7 +57,6 @@ class _Ordered(Sent):
 class Ordered(_Ordered):
     """A product of an order."""
 
-    product_id: Code
     name: Annotated[str, AfterValidator(_impersonal)] = Field("", max_length=300, description="what people read")
 
 

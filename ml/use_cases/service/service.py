@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, cast
 
@@ -180,6 +181,11 @@ def outcome(logged: JsonObject, events: list[JsonObject]) -> dict[str, float]:
     return {"helped": float(said[-1] == "helped"), "handed_over": float(answered["kind"] == "handover")} if said else {}
 
 
+def catalogue(state: JsonObject) -> Collection[str]:
+    """Return the identifiers of the products that can be asked for."""
+    return book_of(state).product_ids
+
+
 SERVICE = Service(
     request=ServiceRequest,
     events={"step": OrderEvent, "feedback": FeedbackEvent},
@@ -196,6 +202,7 @@ SERVICE = Service(
     features=features,
     outcome=outcome,
     heeds_stock=True,
+    catalogue=catalogue,
     memory=Memory(keep=keep, seconds=SECONDS),
     queue="handover",
     rephrase=rephrase,
