@@ -195,7 +195,7 @@ def compose_env(
     production: Annotated[bool, typer.Option(help="Refuse images that are not named by digest.")] = False,
 ) -> None:
     """Write `.env` and the secret files that docker-compose.yml needs; secrets that exist stay."""
-    from ml.pipeline.workspace import PROJECT
+    from ml.pipeline.place import PROJECT
     from ml.stack.compose import prepare
     from ml.stack.images import require_digests
 
@@ -359,7 +359,7 @@ def serve(
 @app.command()
 def stage(name: str, use_case: UseCaseName) -> None:
     """Run one file-to-file stage in this folder, a run's workspace (DVC calls this)."""
-    from ml.pipeline.task import run_file_stage
+    from ml.pipeline.file_stage import run_file_stage
 
     run_file_stage(name, use_case)
 

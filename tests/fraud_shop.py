@@ -10,10 +10,10 @@ import pandas as pd
 
 from ml.contract import Features
 from ml.files import read_json, write_json, write_parquet
-from ml.use_cases.fraud import USE_CASE
 from ml.use_cases.fraud.examples import build
 from ml.use_cases.fraud.params import FraudFeatures, FraudTrain
 from ml.use_cases.fraud.predictor import DECISION
+from ml.use_cases.fraud.record import USE_CASE
 from ml.use_cases.fraud.sample import sample
 from tests.recommend_shop import expressions
 

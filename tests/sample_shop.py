@@ -20,7 +20,7 @@ from ml.pipeline.context import StageContext
 from ml.privacy.key_ring import KeyRing
 from ml.privacy.seal import Opener
 from ml.shop import AGE_GROUPS, CUSTOMERS, PRODUCTS, PURCHASES
-from ml.sources import open_source
+from ml.sources.opening import open_source
 from tests.toy_use_case import TOY
 
 TABLES = (PURCHASES, PRODUCTS, CUSTOMERS)

@@ -27,7 +27,8 @@ from ml.packaging.signing import Signer, generate_key
 from ml.pipeline import STAGES, approve, frozen, promote, storage_id
 from ml.pipeline.decision import judged
 from ml.pipeline.freeze import RunRequest, freeze
-from ml.pipeline.workspace import PROJECT, bring, workspace
+from ml.pipeline.place import PROJECT
+from ml.pipeline.workspace import bring, workspace
 from ml.registry import ledger
 from ml.registry.fetch import fetch_document
 from ml.stack import summary

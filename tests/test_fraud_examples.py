@@ -10,11 +10,11 @@ import pytest
 
 from ml.serving.state import Event, StateStore
 from ml.serving.subject import Subjects
-from ml.use_cases.fraud import USE_CASE
 from ml.use_cases.fraud.encode import encode
 from ml.use_cases.fraud.evidence import FEATURES, GROUPS
 from ml.use_cases.fraud.examples import build
 from ml.use_cases.fraud.params import FraudFeatures
+from ml.use_cases.fraud.record import USE_CASE
 from ml.use_cases.fraud.window import windows
 from tests.fraud_shop import PARAMS, small_shop
 from tests.recommend_shop import expressions

@@ -10,7 +10,7 @@ from ml.files import read_json
 from ml.packaging.golden import differences
 from ml.privacy.pseudonym import pseudonym
 from ml.serving.app import create_app
-from ml.use_cases.fraud import USE_CASE
+from ml.use_cases.fraud.record import USE_CASE
 from tests.fraud_shop import export, small_shop
 from tests.recommend_shop import prepare
 from tests.served_shop import Shop, first_run, listening, promote_first, wait

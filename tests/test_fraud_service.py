@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from ml.use_cases.fraud import USE_CASE
 from ml.use_cases.fraud.encode import encode
 from ml.use_cases.fraud.evidence import GROUPS
 from ml.use_cases.fraud.predictor import DECISION, EXPLAINED, TREES, open_fraud
+from ml.use_cases.fraud.record import USE_CASE
 from tests.fraud_shop import export, give_share, small_shop
 from tests.recommend_shop import prepare
 
@@ -27,7 +27,7 @@ ASKED = {"terminal_id": "0-2", "amount": 12.5, "paid_at": "2026-07-01T15:00:00",
 SERVE = """
 import json, sys
 from pathlib import Path
-from ml.use_cases.fraud import USE_CASE
+from ml.use_cases.fraud.record import USE_CASE
 folder = Path(sys.argv[1])
 predictor = USE_CASE.model.open(folder / "compress" / "int8")
 state = json.loads((folder / "features" / "state.json").read_text())

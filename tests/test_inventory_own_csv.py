@@ -8,7 +8,7 @@ from pathlib import Path
 
 import ml
 from ml.config import Settings
-from ml.sources import open_source
+from ml.sources.opening import open_source
 from ml.use_cases import load
 
 MANUAL = Path(ml.__file__).parent.parent / "docs" / "inventory.md"

@@ -11,7 +11,7 @@ import pytest
 
 from ml.config import Settings
 from ml.shop import PROMOTIONS, STOCK, STORES, SUPPLIER_TERMS
-from ml.sources import open_source
+from ml.sources.opening import open_source
 
 MID, END = date(2017, 9, 17), date(2017, 12, 31)
 

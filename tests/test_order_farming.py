@@ -15,7 +15,7 @@ from ml.benchmark.farming import FARMS, gain_lost, measure, orders, shop
 from ml.config import Settings
 from ml.files import table_files, write_parquet
 from ml.shop import PRODUCTS, PURCHASES
-from ml.sources import open_source
+from ml.sources.opening import open_source
 from ml.use_cases.recommend.examples import build
 from ml.use_cases.recommend.params import RecommendFeatures, RecommendParams
 from ml.use_cases.recommend.sample import sample

@@ -30,7 +30,7 @@ from ml.privacy.share import OWN, Shares, own
 from ml.registry.erasure_mark import settled
 from ml.serving.own import OwnValues
 from ml.shop import CHARGEBACKS, DELIVERIES, PAYMENTS, PRODUCTS, PURCHASES
-from ml.sources import open_source
+from ml.sources.opening import open_source
 from ml.store import Bucket
 from ml.use_cases import NAMES, load
 from ml.use_cases.service.facts import facts_of

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from ml.errors import ConfigInvalid
 from ml.parameter import UseCaseParams
 from ml.pipeline import freeze
+from ml.pipeline.context import typed_params
 from ml.pipeline.freeze import RunRequest, project_params, project_section, run_params
-from ml.pipeline.workspace import PROJECT
+from ml.pipeline.place import PROJECT
 from ml.sources.mapping import parse_mapping
 from ml.use_cases import NAMES, load
 
@@ -62,7 +63,7 @@ def test_a_metric_with_one_letter_changed_is_refused_and_found_again(name, data)
     at, letter = data.draw(st.integers(0, len(right) - 1)), data.draw(letters)
     wrong = right[:at] + letter + right[at + 1 :]
     section = project_section(load(name)) | {"gate": {"limits": {wrong: 0.5}}}
-    params = freeze.typed_params(load(name), section)
+    params = typed_params(load(name), section)
     if wrong in METRICS[name]:
         freeze.ensure_all_known(load(name), params, {})
         return

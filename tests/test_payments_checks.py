@@ -10,7 +10,8 @@ import pytest
 
 from ml.config import Settings
 from ml.shop import CHARGEBACKS, PAYMENTS
-from ml.sources import open_source, payments
+from ml.sources import payments
+from ml.sources.opening import open_source
 from tests.judged_tables import judge_tables
 
 LAST = date(2017, 2, 28)

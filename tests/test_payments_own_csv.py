@@ -13,7 +13,7 @@ from data_checks.runner import Job, checks_of, run
 from ml.config import Settings
 from ml.files import write_arrow
 from ml.shop import CHARGEBACKS, PAYMENTS
-from ml.sources import open_source
+from ml.sources.opening import open_source
 
 PAGE = Path(__file__).parent.parent / "docs" / "fraud-data.md"
 TABLES = (PAYMENTS, CHARGEBACKS)

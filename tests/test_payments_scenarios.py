@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ml.config import Settings
-from ml.sources import open_source
+from ml.sources.opening import open_source
 from ml.sources.payments import recorded_payments
 from ml.sources.simulated_fraud import SCENARIOS, TERMINAL_FRAUD_SHARE, keyed_generator
 

@@ -15,8 +15,9 @@ import pytest
 
 from ml.config import Settings
 from ml.shop import CHANNELS, CHARGEBACKS, PAYMENTS, PURCHASES
-from ml.sources import complete_journey, open_source, payments, simulated_fraud
+from ml.sources import complete_journey, payments, simulated_fraud
 from ml.sources.conform import arrow_schema
+from ml.sources.opening import open_source
 
 PAGE = Path(__file__).parent.parent / "docs" / "fraud-data.md"
 TABLES = (PAYMENTS, CHARGEBACKS)

@@ -16,7 +16,7 @@ from ml.pipeline.context import StageContext
 from ml.privacy.key_ring import KeyRing
 from ml.privacy.pseudonym import fingerprint, read_key
 from ml.privacy.seal import Opener
-from ml.sources import open_source
+from ml.sources.opening import open_source
 from ml.store import Bucket
 from tests.sample_shop import LAST
 from tests.stored_bytes import files, holders, views

@@ -15,7 +15,7 @@ import ml
 from ml.compression.litert import export_litert
 from ml.compression.predictor import open_litert
 from ml.config import Settings
-from ml.sources import open_source
+from ml.sources.opening import open_source
 from ml.use_cases import load
 from ml.use_cases.rating.examples import build, encode, fit_state
 from ml.use_cases.rating.least_squares import least_squares

@@ -17,11 +17,11 @@ from ml.errors import ModelNotFound
 from ml.pipeline.bandit import Window, judge
 from ml.stack.summary import show_judged
 from ml.store import Bucket
-from ml.use_cases.recommend import USE_CASE
 from ml.use_cases.recommend.entry import Entry
 from ml.use_cases.recommend.explore import Explorer, Known
 from ml.use_cases.recommend.explore_params import LearnedPolicy, RecommendExplore
 from ml.use_cases.recommend.params import RecommendFeatures
+from ml.use_cases.recommend.record import USE_CASE
 from ml.use_cases.recommend.service import Asked
 from ml.use_cases.recommend.vocabulary import vocabulary_of
 from tests.recommend_shop import PARAMS, Shop, small_shop

@@ -187,7 +187,7 @@ def test_own_frequency_is_a_count_of_baskets(shop):
 
 
 def test_every_baseline_scores_every_row_and_habits_beat_popularity(shop):
-    from ml.use_cases.recommend import USE_CASE
+    from ml.use_cases.recommend.record import USE_CASE
 
     test, state = shop.split("test"), shop.state
     recalls = {}

@@ -22,7 +22,7 @@ TRAIN = """
 import json, sys
 from pathlib import Path
 import pandas as pd
-from ml.use_cases.recommend import USE_CASE
+from ml.use_cases.recommend.record import USE_CASE
 from ml.use_cases.recommend.params import RecommendTrain
 features, out = Path(sys.argv[1]), Path(sys.argv[2])
 splits = {name: pd.read_parquet(features / f"{name}.parquet") for name in ("train", "valid")}
@@ -83,7 +83,7 @@ def test_two_processes_train_and_export_the_same_bytes(two_trainings):
 
 
 def test_what_ships_beats_popularity_and_is_the_best_on_valid(shop, two_trainings):
-    from ml.use_cases.recommend import USE_CASE
+    from ml.use_cases.recommend.record import USE_CASE
 
     summary = read_json(two_trainings[0] / "summary.json")
     figures = summary["valid"]
@@ -96,7 +96,7 @@ def test_what_ships_beats_popularity_and_is_the_best_on_valid(shop, two_training
 
 
 def test_smaller_variants_rank_as_the_whole_one(shop, two_trainings):
-    from ml.use_cases.recommend import USE_CASE
+    from ml.use_cases.recommend.record import USE_CASE
 
     test, exported = shop.split("test"), two_trainings[0] / "exported"
     scores = {path.name: USE_CASE.model.open(path)(encode(test, shop.state)) for path in exported.iterdir()}

@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from ml.contract import OUT_OF_STOCK
-from ml.use_cases.recommend import USE_CASE
+from ml.use_cases.recommend.record import USE_CASE
 from tests.recommend_shop import Shop, shop_with_new_products, small_shop, write
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -20,7 +20,7 @@ SERVICE = USE_CASE.service
 SERVE = """
 import json, sys
 from pathlib import Path
-from ml.use_cases.recommend import USE_CASE
+from ml.use_cases.recommend.record import USE_CASE
 folder = Path(sys.argv[1])
 state = json.loads((folder / "state.json").read_text())
 predictor = USE_CASE.model.open(folder / "exported" / "int8")

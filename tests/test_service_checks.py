@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ml.config import Settings
-from ml.sources import open_source
+from ml.sources.opening import open_source
 from ml.use_cases.service.sample import sample
 from ml.use_cases.service.table import INTENTS, ORDERS, PAGES, UTTERANCES
 from tests.judged_tables import judge_tables

@@ -20,11 +20,11 @@ from ml.pipeline.freeze import erasures
 from ml.privacy.key_ring import KeyRing
 from ml.privacy.seal import Opener
 from ml.privacy.treatment import Policy, treat
-from ml.sources import open_source
-from ml.use_cases.service import USE_CASE
+from ml.sources.opening import open_source
 from ml.use_cases.service.corpus import SHIPPED, read_corpus
 from ml.use_cases.service.encode import encode
 from ml.use_cases.service.params import ServiceFeatures
+from ml.use_cases.service.record import USE_CASE
 from ml.use_cases.service.sample import sample
 from ml.use_cases.service.slot import ORDER_NUMBER
 from ml.use_cases.service.table import UTTERANCES

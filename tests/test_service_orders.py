@@ -11,9 +11,9 @@ import pytest
 from ml.config import Settings
 from ml.errors import ConfigInvalid
 from ml.shop import DELIVERIES, DELIVERY_STEPS, PRODUCTS, PURCHASES
-from ml.sources import open_source
 from ml.sources.conform import typed_frame
 from ml.sources.deliveries import deliveries
+from ml.sources.opening import open_source
 from ml.use_cases.service.orders import histories, known
 from ml.use_cases.service.slot import ORDER_NUMBER
 from tests.recommend_shop import expressions

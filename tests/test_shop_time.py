@@ -20,9 +20,9 @@ from ml.serving.customer import sign
 from ml.serving.versions import RegistryVersions
 from ml.shop import CHARGEBACKS, PAYMENTS, PURCHASES
 from ml.shop_time import local, zone_of
-from ml.sources import open_source
 from ml.sources.conform import conform
 from ml.sources.mapping import parse_mapping
+from ml.sources.opening import open_source
 from ml.store import Bucket
 from ml.use_cases import load
 from ml.use_cases.fraud.tally import features_of

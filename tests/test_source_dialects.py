@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from ml.config import Settings
 from ml.errors import SourceInvalid
 from ml.shop import PURCHASES
-from ml.sources import open_source
+from ml.sources.opening import open_source
 from tests.csv_dialects import COLUMNS, DEFAULT_TOKENS, Dialect, dialects, mapping_of, rows, written
 
 DAY = date(2026, 12, 1)

@@ -13,7 +13,7 @@ import pytest
 from ml.config import Settings
 from ml.errors import ConfigInvalid, SourceInvalid
 from ml.shop import PRODUCTS, PURCHASES
-from ml.sources import open_source
+from ml.sources.opening import open_source
 
 HEADER = "customer_id,basket_id,product_id,quantity,amount,purchased_at"
 ROWS = ("00012,B1,00039,2,3.98,2026-11-23T10:00:00", "00013,B2,00077,1,2.50,2026-11-23T11:00:00")

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from ml.config import Settings
 from ml.errors import ConfigInvalid
 from ml.shop import PURCHASES
-from ml.sources import open_source
+from ml.sources.opening import open_source
 
 HEADER = "customer_id,basket_id,product_id,quantity,amount,discount,purchased_at\n"
 DAY = date(2026, 12, 31)

@@ -19,7 +19,7 @@ from ml.errors import ConfigInvalid, SourceInvalid, TradewindError
 from ml.pipeline.admission import admitted, configured, ensure_places
 from ml.pipeline.freeze import RunRequest, freeze
 from ml.shop import PURCHASES
-from ml.sources import open_source
+from ml.sources.opening import open_source
 from ml.use_cases import load
 from tests.sample_shop import land, sample_tables
 

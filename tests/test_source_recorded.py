@@ -14,9 +14,9 @@ from ml.config import Settings, load_settings
 from ml.contract import Column, Table
 from ml.errors import ConfigInvalid, SourceInvalid
 from ml.shop import CUSTOMERS, PRODUCTS, PURCHASES
-from ml.sources import open_source
 from ml.sources.complete_journey import CompleteJourney, product_title
 from ml.sources.conform import arrow_schema
+from ml.sources.opening import open_source
 from ml.sources.source import replay
 
 TABLES = (PURCHASES, PRODUCTS, CUSTOMERS)

@@ -11,7 +11,7 @@ import pytest
 from ml.config import Settings
 from ml.errors import ConfigInvalid, SourceInvalid
 from ml.shop import CUSTOMERS, PURCHASES
-from ml.sources import open_source
+from ml.sources.opening import open_source
 from tests.sample_shop import LAST, TABLES, land, sample_tables
 
 MAPPING = {"tables": {"purchases": {"from": "sales", "columns": {"amount": {"from": "cents", "divide_by": 100}}}}}

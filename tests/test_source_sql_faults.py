@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from ml.config import Settings
 from ml.errors import ConfigInvalid, SourceInvalid, StorageUnavailable, TradewindError
 from ml.shop import PRODUCTS, PURCHASES
-from ml.sources import open_source
+from ml.sources.opening import open_source
 from ml.stack.process import free_port
 from tests.postgres import running_postgres
 

@@ -22,7 +22,7 @@ from ml.pipeline.context import StageContext
 from ml.privacy.pseudonym import pseudonym, read_key
 from ml.serving.app import create_app
 from ml.serving.versions import Versions
-from ml.use_cases import fraud, inventory, rating, recommend
+from ml.use_cases import load
 from ml.use_cases.inventory.params import InventoryFeatures, InventoryTrain
 from ml.use_cases.rating.params import RatingFeatures, RatingTrain
 from ml.use_cases.recommend.params import RecommendTrain
@@ -34,7 +34,7 @@ CUSTOMER = "household-4711"
 ORDER = "A1047-220"
 AS_OF = date(2026, 6, 30)
 SERVICE = service_shop.record("service")
-RECORDS = {one.name: one for one in (recommend.USE_CASE, fraud.USE_CASE, inventory.USE_CASE, rating.USE_CASE, SERVICE)}
+RECORDS = {one.name: one for one in (load("recommend"), load("fraud"), load("inventory"), load("rating"), SERVICE)}
 
 
 class WholeShop:
@@ -50,13 +50,13 @@ class WholeShop:
         self.token = store.secrets["server_token"]
         self.unit = pseudonym(read_key(self.settings), "customer_id", CUSTOMER)
         recommend_shop.prepare()
-        self._raw = recommend.USE_CASE.data.sample(np.random.default_rng(5), 60)
+        self._raw = load("recommend").data.sample(np.random.default_rng(5), 60)
         for write in (self._recommend, self._fraud, self._inventory, self._rating, self._assistant):
             promote_first(write(), AS_OF)
 
     def _recommend(self) -> StageContext:
         """Return the workspace of recommendations, to whose shop the customer has often been."""
-        context = self._context(recommend.USE_CASE)
+        context = self._context(load("recommend"))
         purchases = self._raw["purchases"].replace({"customer_id": {"c00003": self.unit}})
         built = built_of(context, {**self._raw, "purchases": purchases}, recommend_shop.PARAMS)
         train(context, built, RecommendTrain(epochs=1))
@@ -64,8 +64,8 @@ class WholeShop:
 
     def _fraud(self) -> StageContext:
         """Return the workspace of fraud detection, by whose payments the customer's card is known, never for fraud."""
-        context = self._context(fraud.USE_CASE)
-        tables = fraud.USE_CASE.data.sample(np.random.default_rng(5), 60)
+        context = self._context(load("fraud"))
+        tables = load("fraud").data.sample(np.random.default_rng(5), 60)
         payments = tables["payments"].replace({"customer_id": {"k00001": self.unit}})
         built = built_of(context, {**tables, "payments": payments}, fraud_shop.PARAMS)
         fraud_shop.export(fraud_shop.Shop(tables, built), context.data("features").parent)
@@ -73,8 +73,8 @@ class WholeShop:
 
     def _inventory(self) -> StageContext:
         """Return the workspace of the forecasts, of the products that are recommended."""
-        context = self._context(inventory.USE_CASE)
-        tables = inventory.USE_CASE.data.sample(np.random.default_rng(5), 80)
+        context = self._context(load("inventory"))
+        tables = load("inventory").data.sample(np.random.default_rng(5), 80)
         names = self._raw["products"].set_index("product_id")["name"]
         products = tables["products"]
         products = products.assign(name=products["product_id"].map(names).fillna(products["name"]))
@@ -84,8 +84,8 @@ class WholeShop:
 
     def _rating(self) -> StageContext:
         """Return the workspace of the textbook's ratings."""
-        context = self._context(rating.USE_CASE)
-        tables = rating.USE_CASE.data.sample(np.random.default_rng(5), 60)
+        context = self._context(load("rating"))
+        tables = load("rating").data.sample(np.random.default_rng(5), 60)
         train(context, built_of(context, tables, RatingFeatures()), RatingTrain(epochs=1))
         return context
 

@@ -14,6 +14,7 @@ from ml.contract import JsonObject
 from ml.errors import IntegrityBroken
 from ml.files import sha256
 from ml.pipeline import vouch
+from ml.pipeline.place import profile_path
 from ml.store import Bucket
 
 Accepted: TypeAlias = dict[str, str]
@@ -25,11 +26,6 @@ AGAIN = "Delete it as who administers the store; thresholds are then learned ane
 KEPT = 20  # accepted runs that thresholds are learned from
 
 log = logging.getLogger(__name__)
-
-
-def profile_path(digest: str) -> str:
-    """Return where a workspace holds a profile."""
-    return f"profiles/{digest.removeprefix('sha256:')}.json"
 
 
 def profile_key(use_case: str, digest: str) -> str:

@@ -11,8 +11,7 @@ import yaml
 from ml.config import Settings
 from ml.contract import JsonObject
 from ml.errors import ConfigInvalid
-from ml.pipeline.workspace import PROJECT
-from ml.sources.location import LISTED, ensure_listed, is_listed, resolve
+from ml.sources.location import LISTED, PROJECT, ensure_listed, is_listed, resolve
 
 PARAMS = "params.yaml"
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ml.config import Settings
 from ml.contract import JsonObject, UseCase
-from ml.parameter import UseCaseParams
-from ml.pipeline.accepted import profile_path
-from ml.pipeline.released import rows_path
+from ml.parameter import UseCaseParams, parse
+from ml.pipeline.place import profile_path, rows_path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,3 +39,9 @@ class StageContext:
     def released(self, digest: str) -> Path:
         """Return the file with the marks of released rows that the run's inputs name."""
         return self.root / rows_path(digest)
+
+
+def typed_params(use_case: UseCase, section: Mapping[str, Any]) -> UseCaseParams:
+    """Return the typed parameters of a use case; the source's section is checked by the source itself."""
+    own = {name: value for name, value in section.items() if name != "source"}
+    return parse(use_case.params, own, use_case.name)

@@ -21,20 +21,22 @@ from ml.config import Settings, require_secret
 from ml.contract import INPUTS_SCHEMA, JsonObject, UseCase
 from ml.errors import ConfigInvalid
 from ml.files import canonical, sha256
-from ml.parameter import UseCaseParams, parse
+from ml.parameter import UseCaseParams
 from ml.pipeline import frozen, learned
 from ml.pipeline.accepted import Accepted, accepted_runs
 from ml.pipeline.admission import admitted, configured
 from ml.pipeline.approval import REQUIRED
+from ml.pipeline.context import typed_params
 from ml.pipeline.decision import in_force, rejected
 from ml.pipeline.named import ensure_all_known
-from ml.pipeline.workspace import CODE, PROJECT, single
+from ml.pipeline.place import PROJECT
+from ml.pipeline.workspace import CODE, single
 from ml.pipeline.yardstick import DAYS, best_version
 from ml.privacy.key_ring import KeyRing
 from ml.privacy.pseudonym import fingerprint
 from ml.registry import ledger
 from ml.registry.erasure_mark import Marks, proven_customers
-from ml.sources import open_source
+from ml.sources.opening import open_source
 
 PRODUCTION = "production"
 
@@ -131,12 +133,6 @@ def project_params(use_case: UseCase) -> UseCaseParams:
     params = typed_params(use_case, section)
     ensure_all_known(use_case, params, section.get("source") or {})
     return params
-
-
-def typed_params(use_case: UseCase, section: Mapping[str, Any]) -> UseCaseParams:
-    """Return the typed parameters of a use case; the source's section is checked by the source itself."""
-    own = {name: value for name, value in section.items() if name != "source"}
-    return parse(use_case.params, own, use_case.name)
 
 
 def _gather(settings: Settings, use_case: UseCase, request: RunRequest, spec: JsonObject) -> JsonObject:

@@ -21,7 +21,8 @@ from ml.pipeline.admission import ensure_places
 from ml.pipeline.context import StageContext
 from ml.privacy.key_ring import KeyRing
 from ml.privacy.seal import Sealer
-from ml.sources import Source, open_source
+from ml.sources.opening import open_source
+from ml.sources.source import Source
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -31,7 +31,8 @@ from ml.packaging.oci import Layout
 from ml.packaging.version import PREFIX, read
 from ml.pipeline import FILE_STAGES, FOREIGN, SECRETS, frozen, handover, workspace
 from ml.pipeline.freeze import code_digest, erasures
-from ml.pipeline.workspace import CODE, LOCK, PROJECT, single
+from ml.pipeline.place import PROJECT
+from ml.pipeline.workspace import CODE, LOCK, single
 from ml.registry.fetch import fetch_document, fetch_record, fetch_version
 from ml.training import machine
 

@@ -12,16 +12,12 @@ from collections.abc import Sequence
 
 from ml.errors import ConfigInvalid, IntegrityBroken
 from ml.files import canonical, sha256
+from ml.pipeline.place import rows_path
 from ml.store import Bucket
 
 MARKS = "row_marks.json"
 """What `validate` leaves in its reports: rule to marks, in the order of the page that shows the rows."""
 PART = re.compile(r"(\d{1,6})(?:-(\d{1,6}))?")
-
-
-def rows_path(digest: str) -> str:
-    """Return where a workspace holds marks."""
-    return f"released/{digest.removeprefix('sha256:')}.json"
 
 
 def rows_key(use_case: str, digest: str) -> str:

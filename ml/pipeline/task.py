@@ -1,4 +1,4 @@
-"""What an Airflow task and a DVC stage really run: settings from the environment, then one stage."""
+"""What an Airflow task really runs: settings from the environment, then one stage or act."""
 
 from __future__ import annotations
 
@@ -10,21 +10,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
-from importlib import import_module
 from pathlib import Path
-
-import yaml
 
 from ml.config import Settings, load_settings
 from ml.contract import JsonObject, UseCase
 from ml.errors import ConfigInvalid, GateFailed
 from ml.files import read_json, sha256_file
 from ml.packaging.record import Run
-from ml.pipeline import FILE_STAGES, ROLES, STAGES, accepted, frozen, is_run_id, workspace
+from ml.pipeline import ROLES, STAGES, accepted, frozen, is_run_id, workspace
 from ml.pipeline.admission import configured, ensure_places
-from ml.pipeline.context import StageContext
 from ml.pipeline.decision import ensure_fit
-from ml.pipeline.freeze import RunRequest, freeze, project_params, project_section, typed_params
+from ml.pipeline.freeze import RunRequest, freeze, project_params, project_section
 from ml.space import ensure_free
 from ml.store import Bucket
 from ml.use_cases import load
@@ -47,31 +43,6 @@ NEEDED = {
 """What a stage's request must hold; the others need the run alone."""
 
 log = logging.getLogger(__name__)
-
-
-def run_file_stage(stage: str, use_case_name: str) -> None:
-    """Run one file-to-file stage in the current folder, which is a run's workspace.
-
-    Raises:
-        ConfigInvalid: There is no such stage, or the folder is no workspace.
-    """
-    if stage not in FILE_STAGES:
-        raise ConfigInvalid(f"one of the stages {', '.join(FILE_STAGES)}", repr(stage), "Correct the name.")
-    root = Path.cwd()
-    use_case = load(use_case_name)
-    if not (root / "params.yaml").exists():
-        raise ConfigInvalid(f"a run's workspace in {root}", "no params.yaml", "Change to one: DVC calls this there.")
-    section = yaml.safe_load((root / "params.yaml").read_text())[use_case_name]
-    context = StageContext(
-        use_case=use_case,
-        params=typed_params(use_case, section),
-        inputs=read_json(root / "inputs.json"),
-        settings=load_settings(),
-        root=root,
-    )
-    for folder in (context.data(stage), context.reports(stage)):
-        folder.mkdir(parents=True, exist_ok=True)
-    import_module(f"ml.pipeline.{stage}").run(context)
 
 
 def run_task(stage: str, use_case_name: str, request: JsonObject) -> JsonObject:

@@ -24,7 +24,9 @@ from ml.errors import ConfigInvalid, ModelNotFound, StageFailed
 from ml.files import canonical, read_json, sha256, sha256_file
 from ml.parameter import Section
 from ml.pipeline import workspace
-from ml.pipeline.freeze import PRODUCTION, project_params, project_section, typed_params
+from ml.pipeline.context import typed_params
+from ml.pipeline.freeze import PRODUCTION, project_params, project_section
+from ml.pipeline.place import PROJECT
 from ml.registry import ledger
 
 if TYPE_CHECKING:
@@ -171,9 +173,7 @@ def _measure(use_case: str, folder: Path, train: JsonObject, seconds: float) -> 
     """Train in a process of its own, which ends with its memory; none where it failed or ran out of time."""
     command = [sys.executable, "-m", "ml", "trial", use_case, "--folder", str(folder), "--train", json.dumps(train)]
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=True, timeout=seconds, cwd=workspace.PROJECT
-        )
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=seconds, cwd=PROJECT)
     except subprocess.TimeoutExpired:
         log.warning("trial out of time use_case=%s seconds=%.0f: give more minutes", use_case, seconds)
         return None

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING
 import psutil
 import yaml
 
-import ml
 from ml.config import GRANTS, BucketName, Settings, require_secret
 from ml.contract import JsonObject, Verdict
 from ml.errors import DataRejected, GateFailed, IntegrityBroken, ModelNotFound, StageFailed
@@ -28,20 +27,22 @@ from ml.files import read_verdict, sha256, sha256_file, write_bytes
 from ml.packaging import artifact
 from ml.packaging.judgement import ENVELOPE
 from ml.pipeline import FILE_STAGES, JUDGING_STAGES, ROLES, RUN_KEYS, frozen, handover, outputs, vouch
-from ml.pipeline.accepted import fetch_profile, profile_path
+from ml.pipeline.accepted import fetch_profile
 from ml.pipeline.frozen import STAGES_FILE, Frozen, run_key
 from ml.pipeline.handover import Part
-from ml.pipeline.released import fetch_rows, rows_path
+from ml.pipeline.place import PROJECT, profile_path, rows_path
+from ml.pipeline.released import fetch_rows
+from ml.pipeline.stage_code import exact
 from ml.private import make_private
 from ml.registry.fetch import fetch_document
 from ml.registry.live import Live
 from ml.store import Bucket
+from ml.use_cases import NAMES
 
 if TYPE_CHECKING:
     from dvc.output import Output
     from dvc.repo import Repo
 
-PROJECT = Path(ml.__file__).parent.parent
 CODE = ("ml", "data_checks", "uv.lock")
 OUTPUTS = ("data/", "reports/")
 LOCK = "dvc.lock"
@@ -215,6 +216,8 @@ def _lay_out(settings: Settings, root: Path, known: Frozen, parts: Mapping[str, 
         (root / name).write_bytes(known.files[name])
     stages = yaml.safe_load(known.files[STAGES_FILE])
     _ensure_declared(stages, known.use_case, parts)
+    if known.use_case in NAMES:
+        stages = exact(stages, known.use_case)
     (root / STAGES_FILE).write_text(yaml.safe_dump(_readable(stages, settings), sort_keys=True))
     if parts:
         (root / LOCK).write_text(yaml.safe_dump(handover.as_lock(known.use_case, parts), sort_keys=True))

@@ -14,7 +14,7 @@ import httpx
 from ml.environment import inherited
 from ml.errors import ServiceUnavailable
 from ml.files import write_private
-from ml.pipeline.workspace import PROJECT
+from ml.pipeline.place import PROJECT
 from ml.private import UMASK
 from ml.stack.family import KEEP_ENVIRONMENT
 from ml.stack.process import Children

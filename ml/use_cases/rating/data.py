@@ -1,0 +1,34 @@
+"""The record's part on data: the tables, and how they become examples and model inputs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ml.contract import Data, Expressions, Features, JsonObject
+from ml.use_cases.rating.about import TABLES
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from pydantic import BaseModel
+
+
+def _sample(rng: np.random.Generator, n_customers: int) -> dict[str, pd.DataFrame]:
+    from ml.use_cases.rating.sample import sample
+
+    return sample(rng, n_customers)
+
+
+def _build(tables: Expressions, params: BaseModel) -> Features:
+    from ml.use_cases.rating.examples import build
+
+    return build(tables, params)
+
+
+def _encode(examples: pd.DataFrame, state: JsonObject) -> dict[str, Any]:
+    from ml.use_cases.rating.examples import encode
+
+    return encode(examples, state)
+
+
+DATA = Data(tables=TABLES, sample=_sample, split="unit", build=_build, encode=_encode)
