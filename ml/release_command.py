@@ -6,7 +6,7 @@ import json
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -14,10 +14,6 @@ from ml.acting import DEFAULT_HOME, Home, Reason, UseCaseName, acting, caller, k
 from ml.config import Settings
 from ml.errors import ConfigInvalid, IntegrityBroken, ModelNotFound
 from ml.terminal import Console, echo
-
-if TYPE_CHECKING:
-    from ml.packaging.signing import KeyPair
-    from ml.stack.up import Stack
 
 release = typer.Typer()
 
@@ -67,9 +63,10 @@ def verify(
     use_case: Annotated[list[str] | None, typer.Option(help="Only this use case; default all.")] = None,
     home: Home = DEFAULT_HOME,
 ) -> None:
-    """Verify a version's signature, digests, parts and gate report, or every ledger's signatures, chain and documents.
+    """Verify a version, or every ledger with its chain and the documents that it names.
 
-    A ledger is also compared with the newest entry that this machine's server saw, and with TRADEWIND_CHECKPOINTS.
+    Of a version: signature, digests, parts, gate report, and that it is what was judged and approved. A ledger is also compared
+    with the newest entry that this machine's server saw, and with TRADEWIND_CHECKPOINTS.
     """
     from ml.pipeline.ledger_audit import audit
     from ml.registry.memory import Memory, memory_path
@@ -99,6 +96,20 @@ def _verify_version(settings: Settings, name: str, digest: str) -> None:
     record = fetch_record(settings, name, digest).payload
     ensure_accepted(settings, name, digest, record["gate"]["digest"])
     echo(f"{digest} of {name} holds: signature, digests, parts, gate report")
+    echo(_judged(settings, name, digest))
+
+
+def _judged(settings: Settings, name: str, digest: str) -> str:
+    """Return the sentence about what the judging role signed of a version."""
+    from ml.pipeline.stored_judgement import compare
+
+    if settings.judge_verify_key is None:
+        return "not compared with what was judged: TRADEWIND_JUDGE_VERIFY_KEY is not set"
+    held = compare(settings, name, digest)
+    approved = f"; {held.approvals} approvals in the ledger name it" if held.approvals else ""
+    if held.run_id is None:
+        return f"nothing to compare with what was judged: packaged before judgements were signed{approved}"
+    return f"equal to what was judged in run {held.run_id}: {held.files} files, inputs and parameters{approved}"
 
 
 def _rebuild(home: Path, name: str, digest: str) -> None:
@@ -218,36 +229,23 @@ def _names() -> list[str]:
     return list(NAMES)
 
 
-def _resign_marks(running: Stack, pair: KeyPair, name: str) -> None:
-    from pydantic import SecretStr
-
-    from ml.registry.erasure_mark import resign
-    from ml.serving.snapshot import sign_again
-
-    old = running.settings("custodian", "signing_key")
-    new = old.model_copy(update={"signing_key": SecretStr(pair.private), "verify_key": pair.public})
-    echo(f"{name}: signed anew {resign(old, new, name)} marks of erasures, and histories {sign_again(old, new, name)}")
-
-
 @release.command()
 def rotate_key(
-    leaked: Annotated[bool, typer.Option("--leaked", help="Believe nothing more that the old key signs.")] = False,
+    leaked: Annotated[bool, typer.Option("--leaked", help="Believe nothing more that the old keys sign.")] = False,
+    key: Annotated[
+        list[str] | None,
+        typer.Option(help="Only this one: signing, freeze, train, judge, or customer; default all but customer."),
+    ] = None,
     home: Home = DEFAULT_HOME,
 ) -> None:
-    """Sign with a new key from now on; restart what runs with `tradewind down` and `up`."""
-    from pydantic import SecretStr
+    """Sign with new keys from now on, in every role; restart what runs with `tradewind down` and `up`.
 
-    from ml.packaging.signing import generate_key
-    from ml.registry.rotation import vouch
-    from ml.stack import secret
+    What older keys signed is still verified with their public halves, unless they leaked. The key of customers' tokens is
+    replaced by name alone: the shop's back end has to be given the new one.
+    """
+    from ml.stack import rotate
     from ml.stack import up as stack
 
-    running, pair = stack.load(home), generate_key()
-    if leaked:
-        old = running.settings("promote", "signing_key")
-        new = old.model_copy(update={"signing_key": SecretStr(pair.private), "verify_key": pair.public})
-        for name in _names():
-            echo(f"{name}: signed anew {', '.join(vouch(old, new, name)) or 'nothing'}")
-            _resign_marks(running, pair, name)
-    secret.replace_signing_key(home / "secrets.json", pair, is_old_trusted=not leaked)
-    echo("a new key signs; older ones are " + ("believed no more" if leaked else "still believed"))
+    names = tuple(dict.fromkeys(key or rotate.OWN))
+    rotate.rotate(stack.load(home), names, _names(), echo, leaked=leaked)
+    echo(f"new keys sign ({', '.join(names)}); older ones are " + ("believed no more" if leaked else "still believed"))

@@ -69,14 +69,9 @@ def ensure_judged(judgement: Judgement, layout: Layout, description: JsonObject)
     Raises:
         IntegrityBroken: A file of it or of its gate report is missing, added or changed.
     """
-    if judgement.variant is None:
-        raise _changed("a judgement that chose a variant", "one that refuses")
     packaged = version.read(layout)
     inside = manifest(layout.blob(packaged.layer.digest))
-    expected = {**_inside(judgement, judgement.variant), f"{PREFIX}/version.json": sha256(readable(description))}
-    if inside != expected:
-        names = sorted(name for name in inside.keys() | expected.keys() if inside.get(name) != expected.get(name))
-        raise _changed("the files that were judged", f"others at {', '.join(names[:5])}")
+    ensure_inside(judgement, inside, sha256(readable(description)))
     named = layout.referrers(packaged.digest)
     documents = {
         VERDICT: (artifact.GATE, "verdict.json"),
@@ -85,8 +80,34 @@ def ensure_judged(judgement: Judgement, layout: Layout, description: JsonObject)
     }
     if missing := sorted({kind for kind, _ in documents.values()} - set(named)):
         raise _changed("a gate report and a drift profile", f"no {', '.join(missing)}")
-    for path, (kind, title) in documents.items():
-        judgement.ensure(path, sha256(layout.file(named[kind].digest, title)))
+    found = {path: sha256(layout.file(named[kind].digest, title)) for path, (kind, title) in documents.items()}
+    ensure_documents(judgement, found)
+
+
+def ensure_inside(judgement: Judgement, inside: Mapping[str, str], description: str | None = None) -> None:
+    """Refuse a version's layer whose files are not those that were judged.
+
+    Args:
+        judgement: What the judging role signed.
+        inside: Digest by path of the files of the layer.
+        description: Digest that `version.json` has to have; none where only the version's own digest vouches for it.
+
+    Raises:
+        IntegrityBroken: A file is missing, added or changed.
+    """
+    if judgement.variant is None:
+        raise _changed("a judgement that chose a variant", "one that refuses")
+    place = f"{PREFIX}/version.json"
+    expected = {**_inside(judgement, judgement.variant), place: description or inside.get(place, "")}
+    if inside != expected:
+        names = sorted(name for name in inside.keys() | expected.keys() if inside.get(name) != expected.get(name))
+        raise _changed("the files that were judged", f"others at {', '.join(names[:5])}")
+
+
+def ensure_documents(judgement: Judgement, found: Mapping[str, str]) -> None:
+    """Refuse documents about a version, as digests by path, that are not those that were judged."""
+    for path, digest in found.items():
+        judgement.ensure(path, digest)
 
 
 def _inside(judgement: Judgement, variant: str) -> dict[str, str]:

@@ -80,6 +80,23 @@ def accept(settings: Settings, use_case: str, run_id: str, profile: bytes) -> No
     runs.put(_list_key(use_case), vouch.sign(settings, "ingest", KIND, listed), "application/json")
 
 
+def sign_again(old: Settings, new: Settings, use_case: str) -> int:
+    """Sign the list with a new key that the old one signed, or else thresholds would be learned anew; return its length.
+
+    Args:
+        old: Role `ingest`, trusting the old key.
+        new: The same, with the new key.
+        use_case: Name of the use case.
+
+    Raises:
+        IntegrityBroken: The old key did not sign it.
+    """
+    if known := accepted_runs(old, use_case):
+        listed = vouch.sign(new, "ingest", KIND, {**_about(use_case), "runs": known})
+        Bucket.open(new, "runs").put(_list_key(use_case), listed, "application/json")
+    return len(known)
+
+
 def _about(use_case: str) -> JsonObject:
     return {"schema": SCHEMA, "use_case": use_case}
 

@@ -41,17 +41,26 @@ def load_all(path: Path) -> dict[str, str]:
     return known if not missing else _replaced(path, {**known, **missing})
 
 
-def replace_signing_key(path: Path, pair: KeyPair, *, is_old_trusted: bool) -> None:
-    """Sign with a new key from now on; the file appears whole or stays as it was.
+def names_of(name: str) -> tuple[str, str]:
+    """Return what the private and the public half of a signing key are called, here and in the settings."""
+    return ("signing_key", "verify_key") if name == "signing" else (f"{name}_key", f"{name}_verify_key")
+
+
+def replace_keys(path: Path, pairs: Mapping[str, KeyPair], *, is_old_trusted: bool) -> None:
+    """Sign with new keys from now on; the file appears whole or stays as it was.
 
     Args:
         path: The secrets file.
-        pair: The new key.
+        pairs: The new key of each that is replaced: `signing`, `freeze`, `train`, `judge` or `customer`.
         is_old_trusted: Whether what older keys signed is still believed; not after a leak.
     """
-    known = load_or_generate(path)
-    trusted = [pair.public, known["verify_key"]] if is_old_trusted else [pair.public]
-    _replaced(path, {**known, "signing_key": pair.private, "verify_key": combine(trusted)})
+    known = load_all(path)
+    changed: dict[str, str] = {}
+    for name, pair in pairs.items():
+        private, public = names_of(name)
+        trusted = [pair.public, known[public]] if is_old_trusted else [pair.public]
+        changed |= {private: pair.private, public: combine(trusted)}
+    _replaced(path, {**known, **changed})
 
 
 def s3_variables(known: Mapping[str, str], role: Role) -> dict[str, str]:
