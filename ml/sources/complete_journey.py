@@ -12,7 +12,7 @@ import importlib.util
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -68,8 +68,13 @@ class CompleteJourney:
         """Find the installed data; raise `SourceInvalid` where they are not."""
         return cls(data_folder(), spec.replay_shift_days)
 
-    def freeze(self, tables: Sequence[Table], as_of_requested: date) -> SourceState:
-        """Return what was recorded up to the replayed date."""
+    def freeze(
+        self,
+        tables: Sequence[Table],
+        as_of_requested: date,
+        now: datetime | None = None,  # noqa: ARG002 - every recorded day is over
+    ) -> SourceState:
+        """Return what was recorded up to the replayed date; every recorded day is over."""
         as_of = replay(as_of_requested, self.shift_days, FIRST_DAY, LAST_DAY)
         last_day = self._last_day(as_of)
         return SourceState(clock="replay", as_of_data=as_of, last_day=last_day, digest=self.digest(tables, last_day))

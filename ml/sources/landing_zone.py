@@ -13,7 +13,7 @@ import re
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import PurePosixPath
 
 import pyarrow as pa
@@ -30,7 +30,7 @@ from ml.sources.describe import column_names
 from ml.sources.encoding import decode
 from ml.sources.mapping import NO_VALUE, SourceMapping, parse_mapping
 from ml.sources.place import Content, Place, mapping_text, open_place
-from ml.sources.source import Clock, SourceSpec, SourceState, replay
+from ml.sources.source import LATER, Clock, SourceSpec, SourceState, ended, replay
 
 DAY = re.compile(r"^(?:day=|date=)?(\d{4}-\d{2}-\d{2})(?:$|\.)")
 KINDS = (".csv", ".csv.gz", ".parquet", ".md")
@@ -68,7 +68,7 @@ class LandingZone:
         text = mapping_text(spec.mapping, place, settings) if isinstance(spec.mapping, str) else spec.mapping
         return cls(place, parse_mapping(text), spec.clock or "wall", spec.replay_shift_days)
 
-    def freeze(self, tables: Sequence[Table], as_of_requested: date) -> SourceState:
+    def freeze(self, tables: Sequence[Table], as_of_requested: date, now: datetime | None = None) -> SourceState:
         """Return what has landed up to the date."""
         self.mapping.check({table.name: table for table in tables})
         landed = self._landed(tables)
@@ -76,6 +76,8 @@ class LandingZone:
         if self.clock == "replay":
             first, last = self._day(tables, landed, date.min, first=True), self._day(tables, landed, date.max)
             as_of = replay(as_of_requested, self.shift_days, first, last)
+        elif self._has_days(tables, landed):
+            as_of = ended(as_of_requested, self.mapping.zone(tables), now)
         last_day = self._day(tables, landed, as_of)
         return SourceState(
             clock=self.clock,
@@ -167,7 +169,9 @@ class LandingZone:
         reached = [day for day in days if day <= limit]
         if not reached:
             raise SourceInvalid(
-                f"data up to {limit} in {self.place.name}", f"{len(days)} days, all later", "Ask for a later date."
+                f"data up to {limit} in {self.place.name}",
+                f"{len(days)} days, all later",
+                LATER,
             )
         return max(reached)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 import duckdb
@@ -64,8 +64,13 @@ class OnlineRetail:
             )
         return cls(file, spec.replay_shift_days)
 
-    def freeze(self, tables: Sequence[Table], as_of_requested: date) -> SourceState:
-        """Return what was recorded up to the replayed date."""
+    def freeze(
+        self,
+        tables: Sequence[Table],
+        as_of_requested: date,
+        now: datetime | None = None,  # noqa: ARG002 - every recorded day is over
+    ) -> SourceState:
+        """Return what was recorded up to the replayed date; every recorded day is over."""
         as_of = replay(as_of_requested, self.shift_days, FIRST_DAY, LAST_DAY)
         last_day = self._last_day(as_of)
         return SourceState(clock="replay", as_of_data=as_of, last_day=last_day, digest=self.digest(tables, last_day))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from ml.contract import Table
@@ -37,16 +37,17 @@ class Several:
             raise ConfigInvalid("source.parts that share no table", f"{sorted(named)}", "Name each table in one part.")
         self._parts = parts
 
-    def freeze(self, tables: Sequence[Table], as_of_requested: date) -> SourceState:
+    def freeze(self, tables: Sequence[Table], as_of_requested: date, now: datetime | None = None) -> SourceState:
         """Return what the first part holds, with the digest of all."""
-        states = [part.source.freeze(own, as_of_requested) for part, own in self._split(tables)]
+        states = [part.source.freeze(own, as_of_requested, now) for part, own in self._split(tables)]
         zones = {state.time_zone for state in states} - {None}
         if len(zones) > 1:
             raise ConfigInvalid(
                 "one time zone for all parts of a source", ", ".join(sorted(map(str, zones))), "Correct the mappings."
             )
-        digest = self.digest(tables, states[0].last_day)
-        return replace(states[0], digest=digest, time_zone=zones.pop() if zones else None)
+        first = _without_today(states)
+        digest = self.digest(tables, first.last_day)
+        return replace(first, digest=digest, time_zone=zones.pop() if zones else None)
 
     def digest(self, tables: Sequence[Table], last_day: date) -> str:
         """Return the digest of the parts' digests."""
@@ -62,3 +63,10 @@ class Several:
         elsewhere = {name for part in self._parts[1:] for name in part.tables}
         first = (self._parts[0], [table for table in tables if table.name not in elsewhere])
         return [first, *((part, [table for table in tables if table.name in part.tables]) for part in self._parts[1:])]
+
+
+def _without_today(states: Sequence[SourceState]) -> SourceState:
+    """Return the first state; where it holds nothing that bears a date, up to the day that is over in the others."""
+    first = states[0]
+    over = min(state.as_of_data for state in states if state.clock == first.clock)
+    return replace(first, as_of_data=min(first.as_of_data, over), last_day=min(first.last_day, over))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Clock: TypeAlias = Literal["wall", "replay"]
+LATER = "Ask for a later date; a day that is not over where the shop is counts from tomorrow on."
 
 
 class SourceSpec(BaseModel):
@@ -50,7 +52,7 @@ class SourceState:
 
     clock: Clock
     as_of_data: date
-    """The logical date on the data's own clock: the run's "now"."""
+    """The newest day of the data that is over, not later than the logical date on the data's own clock: the run's "now"."""
     last_day: date
     """The newest day with data that is not later than `as_of_data`."""
     digest: str
@@ -62,8 +64,13 @@ class SourceState:
 class Source(Protocol):
     """A place that holds the shop's tables."""
 
-    def freeze(self, tables: Sequence[Table], as_of_requested: date) -> SourceState:
-        """Return what the source holds of these tables for a logical date.
+    def freeze(self, tables: Sequence[Table], as_of_requested: date, now: datetime | None = None) -> SourceState:
+        """Return what the source holds of these tables for a logical date, without a day that is not over.
+
+        Args:
+            tables: The use case's.
+            as_of_requested: The logical date.
+            now: The moment at which it is asked, with its offset; none means this one.
 
         Raises:
             SourceInvalid: A table or column is missing, or there is no row up to that date.
@@ -95,6 +102,20 @@ def parse_spec(spec: JsonObject) -> SourceSpec:
         raise ConfigInvalid(
             "a valid `source` section", faults, "Correct the keys named; see docs/sources.md."
         ) from error
+
+
+def ended(requested: date, zone: str | None, now: datetime | None) -> date:
+    """Return the newest day that is over where the shop is, not later than the one requested.
+
+    A day that goes on still lacks rows: whoever learned from it would take a quiet morning for a bad day.
+
+    Args:
+        requested: The logical date.
+        zone: IANA zone of the shop; none means UTC.
+        now: With its offset; none means this moment.
+    """
+    here = (now or datetime.now(UTC)).astimezone(ZoneInfo(zone) if zone else UTC)
+    return min(requested, here.date() - timedelta(days=1))
 
 
 def replay(requested: date, shift_days: int, first: date, last: date) -> date:

@@ -24,7 +24,7 @@ from ml.sources.describe import same_but_spelling
 from ml.sources.location import folder_of, password
 from ml.sources.mapping import SourceMapping, TableMapping, parse_mapping
 from ml.sources.place import ensure_not_ours, mapping_text, open_place
-from ml.sources.source import Clock, SourceSpec, SourceState, replay
+from ml.sources.source import LATER, Clock, SourceSpec, SourceState, ended, replay
 from ml.sources.sql_faults import told
 
 CHUNK = 100_000  # rows held of one query
@@ -58,12 +58,14 @@ class Database:
         text = mapping_text(spec.mapping, place, settings) if isinstance(spec.mapping, str) else spec.mapping
         return cls(engine, parse_mapping(text), spec.clock or "wall", spec.replay_shift_days)
 
-    def freeze(self, tables: Sequence[Table], as_of_requested: date) -> SourceState:
+    def freeze(self, tables: Sequence[Table], as_of_requested: date, now: datetime | None = None) -> SourceState:
         """Return what the database holds up to the date; reads the tables once."""
         self.mapping.check({table.name: table for table in tables})
         as_of = as_of_requested
         if self.clock == "replay":
             as_of = replay(as_of_requested, self.shift_days, *self._recorded(tables))
+        elif any(table.time_column is not None for table in tables):
+            as_of = ended(as_of_requested, self.mapping.zone(tables), now)
         last_day = self._last_day(tables, as_of)
         digest, zone = self.digest(tables, last_day), self.mapping.zone(tables)
         return SourceState(clock=self.clock, as_of_data=as_of, last_day=last_day, digest=digest, time_zone=zone)
@@ -150,7 +152,7 @@ class Database:
         days = [newest_day(rows, table, as_of) for table in timed for rows in self.read(table, as_of)]
         reached = [day for day in days if day is not None]
         if not reached:
-            raise SourceInvalid(f"rows up to {as_of} in the database", "none", "Ask for a later date.")
+            raise SourceInvalid(f"rows up to {as_of} in the database", "none", LATER)
         return max(reached)
 
 
