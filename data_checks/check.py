@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -21,6 +22,7 @@ Mask: TypeAlias = "np.ndarray[Any, np.dtype[np.bool_]]"
 """Which rows of a partition fail."""
 
 EXAMPLES = 5  # failing rows shown of a rule
+WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,9 +47,18 @@ class Check:
     """Instead of it: failing rows of a partition, for rules that look beyond the partition. Columns that are encrypted where
     they are stored hold opaque words here and below, equal where the values are, but for those in `opens`."""
     opens: tuple[str, ...] = ()
-    """Encrypted columns whose values `rows` must see; expectations see those that they name."""
+    """Encrypted columns whose values the rule must see, be it `rows` or an expectation; no other is opened for it."""
     whole: Callable[[Path], Callable[[pd.DataFrame], Mask]] | None = None
     """Instead of both: looks at all rows (a folder with a folder of files a table) and returns `rows`."""
+
+    @property
+    def columns(self) -> set[str]:
+        """The columns that its expectation is about, as far as it names any, and the words of its row condition."""
+        told = self.expectation.dict() if self.expectation is not None else {}
+        lists = (told.get(field) or () for field in ("column_list", "column_set"))
+        single = (told.get(field) for field in ("column", "column_A", "column_B"))
+        condition = WORD.findall(str(told.get("row_condition") or ""))
+        return {name for name in (*single, *(name for names in lists for name in names), *condition) if name}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -47,7 +47,7 @@ def _columns(table: Table) -> Check:
 
 
 def _of_column(table: Table, column: Column, as_of: date) -> Iterator[Check]:
-    def check(what: str, severity: Severity, reason: str, expectation: object) -> Check:
+    def check(what: str, severity: Severity, reason: str, expectation: object, opens: tuple[str, ...] = ()) -> Check:
         return Check(
             name=f"{table.name}.{column.name}_{what}",
             table=table.name,
@@ -57,6 +57,7 @@ def _of_column(table: Table, column: Column, as_of: date) -> Iterator[Check]:
             since=SINCE,
             basis="contract",
             expectation=expectation,
+            opens=opens,
         )
 
     types = gxe.ExpectColumnValuesToBeOfType(column=column.name, type_=PANDAS_TYPES[column.type])
@@ -66,7 +67,7 @@ def _of_column(table: Table, column: Column, as_of: date) -> Iterator[Check]:
         yield check("present", "quarantine", "{column} is missing", present)
     if column.order:
         known = gxe.ExpectColumnValuesToBeInSet(column=column.name, value_set=list(column.order))
-        yield check("known", "quarantine", "{column} is none of the agreed values", known)
+        yield check("known", "quarantine", "{column} is none of the agreed values", known, (column.name,))
     if column.type == "float64":
         finite = gxe.ExpectColumnValuesToBeBetween(column=column.name, min_value=-LARGEST, max_value=LARGEST)
         yield check("finite", "quarantine", "{column} is no finite number", finite)

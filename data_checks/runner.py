@@ -24,6 +24,7 @@ from data_checks.row_mark import MARK_COLUMN, marks, without_released
 from data_checks.sketch import DayCounts, count_days
 from data_checks.suite import Suite, new_context, shown_number
 from ml.contract import JsonObject, Table
+from ml.errors import ConfigInvalid
 from ml.files import table_files, write_arrow
 from ml.sources.engine import open_tables
 
@@ -114,7 +115,12 @@ def checks_of(use_case: str) -> tuple[Check, ...]:
 
 
 def run(job: Job) -> tuple[tuple[Outcome, ...], Documents]:
-    """Judge all tables, referenced ones first, so that a reference to a row set aside is seen."""
+    """Judge all tables, referenced ones first, so that a reference to a row set aside is seen.
+
+    Raises:
+        ConfigInvalid: A rule is about encrypted values that it does not declare.
+    """
+    _ensure_declared(job)
     documents = Documents()
     outcomes = {name: _table(job, table, documents) for name, table in _in_order(job.tables)}
     return tuple(outcomes[table.name] for table in job.tables), documents
@@ -137,7 +143,7 @@ def _table(job: Job, table: Table, documents: Documents) -> Outcome:
     for partition, files in packed(table_files(job.source / table.name)):
         kept, place = read(files), f"{table.name}/{partition}.parquet"
         rows = read([job.sealed.words / place]) if job.sealed else kept
-        shown = _shown(job, table, kept, rows)
+        shown = _shown(job, table, checks, kept, rows)
         found, documents.results[table.name, partition] = _judge(suite, checks, rows, shown)
         judged = _let_pass(job, kept, found)
         findings = {
@@ -181,16 +187,22 @@ def _with_rows(job: Job, check: Check) -> Check:
     return replace(check, rows=check.whole(job.whole), whole=None)
 
 
-def _shown(job: Job, table: Table, kept: pa.Table, rows: pa.Table) -> pa.Table:
-    """Return rows with the values that the use case's own rules ask for; for presence and type words will do."""
-    own = [check for check in job.checks if check.table == table.name]
-    named = [str(check.expectation.dict()) for check in own if check.expectation]
-    opens = {name for check in own for name in check.opens}
-    asked = [
-        name
-        for name in table.sealed
-        if name in opens or table.column(name).order or any(name in text for text in named)
-    ]
+def _ensure_declared(job: Job) -> None:
+    """Refuse a use case's own rule about encrypted values that it does not open: it would judge words in their place."""
+    for table in job.tables:
+        for check in (check for check in job.checks if check.table == table.name):
+            if hidden := sorted(check.columns & set(table.sealed) - set(check.opens)):
+                raise ConfigInvalid(
+                    f"the encrypted columns that the rule {check.name} is about in its `opens`",
+                    f"{', '.join(map(repr, check.opens)) or 'none'} and an expectation about {', '.join(hidden)}",
+                    "Add them; presence, type and uniqueness are judged without.",
+                )
+
+
+def _shown(job: Job, table: Table, checks: Sequence[Check], kept: pa.Table, rows: pa.Table) -> pa.Table:
+    """Return rows with the values of the columns that rules declare to open; the others hold words."""
+    opens = {name for check in checks for name in check.opens}
+    asked = [name for name in table.sealed if name in opens]
     if job.sealed is None or not asked:
         return rows
     opened = job.sealed.open(table, kept.select(asked))

@@ -101,6 +101,7 @@ CHECKS: tuple[Check, ...] = (
         reason=f"the text is empty or longer than {MAX_CHARACTERS} characters",
         since=date(2026, 11, 25),
         expectation=gxe.ExpectColumnValueLengthsToBeBetween(column="text", min_value=1, max_value=MAX_CHARACTERS),
+        opens=("text",),
     ),
     Check(
         name="utterances.text_in_its_language",
