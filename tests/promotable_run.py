@@ -129,8 +129,7 @@ def lay_out_run(
     write_json(context.data("evaluate") / "metrics.json", metrics)
     write_json(context.data("train") / "machine.json", machine.describe())
     write_json(context.data("explain") / "explanations.json", explained or {"examples": []})
-    context.reports("explain").mkdir(parents=True)
-    (context.reports("explain") / "card.html").write_text("<h1>Toy</h1>")
+    (context.data("explain") / "card.html").write_text("<h1>Toy</h1>")
     write_json(root / "inputs.json", context.inputs)
     (root / "params.yaml").write_text(
         yaml.safe_dump({name: {"train": {"epochs": 3}, "source": {"location": "sql://secret@db"}}})

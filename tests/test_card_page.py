@@ -9,7 +9,6 @@ from html.parser import HTMLParser
 import pytest
 
 from ml.explanation.card import figure, size
-from ml.files import write_json
 from ml.pipeline import evaluate, explain
 from tests.accessible import faults
 from tests.toy_use_case import TRUE_WEIGHTS, lay_out
@@ -51,8 +50,6 @@ def context(tmp_path_factory):
     import numpy as np
 
     ready = lay_out(tmp_path_factory.mktemp("card"), np.random.default_rng(5))
-    measured = {name: {"p50_ms": 0.5, "p95_ms": 1.25} for name in ("float32", "float16", "int8")}
-    write_json(ready.reports("compress") / "latency.json", {"variants": measured})
     evaluate.run(ready)
     explain.run(ready)
     return ready
@@ -98,7 +95,6 @@ def test_use_cases_words_are_escaped(source, page):
         "Nothing is in production yet",
         "group: old",
         "because of visits",
-        "0.5 1.25",
         "linear (chosen) 0.71",
         "dvc repro package@toy",
         f"sha256:{'a' * 64}",
@@ -134,7 +130,7 @@ def test_refused_model_is_told_as_refused(tmp_path, rng):
     assert "(ships)" not in refused.words()
 
 
-def test_card_without_slices_or_latency_is_whole(tmp_path, rng):
+def test_card_without_slices_is_whole(tmp_path, rng):
     ready = lay_out(tmp_path, rng)
     judgement = replace(ready.use_case.judgement, slices=())
     bare = replace(ready, use_case=replace(ready.use_case, judgement=judgement))

@@ -1,8 +1,7 @@
 """Every use case keeps the same promises: from its sample to an exported model that answers the same after loading."""
 
 import json
-from dataclasses import dataclass, replace
-from datetime import date
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,24 +10,13 @@ import pytest
 
 from ml.contract import UseCase
 from ml.files import read_json, read_table, read_verdict
-from ml.pipeline import anonymise, compress, evaluate, explain, features, ingest, package, train, validate
-from ml.pipeline.context import StageContext, typed_params
-from ml.pipeline.file_stage import PARTS
-from ml.pipeline.freeze import RunRequest, run_params
-from ml.privacy.key_ring import KeyRing
-from ml.privacy.pseudonym import fingerprint
-from ml.sources.opening import open_source
-from ml.use_cases import NAMES, load, load_parts
+from ml.pipeline.context import StageContext
+from ml.use_cases import NAMES
+from tests.file_stages import frozen, run_all
 from tests.golden_match import known, owners
-from tests.recommend_shop import THREADS
-from tests.sample_shop import land, opened
+from tests.sample_shop import opened
 
 pytestmark = pytest.mark.filterwarnings("ignore")
-
-KEY = "07" * 32
-CUSTOMERS = 260
-LAST = date(2026, 6, 30)
-STAGES = (ingest, validate, anonymise, features, train, compress, evaluate, explain, package)
 
 
 @dataclass(frozen=True)
@@ -54,35 +42,9 @@ class Trained:
 
 @pytest.fixture(scope="module", params=NAMES)
 def trained(request, tmp_path_factory, object_store) -> Trained:
-    use_case = load(request.param)
-    zone, root = tmp_path_factory.mktemp("zone"), tmp_path_factory.mktemp("run")
-    land(zone, use_case.data.sample(np.random.default_rng(11), CUSTOMERS), use_case.data.tables)
-    section = run_params(use_case, RunRequest(run_id="contract", as_of=LAST, train={"epochs": 2, "threads": THREADS}))
-    section["features"].pop("exclude_departments", None)  # of the shipped data; the sample has others
-    spec, settings = {"kind": "files", "location": str(zone)}, object_store.settings("ingest", pseudonym_key=KEY)
-    frozen = open_source(spec, settings).freeze(use_case.data.tables, LAST)
-    inputs = {
-        "use_case": use_case.name,
-        "as_of": {"requested": str(LAST), "data": str(frozen.as_of_data), "clock": frozen.clock},
-        "source": {"spec": spec, "digest": frozen.digest, "last_day": str(frozen.last_day)},
-        "production": {"digest": None, "seq": 0},
-        "best": {"digest": None, "days": 90},
-        "accepted": [],
-        "decisions": [],
-        "erasures": [],
-        "key_ring": KeyRing.open(settings, use_case.name).id,
-        "pseudonym_key": fingerprint(bytes.fromhex(KEY)),
-    }
-    context = StageContext(
-        use_case=use_case, params=typed_params(use_case, section), inputs=inputs, settings=settings, root=root
-    )
-    (root / "uv.lock").write_bytes((Path(__file__).parent.parent / "uv.lock").read_bytes())
-    for stage in STAGES:
-        name = stage.__name__.rpartition(".")[2]
-        for folder in (context.data(name), context.reports(name)):
-            folder.mkdir(parents=True, exist_ok=True)
-        stage.run(replace(context, use_case=load_parts(use_case.name, PARTS[name])))  # with no part it does not declare
-    return Trained(use_case, context)
+    context = frozen(request.param, tmp_path_factory.mktemp("zone"), tmp_path_factory.mktemp("run"), object_store)
+    run_all(context)
+    return Trained(context.use_case, context)
 
 
 def test_the_sample_passes_its_checks_and_beats_the_naive_baseline(trained):

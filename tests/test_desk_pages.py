@@ -450,7 +450,7 @@ def test_the_plugin_file_imports_nothing_heavy(tmp_path):
 def test_a_version_that_is_live_shows_its_own_card(desk):
     promoter = desk.settings("promote", signing_key=desk.secrets["signing_key"])
     context = lay_out_run(desk.home / "again", promoter, name=NAME)
-    card = (context.reports("explain") / "card.html").read_text()
+    card = (context.data("explain") / "card.html").read_text()
     with desk.client("vera") as vera:
         assert vera.get(f"/version/{NAME}/{desk.digest}/card").text == card
     assert verdict().accepted

@@ -83,7 +83,7 @@ def test_equal_inputs_give_equal_bytes(context):
         explain.run(context)
         return [
             sha256_file(context.data("explain") / "explanations.json"),
-            sha256_file(context.reports("explain") / "card.html"),
+            sha256_file(context.data("explain") / "card.html"),
         ]
 
     first = digests()

@@ -65,7 +65,7 @@ def test_card_and_metrics_do_not_change_the_version(tmp_path, promoter):
     context = lay_out_run(tmp_path, promoter)
     package.run(context)
     digest = read_json(context.data("package") / "version.json")["digest"]
-    (context.reports("explain") / "card.html").write_text("<h1>Another day</h1>")
+    (context.data("explain") / "card.html").write_text("<h1>Another day</h1>")
     package.run(context)
     assert read_json(context.data("package") / "version.json")["digest"] == digest
 

@@ -30,8 +30,6 @@ class CardFacts:
     """train's `summary.json`"""
     curves: Sequence[JsonObject]
     """Of each epoch and figure: `epoch`, `series`, `value`."""
-    latency: JsonObject
-    """By variant: `p50_ms`, `p95_ms`; empty where none was measured."""
     plots: Sequence[Plot]
     """The use case's own charts of what is shown."""
     inputs: JsonObject
@@ -98,9 +96,8 @@ def slices(facts: CardFacts) -> list[JsonObject]:
 
 
 def variants(facts: CardFacts) -> list[JsonObject]:
-    """Return the exported variants with size, figures and latency, most faithful first."""
-    found = (one for one in facts.metrics["contenders"] if one["kind"] == "variant")
-    return [{**one, "latency": facts.latency.get(one["name"])} for one in found]
+    """Return the exported variants with size and figures, most faithful first."""
+    return [one for one in facts.metrics["contenders"] if one["kind"] == "variant"]
 
 
 def examples(facts: CardFacts) -> list[JsonObject]:

@@ -29,7 +29,7 @@ class StageContext:
         return self.root / "data" / self.use_case.name / stage
 
     def reports(self, stage: str) -> Path:
-        """Return the folder with what people read of a stage; no stage depends on it."""
+        """Return the folder with what people read of a stage; no stage reads it."""
         return self.root / "reports" / self.use_case.name / stage
 
     def profile(self, digest: str) -> Path:

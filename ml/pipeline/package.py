@@ -65,9 +65,8 @@ def _lay_out(context: StageContext, variant: str, folder: Path) -> int:
 def _attach(context: StageContext, layout: Layout, built: Version) -> None:
     """Attach what people and machines want to know of a version, beside it."""
     evaluated, explained = context.data("evaluate"), context.data("explain")
-    card = context.reports("explain") / "card.html"
     kinds = {
-        artifact.CARD: {"card.html": (artifact.HTML, card), "explanations.json": (artifact.JSON, explained)},
+        artifact.CARD: {"card.html": (artifact.HTML, explained), "explanations.json": (artifact.JSON, explained)},
         artifact.GATE: {"verdict.json": (artifact.JSON, evaluated), "metrics.json": (artifact.JSON, evaluated)},
         artifact.PROFILE: {"profile.parquet": (artifact.PARQUET, context.data("features"))},
     }
@@ -80,11 +79,10 @@ def _attach(context: StageContext, layout: Layout, built: Version) -> None:
 
 
 def _bytes(place: Path, name: str) -> bytes:
-    path = place / name if place.is_dir() else place
     try:
-        return path.read_bytes()
+        return (place / name).read_bytes()
     except FileNotFoundError as error:
-        raise IntegrityBroken(f"{name} in {path.parent}", "no such file", "Run the stage that writes it.") from error
+        raise IntegrityBroken(f"{name} in {place}", "no such file", "Run the stage that writes it.") from error
 
 
 def _summary(context: StageContext, variant: str, built: Version, cases: int) -> JsonObject:
