@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from datetime import date, datetime
 from typing import Annotated, Any, get_args
+from unicodedata import category
 
 from pydantic import (
     AfterValidator,
@@ -21,8 +22,13 @@ from pydantic import (
 
 FIRST_YEAR, LAST_YEAR = 1971, 2200
 """Of every date and time: within them no offset leaves the calendar, and seconds since 1970 are above 0."""
-MISSING = frozenset({"nan", "null", "none", "undefined"})
-"""What programs write where an identifier is missing, in lower case."""
+MISSING = frozenset({
+    *("nan", "null", "none", "undefined", "<na>", "\\n"),
+    *("#n/a", "#ref!", "#value!", "#name?", "#null!", "#num!", "#div/0!"),
+})  # fmt: skip
+"""What programs and spreadsheets write where an identifier is missing, in lower case."""
+LONGEST_IDENTIFIER = 200  # characters
+NO_IDENTIFIER = "identifiers that mean a missing one, hold signs that do not show, or are over 200 characters long"
 WHOLE = re.compile(r"([+-]?[0-9]+)\.0+")
 NUMBER = re.compile(r"[+-]?[0-9]*\.?[0-9]*")
 EXACT = 2**53  # from here on a float stands for several whole numbers
@@ -72,9 +78,20 @@ def identifier(value: object) -> str:
     text = value.strip() if isinstance(value, str) else ""
     whole = WHOLE.fullmatch(text)
     text = whole[1] if whole else text
-    if not text or not text.isprintable() or text.lower() in MISSING:
+    if not text or not is_identifier(text):
         raise ValueError("an identifier: printable text or a whole number")
     return text
+
+
+def is_identifier(text: str) -> bool:
+    """Tell whether text can name something, in data and in requests: it shows, and is no word for a missing value."""
+    return is_shown(text) and text.lower() not in MISSING
+
+
+def is_shown(text: str) -> bool:
+    """Tell whether all signs of a text show, spaces of every width among them, and it is not too long for an identifier."""
+    shows = text.isprintable() or all(char.isprintable() or category(char) == "Zs" for char in text)
+    return shows and len(text) <= LONGEST_IDENTIFIER
 
 
 def code(value: object) -> str:
@@ -104,12 +121,14 @@ def _in_calendar(moment: Any) -> Any:
 
 
 NOT_EMPTY: dict[str, JsonValue] = {"minLength": 1}
-Identifier = Annotated[str, BeforeValidator(identifier), Field(max_length=200, json_schema_extra=NOT_EMPTY)]
+Identifier = Annotated[
+    str, BeforeValidator(identifier), Field(max_length=LONGEST_IDENTIFIER, json_schema_extra=NOT_EMPTY)
+]
 """Names a customer, an article, a terminal; see `identifier`."""
 Article = Annotated[
     str,
     BeforeValidator(identifier),
-    Field(max_length=100, description="the shop's article number", json_schema_extra=NOT_EMPTY),
+    Field(max_length=LONGEST_IDENTIFIER, description="the shop's article number", json_schema_extra=NOT_EMPTY),
 ]
 Code = Annotated[str, BeforeValidator(code), Field(max_length=100, json_schema_extra=NOT_EMPTY)]
 """Names an article, a terminal, a channel in what is stored as it was sent; see `code`."""

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml.contract import Column, ColumnType
-from ml.sources.mapping import ColumnMapping, TableMapping
+from ml.field import NO_IDENTIFIER, is_identifier, is_shown
+from ml.sources.mapping import NO_VALUE, ColumnMapping, TableMapping
 from ml.sources.times import times_of
 
 ARROW_TYPES: dict[ColumnType, Any] = {
@@ -25,6 +26,10 @@ TRUTHS = {"true": True, "t": True, "yes": True, "1": True, "false": False, "f": 
 EXACT = 2**53  # whole numbers beyond it may have been rounded by whoever wrote them as floats
 NOT_EXACT = r"^[+-]?[0-9]+(\.[0-9]*)?[eE][+-]?[0-9]+$|^[+-]?[0-9]*\.[0-9]*[1-9][0-9]*$"
 NOT_WHOLE = "numbers that are not whole, or too large to be exact"
+SAME_MARKS = {
+    " ": " \u00a0\u2009\u202f",
+    "'": "'\u2019",
+}  # what programs write for a space, narrow or not, and an apostrophe
 FLOAT_WHOLE = r"^([+-]?[0-9]+)\.0+$"
 
 
@@ -94,10 +99,21 @@ def _string(values: pa.ChunkedArray, rule: Rule) -> Converted:
         return _all_wrong(values, "bytes that are no UTF-8 text")
     text = values.cast(pa.string())
     if rule.is_identifier and not rule.mapped.verbatim:
+        whole = pc.replace_substring_regex(text, FLOAT_WHOLE, r"\1")
+        is_said = rule.table.missing not in (None, NO_VALUE)  # the shop lists its words: any other one is a name
+        unfit = _where_not(whole, is_shown if is_said else is_identifier)
+        if unfit.any():
+            return Converted(text, unfit, f"{NO_IDENTIFIER} (list words that mean a missing value under `missing`)")
         wrong = _where(pc.match_substring_regex(text, NOT_EXACT))
         why = "decimal numbers where an identifier belongs (`verbatim: true` takes them as they are)"
-        return Converted(pc.replace_substring_regex(text, FLOAT_WHOLE, r"\1"), wrong, why)
+        return Converted(whole, wrong, why)
     return Converted(text, _none_wrong(values))
+
+
+def _where_not(texts: pa.ChunkedArray, is_fit: Callable[[str], bool]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Return which texts do not fit `(n_rows,)`; each is asked for once."""
+    unfit = [text for text in pc.unique(texts).to_pylist() if text is not None and not is_fit(text)]
+    return _where(pc.is_in(texts, value_set=pa.array(unfit, pa.string())))
 
 
 def _float(values: pa.ChunkedArray, rule: Rule) -> Converted:
@@ -125,7 +141,7 @@ def _number_text(values: pa.ChunkedArray, rule: Rule) -> Converted:
     why = f"text that is no {'whole ' if wants_whole else ''}number with the decimal mark {decimal!r}, or could be two"
     if wrong.any():
         return Converted(values, wrong, why)
-    plain = pc.replace_substring(values, grouping, "")
+    plain = pc.replace_substring_regex(values, f"[{grouping}]", "")
     plain = pc.replace_substring(plain, decimal, ".") if decimal != "." else plain
     if wants_whole:
         return _whole_text(pc.replace_substring_regex(plain, r"\.0*$", ""))
@@ -137,7 +153,9 @@ def _number_text(values: pa.ChunkedArray, rule: Rule) -> Converted:
 
 
 def _grouping(table: TableMapping) -> str:
-    return table.grouping or {".": ",", ",": "."}[table.decimal]
+    """Return all signs that stand for the table's mark between groups of digits."""
+    mark = table.grouping or {".": ",", ",": "."}[table.decimal]
+    return SAME_MARKS.get(mark, mark)
 
 
 def _form(table: TableMapping, wants_whole: bool) -> str:

@@ -17,6 +17,7 @@ from ml.sources.describe import column_names
 
 LARGEST_BLOCK = 1 << 30  # bytes that Arrow's reader takes at once; no row may be longer
 SMALLEST_BLOCK = 1 << 20
+DIRECTIVE = re.compile(r'[\s"]*sep=(.)"?[ \t]*(?:[\r\n]|$)', re.IGNORECASE)
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,8 @@ class CsvText:
             SourceInvalid: The file has no header, a quote that does not end, or a row with more or fewer fields.
         """
         header = self._header()
+        if self._is_directive():
+            raise self._directive()
         if '"' in self.text:
             self._check_quotes()
         try:
@@ -83,6 +86,19 @@ class CsvText:
             raise SourceInvalid(
                 f"a header line with the columns' names in {self.origin}", "none", "Deliver the file with its header."
             ) from None
+
+    def _is_directive(self) -> bool:
+        return DIRECTIVE.match(self.text) is not None
+
+    def _directive(self) -> SourceInvalid:
+        """Return the error for a first line that only Excel understands."""
+        said = DIRECTIVE.match(self.text)
+        mark = said[1] if said else ""
+        return SourceInvalid(
+            f"the columns' names in the first line of {self.origin}",
+            f"`sep={mark}`, by which Excel is told the delimiter",
+            f"Export the file without that line, and set the mapping's `delimiter` to {mark!r}.",
+        )
 
     def _names(self, rows: pa.Table) -> list[str]:
         raw = [rows[number][0].as_py() or "" for number in range(rows.num_columns)]

@@ -8,8 +8,16 @@ from charset_normalizer import from_bytes
 
 from ml.errors import SourceInvalid
 
-MARKS = {"utf-8": codecs.BOM_UTF8, "utf-16-le": codecs.BOM_UTF16_LE, "utf-16-be": codecs.BOM_UTF16_BE}
+MARKS = {
+    "utf-32-le": codecs.BOM_UTF32_LE,  # before UTF-16's, with which it begins
+    "utf-32-be": codecs.BOM_UTF32_BE,
+    "utf-8": codecs.BOM_UTF8,
+    "utf-16-le": codecs.BOM_UTF16_LE,
+    "utf-16-be": codecs.BOM_UTF16_BE,
+}
 GUESSES = ("gb18030", "big5", "cp932", "euc_jp", "cp949", "cp1252", "cp1250", "cp1251", "cp1253")
+UNITS = {"utf-16": 2, "utf-32": 4}  # bytes
+MOSTLY = 0.6  # of the bytes are zeros: of plain letters, half in UTF-16 and three quarters in UTF-32
 SAMPLE = 65_536  # bytes that a guess looks at
 
 
@@ -25,7 +33,8 @@ def decode(data: bytes, encoding: str, origin: str) -> str:
         SourceInvalid: It is not in that encoding, or begins with the mark of another one.
     """
     asked = codecs.lookup(encoding).name
-    exact = _byte_order(data) if asked == "utf-16" else "utf-8" if asked == "utf-8-sig" else asked
+    plain = "utf-8" if asked == "utf-8-sig" else asked
+    exact = _byte_order(data, asked) if asked in UNITS else plain
     marked = next((name for name, mark in MARKS.items() if data.startswith(mark)), None)
     if exact is None or (marked is not None and marked != exact):
         raise _another(data, encoding, origin)
@@ -38,15 +47,21 @@ def decode(data: bytes, encoding: str, origin: str) -> str:
     return text
 
 
-def _byte_order(data: bytes) -> str | None:
-    """Return UTF-16's byte order: by the mark, else by where the zeros of plain letters lie; none where that says nothing."""
-    for name in ("utf-16-le", "utf-16-be"):
+def _byte_order(data: bytes, form: str) -> str | None:
+    """Return a form's byte order: by the mark, else by where the zeros of plain letters lie; none where that says nothing.
+
+    Args:
+        data: The file's bytes.
+        form: `utf-16` or `utf-32`.
+    """
+    for name in (f"{form}-le", f"{form}-be"):
         if data.startswith(MARKS[name]):
             return name
-    high, low = data[:SAMPLE:2].count(0), data[1:SAMPLE:2].count(0)
+    unit = UNITS[form]
+    high, low = data[:SAMPLE:unit].count(0), data[unit - 1 : SAMPLE : unit].count(0)
     if high == low:
-        return "utf-16-le" if not data else None
-    return "utf-16-be" if high > low else "utf-16-le"
+        return f"{form}-le" if not data else None
+    return f"{form}-be" if high > low else f"{form}-le"
 
 
 def _another(data: bytes, encoding: str, origin: str) -> SourceInvalid:
@@ -74,7 +89,8 @@ def _guess(data: bytes) -> str:
         if data.startswith(mark):
             return f"its byte order mark says {name}"
     if b"\0" in data[:SAMPLE]:
-        order = _byte_order(data)
+        zeros = data[:SAMPLE].count(0) / len(data[:SAMPLE])
+        order = _byte_order(data, "utf-32" if zeros > MOSTLY else "utf-16")
         return f"its zeros look like {order}" if order and _decodes(data, order) else "it holds zeros: is it text?"
     if _decodes(data, "utf-8"):
         return "it could be utf-8"

@@ -24,10 +24,12 @@ from ml.config import Settings
 from ml.contract import Table
 from ml.errors import ConfigInvalid, SourceInvalid
 from ml.files import canonical, sha256
+from ml.sources import stray
 from ml.sources.conform import conform, missing_table, up_to
 from ml.sources.csv_file import CsvText
 from ml.sources.describe import column_names
 from ml.sources.encoding import decode
+from ml.sources.form import ensure_named_right
 from ml.sources.mapping import NO_VALUE, SourceMapping, parse_mapping
 from ml.sources.place import Content, Place, mapping_text, open_place
 from ml.sources.source import LATER, Clock, SourceSpec, SourceState, ended, replay
@@ -98,11 +100,24 @@ class LandingZone:
             SourceInvalid: As the protocol says, or a file lacks a column that another one has, and has one of another name instead.
         """
         names: dict[str, str] = {}
-        for file in _counting(self._landed([table])[table.name], table, last_day):
+        files, n_rows = _counting(self._landed([table])[table.name], table, last_day), 0
+        for file in files:
             raw, convert = self._raw(table, file)
+            n_rows += len(raw)
             self._check_renamed(table, raw.column_names, file.name, names)
             rows = convert(raw)
             yield up_to(rows, table, last_day) if file.day is None else rows
+        if files and not n_rows and not table.optional:
+            raise self._no_rows([table], files)
+
+    def _no_rows(self, tables: Sequence[Table], files: Sequence[LandedFile]) -> SourceInvalid:
+        names = ", ".join(table.name for table in tables)
+        return SourceInvalid(
+            f"rows of {names} in {self.place.name}",
+            f"headers alone, in {len(files)} files such as {files[0].name}",
+            "Deliver the rows; a day without any may have such a file, a table may not.",
+            table=tables[0].name,
+        )
 
     def _rows(self, table: Table, file: LandedFile) -> pa.Table:
         raw, convert = self._raw(table, file)
@@ -113,6 +128,7 @@ class LandingZone:
         mapped = self.mapping.of(table)
         origin = f"{self.place.name}/{file.name}"
         data, folder = self.place.read(file.name), mapped.source or table.name
+        ensure_named_right(data, file.name, origin)
         if file.name.endswith(".parquet"):
             return _parquet(data, origin), lambda raw: conform(raw, table, mapped, origin)
         text = decode(data if file.name.endswith(KINDS_PLAIN) else _unzipped(data, origin), mapped.encoding, origin)
@@ -148,6 +164,8 @@ class LandingZone:
     def _landed(self, tables: Sequence[Table]) -> dict[str, list[LandedFile]]:
         """Return the files of each table; raise where a required one has none."""
         entries = self.place.entries()
+        wanted = [self.mapping.of(table).source or table.name for table in tables]
+        stray.ensure_none(wanted, [told.source or name for name, told in self.mapping.tables.items()], entries, KINDS)
         landed = {table.name: _files_of(self.mapping.of(table).source or table.name, entries) for table in tables}
         for table in tables:
             if not landed[table.name] and not table.optional:
@@ -167,6 +185,9 @@ class LandingZone:
         if first and days:
             return min(days)
         reached = [day for day in days if day <= limit]
+        if not days:
+            timed = [table for table in tables if table.time_column is not None]
+            raise self._no_rows(timed, [file for table in timed for file in landed[table.name]])
         if not reached:
             raise SourceInvalid(
                 f"data up to {limit} in {self.place.name}",
@@ -206,7 +227,7 @@ def _landed_file(path: str, content: Content) -> LandedFile:
         raise SourceInvalid(
             f"files that end in {', '.join(KINDS)}",
             path,
-            "Convert or remove it; names that begin with _ or . are skipped.",
+            "Convert, rename or remove it (`.CSV` is another ending than `.csv`); names that begin with _ or . are skipped.",
         )
     named = {match.group(1) for part in PurePosixPath(path).parts[1:] if (match := DAY.match(part))}
     days = {_day_of(name, path) for name in named}
