@@ -178,13 +178,13 @@ def use_case(name):
     )
 
 
-def packaged(root, name, held, seed, production=None):
-    """Package a version; return its digest and its weights."""
+def packaged(root, name, held, seed, production=None, run_id=None):
+    """Package a version, `run-<seed>`'s unless another run is named; return its digest and its weights."""
     rng = np.random.default_rng(seed)
     inputs = {
         "schema": "tradewind/inputs/1",
         "use_case": name,
-        "run_id": f"run-{seed}",
+        "run_id": run_id or f"run-{seed}",
         "as_of": {"requested": "2026-11-23", "data": AS_OF.isoformat(), "clock": "replay"},
         "source": {"spec": {}, "digest": sha256(b"source"), "last_day": AS_OF.isoformat()},
         "production": {"digest": production, "seq": 0},

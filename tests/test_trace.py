@@ -7,11 +7,12 @@ import pytest
 
 from ml.errors import ConfigInvalid, ModelNotFound
 from ml.files import canonical, sha256, sha256_file
+from ml.pipeline import promote
 from ml.serving.request_id import RequestIds, moment, replica
 from ml.serving.request_log import RequestLog
 from ml.serving.trace import trace
 from ml.store import Bucket
-from tests.served_shop import Shop
+from tests.served_shop import Shop, packaged
 from tests.unreliable_relay import relay
 
 READS = 30
@@ -52,6 +53,17 @@ def test_an_answer_leads_to_version_gate_data_and_validation(shop, object_store)
         "report": f"/tradewind/report/{shop.name}/run-1/validate/docs/index.html",
     }
     assert json.loads(json.dumps(found.to_json()))["line"]["answer"]["items"]
+
+
+def test_after_an_unchanged_rerun_the_run_is_still_that_of_the_ledgers_entry(shop, object_store):
+    digest, _ = shop.promote()
+    again = shop.folder / "again"
+    assert packaged(again, shop.name, shop.promoter, 1, digest, run_id="run-2")[0] == digest
+    assert not promote.run(shop.promoter, shop.record, again, {"who": "ada", "why": "again"})["is_new"]
+    with shop.serving(digest) as client:
+        request_id = shop.predict(client, history=["p1"]).headers["Tradewind-Request-Id"]
+    found = trace(object_store.settings("read"), [shop.name], request_id)
+    assert (found.data["run_id"], found.entry.run_id) == ("run-1", "run-1")
 
 
 def test_an_answer_is_found_with_few_reads_among_many_files(shop, object_store, tmp_path):

@@ -29,6 +29,7 @@ from ml.packaging import artifact
 from ml.parameter import MonitorParams
 from ml.registry.fetch import fetch_document
 from ml.registry.ledger import live
+from ml.registry.live import Live
 from ml.store import Bucket
 
 MONITOR_SCHEMA = "tradewind/monitor/1"
@@ -63,8 +64,8 @@ def run(
         return {"decision": "wait", "sentences": ["Nothing is live yet."]}
     answers = _answers(settings, use_case.name, now.digest, day, max(params.window_days, params.outcome_days))
     recent = [line["features"] for line in answers if line["time"][:10] > str(day - timedelta(params.window_days))]
-    drifts = compare(_reference(settings, use_case, now.digest), pd.DataFrame(recent))
-    quality = _quality(settings, use_case, now.digest, day, answers, params)
+    drifts = compare(_reference(settings, now), pd.DataFrame(recent))
+    quality = _quality(settings, use_case, now, day, answers, params)
     moment = at or datetime.combine(day, time(), UTC)
     finding = _limited(settings, use_case.name, decide(drifts, len(recent), params, quality), moment, params)
     _write(settings, use_case, day, _report(use_case, now.digest, (finding, drifts, quality), len(recent)))
@@ -96,21 +97,21 @@ def _answers(settings: Settings, use_case: str, digest: str, day: date, days: in
 
 
 def _quality(
-    settings: Settings, use_case: UseCase, digest: str, day: date, answers: list[JsonObject], params: MonitorParams
+    settings: Settings, use_case: UseCase, now: Live, day: date, answers: list[JsonObject], params: MonitorParams
 ) -> tuple[Quality, ...]:
     """Join answers with what was observed later, over more days than drift looks at: outcomes take time."""
     events = lines(Bucket.open(settings, "requests"), "events", use_case.name, day, params.outcome_days)
     figures = summarise(outcomes(answers, events, use_case.service.outcome), params.seed)
-    gate = fetch_document(settings, use_case.name, digest, artifact.GATE)
+    gate = fetch_document(settings, now.use_case, now.digest, artifact.GATE, now.run_id)
     chosen = json.loads(gate["verdict.json"])["chosen"]
     return beside_offline(figures, json.loads(gate["metrics.json"]), chosen)
 
 
-def _reference(settings: Settings, use_case: UseCase, digest: str) -> dict[str, pd.Series]:
+def _reference(settings: Settings, now: Live) -> dict[str, pd.Series]:
     """Return the version's profile, and beside it the scores it gave to test customers as the server would."""
-    documents = fetch_document(settings, use_case.name, digest, artifact.PROFILE)
+    documents = fetch_document(settings, now.use_case, now.digest, artifact.PROFILE, now.run_id)
     profile = pd.read_parquet(io.BytesIO(documents["profile.parquet"]))
-    card = fetch_document(settings, use_case.name, digest, artifact.CARD)
+    card = fetch_document(settings, now.use_case, now.digest, artifact.CARD, now.run_id)
     scores = pd.Series(json.loads(card["explanations.json"])["scores"], name=SCORE, dtype=float)
     return {**{str(name): profile[name] for name in profile.columns}, SCORE: scores}
 

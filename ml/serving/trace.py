@@ -67,13 +67,14 @@ def trace(settings: Settings, use_cases: Iterable[str], request_id: str) -> Trac
     """
     line = _line(Bucket.open(settings, "requests"), use_cases, request_id)
     use_case, version = line["use_case"], line["version"]
-    record = fetch_record(settings, use_case, version).payload
+    entry = _entry(settings, use_case, line)
+    record = fetch_record(settings, use_case, version, entry.run_id).payload
     return Trace(
         request_id=request_id,
         use_case=use_case,
         time=line["time"],
         version=version,
-        entry=_entry(settings, use_case, line),
+        entry=entry,
         gate=record["gate"],
         data={name: record[name] for name in ("run_id", "as_of", "source")} | {"outputs": record["data"]},
         validation=_validation(settings, use_case, record["run_id"]),

@@ -55,8 +55,8 @@ def show(out: Console, stack: Stack, use_case: str, run_id: str) -> None:
     now = live(settings, use_case, CHANNEL)
     if now is None:
         raise ModelNotFound(f"a live version of {use_case}", "none", "Read the run's log.")
-    record = fetch_record(settings, use_case, now.digest).payload
-    evidence = fetch_document(settings, use_case, now.digest, artifact.GATE)
+    record = fetch_record(settings, use_case, now.digest, now.run_id).payload
+    evidence = fetch_document(settings, use_case, now.digest, artifact.GATE, now.run_id)
     out.print(f"\n[bold]live[/]  {use_case} [green]{now.digest}[/]")
     out.print(f"  entry {now.seq} of the ledger, {now.action} {now.since} by {now.who}")
     _show_metrics(out, json.loads(evidence["metrics.json"]), record["variant"])
