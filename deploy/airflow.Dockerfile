@@ -42,7 +42,7 @@ COPY ml /app/ml
 COPY data_checks /app/data_checks
 COPY dags /app/dags
 COPY plugins /app/plugins
-COPY deploy/health.py /app/deploy/health.py
+COPY deploy/health.py deploy/permissions.sh /app/deploy/
 RUN python -m compileall -q /app/ml /app/data_checks /app/plugins
 WORKDIR /opt/airflow
 USER 10001:0

@@ -1,10 +1,12 @@
-"""Health of one part of Airflow as its API tells it, for the containers' health checks: exit code 0 if healthy.
+"""Health of one part of Airflow as its API tells it, or of a worker, for the containers' health checks: exit code 0 if healthy.
 
 Usage: health.py scheduler|dag_processor|triggerer|metadatabase
+       health.py worker SOCKET
 """
 
 import json
 import os
+import socket
 import sys
 import urllib.request
 
@@ -18,5 +20,15 @@ def is_healthy(part: str) -> bool:
         return json.load(answer)[part]["status"] == "healthy"
 
 
+def answers(path: str) -> bool:
+    """Tell whether a worker says which role it runs."""
+    with socket.socket(socket.AF_UNIX) as line:
+        line.settimeout(TIMEOUT_S)
+        line.connect(path)
+        line.sendall(b"{}\n")
+        return "role" in json.loads(line.makefile().readline())
+
+
 if __name__ == "__main__":
-    sys.exit(0 if is_healthy(sys.argv[1]) else 1)
+    part, *place = sys.argv[1:]
+    sys.exit(0 if (answers(*place) if part == "worker" else is_healthy(part)) else 1)

@@ -40,6 +40,7 @@ from ml.privacy_command import privacy
 from ml.private import make_private, restrict_new_files
 from ml.release_command import release
 from ml.terminal import Console, PrintableFormatter, echo
+from ml.worker_command import worker
 
 LOG_FORMAT, LOG_TIME = "%(asctime)s %(levelname)s %(name)s %(message)s", "%Y-%m-%dT%H:%M:%S%z"
 
@@ -56,12 +57,13 @@ app.add_typer(backup_commands)
 app.add_typer(privacy)
 app.add_typer(decide_commands)
 app.command()(intents)
+app.command()(worker)
 
 
 def main() -> None:
     """Run the command line; each kind of error has an exit code of its own."""
     restrict_new_files()
-    by_machine = sys.argv[1:2] in [["stage"], ["task"], ["serve"], ["keep"], ["bench"], ["intents"]]
+    by_machine = sys.argv[1:2] in [["stage"], ["task"], ["serve"], ["keep"], ["worker"], ["bench"], ["intents"]]
     # people see results, machines keep the story
     level = os.environ.get("TRADEWIND_LOG", "INFO" if by_machine else "WARNING")
     stream = logging.StreamHandler(sys.stderr)

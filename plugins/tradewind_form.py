@@ -9,7 +9,7 @@ from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import Param
 from airflow.sdk.execution_time.hitl import HITLUser
 from tradewind_notify import TellPeople
-from tradewind_tasks import APPROVAL_TASK, AS_SET, reading, request_of, run_stage
+from tradewind_tasks import APPROVAL_TASK, AS_SET, request_of, run_stage
 
 APPROVE, REJECT = "Approve", "Reject"
 RETRAIN = "retrain_"
@@ -29,11 +29,10 @@ class ApproveWhenRequired(HITLOperator):
 
     def execute(self, context: Any) -> Any:
         """Go on at once if nobody is asked, else show the gate's verdict and wait for one of the approvers."""
-        from ml.pipeline import frozen
-        from ml.pipeline.approval import is_required
+        from ml.config import load_settings
 
-        settings, use_case, request = reading(), _use_case(context), request_of(context)
-        if not is_required(frozen.section(settings, use_case, request["run_id"])):
+        settings, use_case, request = load_settings(), _use_case(context), request_of(context)
+        if not run_stage("approval_required", use_case, request)["required"]:
             self.log.info("nobody is asked: neither the form nor params.yaml requires an approval")
             return None
         asked = run_stage("ask_approver", use_case, request)

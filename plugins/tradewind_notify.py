@@ -21,8 +21,10 @@ class TellPeople(BaseNotifier):
         self.use_case = use_case
 
     def notify(self, context: Any) -> None:
-        """Send the message, where somebody wants messages."""
-        if not any(os.environ.get(name) for name in WAYS):
+        """Send the message, where somebody wants messages; a worker knows that itself."""
+        from ml.stack.call import has_workers
+
+        if not has_workers(os.environ) and not any(os.environ.get(name) for name in WAYS):
             return
         try:
             run_stage("notify", self.use_case, {**request_of(context), "event": self.event})

@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from airflow.sdk.execution_time.hitl import HITLUser
 from tradewind_form import RETRAIN, rule_params
 from tradewind_notify import TellPeople
-from tradewind_tasks import REVIEW_TASK, reading, request_of, run_stage
+from tradewind_tasks import REVIEW_TASK, request_of, run_stage
 
 WAIVER_DAYS = 7  # what the form suggests
 UNTIL = "The last day on which a waiver or release counts; 90 days at most."
@@ -32,38 +32,39 @@ class ReviewWhenAsked(HITLOperator):
 
     def execute(self, context: Any) -> Any:
         """Go on at once if no rule asks, else show what failed and wait for one of the data owners."""
-        from ml.pipeline.decision import asking, settled
+        from ml.config import load_settings
 
-        settings, request = reading(), request_of(context)
-        asked = asking(settings, self.use_case, request["run_id"])
-        if not asked:
+        settings, request = load_settings(), request_of(context)
+        found = run_stage("pending_rules", self.use_case, request)
+        if not found["rules"]:
             self.log.info("no rule asks for a data owner")
             return None
-        if word := settled(settings, self.use_case, request["run_id"]):
-            return self._heed(word)
+        if found["answer"]:
+            return self._heed(found["answer"])
         self.response_timeout = timedelta(hours=settings.answer_hours)
         owners = sorted(settings.data_owner_names())
         self.assigned_users = [HITLUser(id=name, name=name) for name in owners] or None
-        self.params["rule"] = Param(asked[0].name, type="string", enum=[rule.name for rule in asked], title="Rule")
+        names = [rule["name"] for rule in found["rules"]]
+        self.params["rule"] = Param(names[0], type="string", enum=names, title="Rule")
         until = (datetime.now(UTC) + timedelta(days=WAIVER_DAYS)).date().isoformat()
         self.params["until"] = Param(until, type="string", format="date", title="Until", description=UNTIL)
         page = (
             f"[What was found, and the same decision on a page](/tradewind/decide/{self.use_case}/{request['run_id']})"
         )
-        self.body = "\n".join([self.body or "", "", *(f"- {rule.sentence}" for rule in asked), "", page])
+        self.body = "\n".join([self.body or "", "", *(f"- {rule['sentence']}" for rule in found["rules"]), "", page])
         return super().execute(context)
 
-    def _heed(self, word: Any) -> None:
+    def _heed(self, answer: dict[str, Any]) -> None:
         """Go on, or end the run, as an entry of the ledger says."""
-        said = f"{word.who} decided {word.decision['kind']}, ledger entry {word.seq}: {word.why}"
-        if word.decision["kind"] != "accept":
+        said = "{who} decided {kind}, ledger entry {entry}: {why}".format(**answer)
+        if answer["kind"] != "accept":
             raise AirflowFailException(said)
         self.log.info(said)
 
     def execute_complete(self, context: Any, event: dict[str, Any]) -> Any:
         """Keep the answer in the ledger, and end the run unless it was accepted."""
         from ml.pipeline.approval import NOBODY
-        from ml.pipeline.decision import ANSWERS, judged
+        from ml.pipeline.decision import ANSWERS
 
         said = super().execute_complete(context, event)
         person, given, request = said["responded_by_user"], said["params_input"], request_of(context)
@@ -72,7 +73,7 @@ class ReviewWhenAsked(HITLOperator):
             "kind": kind,
             "is_answer": True,
             "run": request["run_id"],
-            "verdict": judged(reading(), self.use_case, request["run_id"]).digest,
+            "verdict": run_stage("pending_rules", self.use_case, request)["verdict"],
             **{name: given.get(name) for name in FIELDS.get(kind, ())},
             "reason": given.get("reason", "") if person else "no answer in time",
         }

@@ -1,14 +1,12 @@
-"""How Airflow runs a stage: one subprocess with that stage's rights alone; errors become retries or final failures."""
+"""How Airflow runs a stage: one process with that stage's rights alone; errors become retries or final failures."""
 
 from __future__ import annotations
 
 import json
 import logging
 import os
-import subprocess
-import sys
+from contextlib import closing
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset, get_current_context, task
@@ -17,7 +15,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 if TYPE_CHECKING:
     from airflow.sdk.definitions._internal.abstractoperator import Operator
 
-    from ml.config import Settings
+    from ml.stack.call import Output
 
 RETRIES = 3
 RETRY_DELAY = timedelta(seconds=5)  # doubled after each try
@@ -74,8 +72,13 @@ def run_stage(stage: str, use_case: str, request: dict[str, Any]) -> Any:
         AirflowFailException: It failed, and trying again cannot help.
         AirflowException: It failed otherwise.
     """
-    command = [sys.executable, "-m", "ml", "task", stage, use_case, "--request", json.dumps(request)]
-    result, code = _stream(command, _environment(stage))
+    from ml.errors import TradewindError
+    from ml.stack import call
+
+    try:
+        result, code = _heard(call.run(stage, use_case, request, os.environ))
+    except TradewindError as error:
+        raise AirflowException(f"{stage}: {error}") from error
     if code == 0 and result == {"skipped": True}:
         raise AirflowSkipException(f"{stage} had nothing to do")
     if code != 0:
@@ -110,42 +113,19 @@ def request_of(context: Any) -> dict[str, Any]:
     }
 
 
-def _environment(stage: str) -> dict[str, str]:
-    """Return the stage's environment: the addresses, and the secrets of its own role alone."""
-    from ml.stack.role_secrets import stage_environment
-
-    return stage_environment(stage, Path(os.environ["TRADEWIND_SECRETS"]), os.environ)
-
-
-def reading() -> Settings:
-    """Return the settings of who only looks, for what a task shows to people."""
-    from pydantic import SecretStr
-
-    from ml.config import load_settings
-    from ml.pipeline import PUBLIC
-    from ml.stack.role_secrets import read
-
-    known = read(Path(os.environ["TRADEWIND_SECRETS"]), "read")
-    user = {"s3_access_key": known["s3_read_access_key"], "s3_secret_key": SecretStr(known["s3_read_secret_key"])}
-    return load_settings().model_copy(update={**user, **{name: known[name] for name in PUBLIC}})
-
-
-def _stream(command: list[str], environment: dict[str, str]) -> tuple[Any, int]:
-    """Run the command, log its lines as they come, and return its result and exit code."""
+def _heard(output: Output) -> tuple[Any, int]:
+    """Log the lines of a stage as they come, and return its result and exit code."""
     result = None
-    with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
-    ) as process:
-        try:
-            for line in process.stdout or ():
-                if line.startswith(RESULT):
-                    result = json.loads(line.removeprefix(RESULT))
-                else:
-                    log.info(line.rstrip())
-        except BaseException:
-            process.kill()
-            raise
-    return result, process.returncode
+    with closing(output):
+        while True:
+            try:
+                line = next(output)
+            except StopIteration as ended:
+                return result, ended.value
+            if line.startswith(RESULT):
+                result = json.loads(line.removeprefix(RESULT))
+            else:
+                log.info(line.rstrip())
 
 
 def _fail(stage: str, code: int) -> None:

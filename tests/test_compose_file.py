@@ -10,8 +10,8 @@ import yaml
 import ml
 from ml.config import Settings
 from ml.environment import inherited
-from ml.pipeline import PUBLIC, ROLES
-from ml.stack.compose import VARIABLES
+from ml.pipeline import FOREIGN, PUBLIC, ROLES, SECRETS
+from ml.stack.compose import VARIABLES, WORKER_USERS
 from ml.stack.seaweed import as_variables, tls_options
 from ml.stack.secret import s3_variables
 
@@ -22,8 +22,16 @@ SERVICES = FILE["services"]
 ONCE = {name for name, service in SERVICES.items() if service["restart"] == "no"}
 LASTING = sorted(set(SERVICES) - ONCE)
 VARIABLE = re.compile(r"\$\{(\w+)(:[?-])?([^}]*)\}")
+WORKER_COMMAND = ["python", "-m", "ml", "worker"]
+PRIVATE = {name for name, secret in VARIABLES.items() if secret in {one for names in SECRETS.values() for one in names}}
+"""Variables of `.env` with secrets of stages."""
+PRIVATE_SETTINGS = {one for names in SECRETS.values() for one in names}
 WRITTEN = {*VARIABLES, "TRADEWIND_UID", "TRADEWIND_SECRET_DIR", "POSTGRES_PASSWORD"}
-OF_PARTS = {"TRADEWIND_SECRETS", "TRADEWIND_AIRFLOW_API"}  # read by the task plugin and by the health checks
+OF_PARTS = {"TRADEWIND_SECRETS", "TRADEWIND_WORKERS", "TRADEWIND_AIRFLOW_API"}
+"""Read by workers, by the task plugin and by the health checks."""
+STAGE_ROLES = sorted(set(ROLES.values()))
+WORKERS = {f"worker-{role}" for role in STAGE_ROLES}
+each_role = pytest.mark.parametrize("role", STAGE_ROLES)
 each_service = pytest.mark.parametrize("name", sorted(SERVICES))
 
 
@@ -35,7 +43,7 @@ def secret_variables(name):
 
 def test_the_parts_are_all_there():
     airflow = {f"airflow-{part}" for part in ("api", "scheduler", "dag-processor", "triggerer")}
-    assert set(LASTING) == {*airflow, "postgres", "store", "server"}
+    assert set(LASTING) == {*airflow, *WORKERS, "postgres", "store", "server"}
     assert {"migrate", "buckets", "permissions"} == ONCE
 
 
@@ -83,10 +91,11 @@ def test_only_the_ui_and_the_model_server_are_published_and_on_loopback():
         assert all(port.startswith("127.0.0.1:") for port in ports)
 
 
-def test_who_publishes_nothing_has_no_way_out_but_the_scheduler():
+def test_who_publishes_nothing_has_no_way_out_but_who_reads_the_shop_s_data_or_tells_people():
     internal = {name for name, options in FILE["networks"].items() if options.get("internal")}
     outside = {name for name, service in SERVICES.items() if set(service.get("networks", [])) - internal}
-    assert outside == {"airflow-api", "server", "airflow-scheduler"}
+    assert outside == {"airflow-api", "server", "worker-ingest", "worker-train"}
+    assert {ROLES["ingest"], ROLES["notify"]} == {"ingest", "train"}
 
 
 @each_service
@@ -139,12 +148,87 @@ def test_each_service_holds_its_own_secrets_alone():
         "migrate": common,
         "buckets": {"S3_ADMIN_ACCESS_KEY", "S3_ADMIN_SECRET_KEY"},
         "permissions": set(),
+        **{name: set() for name in WORKERS},
     }
     assert {name: service["secrets"] for name, service in SERVICES.items() if "secrets" in service} == {
         "store": ["s3_identities", "store_tls"],
         "airflow-api": ["airflow_passwords"],
-        "airflow-scheduler": ["task_secrets"],
+        **{f"worker-{role}": [f"role_{role}"] for role in STAGE_ROLES},
     }
+
+
+def mounts(name):
+    """Return what a service mounts, by the place in its container."""
+    parts = [volume.removesuffix(":ro").rpartition(":") for volume in SERVICES[name].get("volumes", [])]
+    return {inside: outside for outside, _, inside in parts}
+
+
+def users():
+    """Return the user of each lasting service; the server's and Postgres' stand in their images."""
+    return {name: str(SERVICES[name].get("user", "10001:10001")).rpartition(":")[0] for name in LASTING}
+
+
+@each_role
+def test_the_stages_of_a_role_run_in_one_service_with_its_secrets_its_user_and_its_volumes_alone(role):
+    serving = [name for name, one in SERVICES.items() if one.get("command", [])[:5] == [*WORKER_COMMAND, role]]
+    assert serving == [f"worker-{role}"]
+    service = SERVICES[serving[0]]
+    assert service["secrets"] == [f"role_{role}"]
+    assert service["environment"]["TRADEWIND_SECRETS"] == f"/run/secrets/role_{role}"
+    assert FILE["secrets"][f"role_{role}"]["file"].endswith(f"/roles/{role}.json")
+    assert [name for name, one in SERVICES.items() if f"role_{role}" in one.get("secrets", [])] == serving
+    assert mounts(serving[0]) == {"/var/lib/tradewind": f"work-{role}", "/run/tradewind": f"socket-{role}"}
+    assert service["command"][5:] == ["/run/tradewind"]
+    holding = {name for name in SERVICES if f"work-{role}" in mounts(name).values()}
+    assert holding == {*serving, "permissions"}  # which runs once, without a network, and gives each volume its owner
+    assert [name for name, user in users().items() if user == users()[serving[0]]] == serving
+    assert users()[serving[0]] == str(WORKER_USERS[role])
+
+
+@each_role
+def test_the_scheduler_calls_the_one_worker_of_a_role_by_a_socket_that_no_other_service_has(role):
+    place = SERVICES["airflow-scheduler"]["environment"]["TRADEWIND_WORKERS"]
+    assert mounts("airflow-scheduler")[f"{place}/{role}"] == f"socket-{role}"
+    holding = {name for name in SERVICES if f"socket-{role}" in mounts(name).values()}
+    assert holding == {"airflow-scheduler", f"worker-{role}", "permissions"}
+
+
+def test_no_part_of_airflow_has_secrets_of_a_stage_and_no_worker_has_one_of_airflow():
+    held = [name for role in STAGE_ROLES for name in (f"S3_{role.upper()}_ACCESS_KEY", f"S3_{role.upper()}_SECRET_KEY")]
+    of_console = {"S3_READ_ACCESS_KEY", "S3_READ_SECRET_KEY"}  # who looks at the pages: reads, and signs nothing
+    for name in (name for name in SERVICES if name.startswith("airflow-") or name == "migrate"):
+        service = SERVICES[name]
+        assert not [one for one in service.get("secrets", []) if one.startswith("role_")], name
+        assert "TRADEWIND_SECRETS" not in service["environment"], name
+        assert secret_variables(name) & {*held, *PRIVATE} <= (of_console if name == "airflow-api" else set()), name
+        given = set(service["environment"])
+        assert not given & {f"TRADEWIND_{secret.upper()}" for secret in {*FOREIGN, *PRIVATE_SETTINGS}}, name
+    for name in WORKERS:
+        assert not [key for key in SERVICES[name]["environment"] if key.startswith("AIRFLOW__")], name
+        assert "metadata" not in SERVICES[name]["networks"], name
+
+
+def test_secrets_of_other_people_s_systems_reach_the_worker_of_their_stage_alone():
+    for secret in FOREIGN:
+        (role,) = {ROLES[stage] for stage, names in SECRETS.items() if secret in names}
+        variable = f"TRADEWIND_{secret.upper()}"
+        assert [name for name, one in SERVICES.items() if variable in one.get("environment", {})] == [f"worker-{role}"]
+
+
+def test_the_one_service_that_gives_folders_away_gives_each_to_who_mounts_it():
+    inside = mounts("permissions")
+    for item in SERVICES["permissions"]["command"][2:]:
+        user, mode, path = item.rsplit(":", 2)
+        place = inside.pop(path)
+        if "/roles/" in place:
+            role = Path(place).stem
+            assert (user, mode) == (str(WORKER_USERS[role]), "600")
+            continue
+        holding = [name for name in SERVICES if name != "permissions" and place in mounts(name).values()]
+        owner = f"worker-{place.partition('-')[2]}" if place.startswith(("work-", "socket-")) else holding[0]
+        assert SERVICES[owner]["user"] == f"{user}:0"
+        assert mode == ("710" if place.startswith("socket-") else "700")
+    assert inside == {}
 
 
 def test_the_console_can_verify_what_any_role_signed():
@@ -156,13 +240,10 @@ def test_whatever_creates_files_does_so_for_its_own_user_alone():
     """Airflow and the store by their commands; our own program and Postgres do so themselves."""
     for name, service in SERVICES.items():
         started = " ".join([*service.get("entrypoint", []), *service.get("command", [])])
-        if name not in ("postgres", "server", "buckets", "permissions"):
+        if name not in ("postgres", "server", "buckets", "permissions", *WORKERS):
             assert "umask 077; " in started, name
-    kept = {f"{volume.partition(':')[0]}" for volume in SERVICES["permissions"]["volumes"]}
+    kept = {name for name in mounts("permissions").values() if name in FILE["volumes"]}
     assert kept == set(FILE["volumes"]) - {"postgres-data", "server-state"}
-    assert set(SERVICES["permissions"]["command"][4:]) == {
-        v.partition(":")[2] for v in SERVICES["permissions"]["volumes"]
-    }
 
 
 def test_the_store_s_variables_are_those_of_the_embedded_one():
@@ -170,7 +251,7 @@ def test_the_store_s_variables_are_those_of_the_embedded_one():
 
 
 def test_volumes_networks_and_secrets_are_declared_and_used():
-    mounted = {volume.partition(":")[0] for service in SERVICES.values() for volume in service.get("volumes", [])}
+    mounted = {place for name in SERVICES for place in mounts(name).values() if not place.startswith("${")}
     joined = {network for service in SERVICES.values() for network in service.get("networks", [])}
     held = {secret for service in SERVICES.values() for secret in service.get("secrets", [])}
     assert (mounted, joined, held) == (set(FILE["volumes"]), set(FILE["networks"]), set(FILE["secrets"]))
@@ -198,10 +279,9 @@ def test_no_image_relies_on_a_variable_that_our_processes_forget(recipe):
     assert re.search(r"echo /app > .*getsitepackages.*\.pth", lines)
 
 
-def test_the_tasks_reach_the_store_and_the_server_under_their_service_names():
-    environment = SERVICES["airflow-scheduler"]["environment"]
-    assert environment["TRADEWIND_S3_ENDPOINT"] == "http://store:8333"
-    assert environment["TRADEWIND_SERVER_URL"] == "http://server:8500"
-    for name in ("store", "server"):
-        assert set(SERVICES[name]["networks"]) & set(SERVICES["airflow-scheduler"]["networks"])
-    assert set(ROLES.values()) == {"ingest", "train", "judge", "promote", "read"}
+def test_the_stages_reach_the_store_and_the_server_under_their_service_names():
+    for name in WORKERS:
+        assert SERVICES[name]["environment"]["TRADEWIND_S3_ENDPOINT"] == "http://store:8333"
+        assert set(SERVICES["store"]["networks"]) & set(SERVICES[name]["networks"])
+    assert SERVICES[f"worker-{ROLES['serve']}"]["environment"]["TRADEWIND_SERVER_URL"] == "http://server:8500"
+    assert set(SERVICES["server"]["networks"]) & set(SERVICES[f"worker-{ROLES['serve']}"]["networks"])

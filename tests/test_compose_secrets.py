@@ -12,10 +12,11 @@ from dotenv import dotenv_values
 
 import ml
 from ml.config import GRANTS, ROLES, Settings
-from ml.errors import StorageUnavailable
-from ml.stack.compose import VARIABLES, prepare, task_secrets, wait_and_make_buckets
+from ml.errors import ConfigInvalid, StorageUnavailable
+from ml.pipeline import PUBLIC
+from ml.stack.compose import VARIABLES, WORKER_USERS, prepare, wait_and_make_buckets
 from ml.stack.process import Children, free_port
-from ml.stack.secret import load_or_generate
+from ml.stack.role_secrets import read as read_role
 from ml.store import Bucket
 from tests.port_probe import answers, listening
 
@@ -44,19 +45,20 @@ def test_every_variable_has_the_generated_value_even_over_several_lines(prepared
 
 def test_files_are_for_their_owner_alone_and_the_owner_is_not_root(prepared, tmp_path):
     values, folder = prepared
-    files = [tmp_path / ".env", *folder.iterdir()]
+    files = [path for path in (tmp_path / ".env", *folder.rglob("*")) if path.is_file()]
     assert {path.name for path in files} == {
         ".env",
         "secrets.json",
         "s3.json",
         "passwords.json",
-        "task-secrets.json",
         "store-certificate.pem",
+        *(f"{role}.json" for role in WORKER_USERS),
     }
     assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
     assert folder.stat().st_mode & 0o777 == 0o700
     assert values["TRADEWIND_UID"] != "0"
-    assert (folder / "task-secrets.json").stat().st_uid == int(values["TRADEWIND_UID"])
+    assert (folder / "roles").stat().st_mode & 0o777 == 0o700
+    assert (folder / "passwords.json").stat().st_uid == int(values["TRADEWIND_UID"])
 
 
 def test_a_second_time_changes_nothing_and_keeps_lines_of_others(prepared, tmp_path):
@@ -68,18 +70,50 @@ def test_a_second_time_changes_nothing_and_keeps_lines_of_others(prepared, tmp_p
     assert (tmp_path / ".env").read_text() == f"SEAWEEDFS_IMAGE=registry.example/store:1.0\n{before}"
 
 
-def test_tasks_get_no_login_no_key_of_airflow_and_no_admin(prepared):
-    _, folder = prepared
-    names = set(read(folder, "task-secrets.json"))
-    assert {"pseudonym_key", "signing_key", "server_token", "verify_key", "s3_promote_secret_key"} <= names
-    assert not [name for name in names if name.startswith(("airflow_", "weed_", "s3_admin", "s3_serve"))]
-
-
-def test_the_tasks_file_is_one_that_the_task_plugin_takes(prepared):
-    _, folder = prepared
+@pytest.mark.parametrize("role", WORKER_USERS)
+def test_a_worker_s_file_holds_its_own_role_s_secrets_and_belongs_to_its_own_user(prepared, role):
+    values, folder = prepared
+    path, known = folder / "roles" / f"{role}.json", read(folder, "secrets.json")
+    held = read(folder, f"roles/{role}.json")
+    assert held == read_role(path, role)
+    assert {f"s3_{role}_access_key", f"s3_{role}_secret_key", *PUBLIC} <= set(held)
+    assert {name: known[name] for name in held} == held
+    for other in set(WORKER_USERS) - {role}:
+        private = set(read(folder, f"roles/{other}.json")) - {*PUBLIC}
+        assert not private & set(held), other
+    assert not [name for name in held if name.startswith(("airflow_", "weed_", "s3_admin", "s3_serve"))]
+    assert WORKER_USERS[role] != int(values["TRADEWIND_UID"])
     if os.getuid() == 0:
-        os.chown(folder / "task-secrets.json", 0, 0)
-    assert load_or_generate(folder / "task-secrets.json") == task_secrets(read(folder, "secrets.json"))
+        assert path.stat().st_uid == WORKER_USERS[role]
+
+
+def test_the_file_of_all_roles_of_an_earlier_version_is_removed(tmp_path):
+    path = tmp_path / "home" / "compose" / "task-secrets.json"
+    prepare(tmp_path, tmp_path / "home", "tradewind")
+    path.write_text("{}")
+    prepare(tmp_path, tmp_path / "home", "tradewind")
+    assert not path.exists()
+
+
+def test_a_worker_s_user_prepares_nothing(tmp_path, monkeypatch):
+    """Its services would share that user's number."""
+    monkeypatch.setattr("os.getuid", lambda: WORKER_USERS["train"])
+    with pytest.raises(ConfigInvalid, match=str(WORKER_USERS["train"])):
+        prepare(tmp_path, tmp_path / "home", "tradewind")
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root gives files away")
+def test_permissions_give_each_folder_and_file_to_its_user_and_close_it(tmp_path):
+    script = PROJECT / "deploy" / "permissions.sh"
+    (tmp_path / "folder").mkdir(mode=0o777)
+    (tmp_path / "file").touch(mode=0o644)
+    places = {"folder": (10012, 0o710), "file": (10014, 0o600)}
+    command = ["sh", str(script), *(f"{user}:{mode:o}:{tmp_path / name}" for name, (user, mode) in places.items())]
+    for _ in range(2):
+        subprocess.run(command, check=True)
+        for name, (user, mode) in places.items():
+            found = (tmp_path / name).stat()
+            assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (user, 0, mode)
 
 
 def test_the_store_knows_each_role_with_its_grants(prepared):

@@ -84,7 +84,7 @@ def test_the_dag_dvc_and_the_pipeline_tell_the_same_order(parse):
         assert dag["order"].index("approve") == dag["order"].index("promote") - 1
 
 
-PEOPLE = ("ask_approver", "record_answer", "decide", "rerun")
+PEOPLE = ("pending_rules", "approval_required", "ask_approver", "record_answer", "decide", "rerun")
 """What runs because a person is asked, or has answered."""
 
 

@@ -21,6 +21,7 @@ FITTING = {
     "to": DIGEST,
     "reason": "because",
     "kind": "accept",
+    "role": "train",
     "run": "no-such-run",
     "subject": "no such customer",
     "customer": "4711",

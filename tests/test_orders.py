@@ -52,7 +52,9 @@ def test_a_day_that_is_none_is_refused(at_work, day):
         run_task("monitor", "rating", {"run_id": "manual", "as_of": day})
 
 
-@pytest.mark.parametrize("stage", ["validate", "promote", "serve", "ask_approver", "record_answer"])
+@pytest.mark.parametrize(
+    "stage", ["validate", "promote", "serve", "pending_rules", "approval_required", "ask_approver", "record_answer"]
+)
 def test_an_id_that_stands_for_the_folder_of_another_run_does_not_continue_it(at_work, object_store, stage):
     """`2026-06-30T00:00` and `2026-06-30T0000` are two runs of Airflow, and one folder."""
     run_id = storage_id("manual__2026-06-30T00:00")

@@ -32,7 +32,7 @@ ROLES: dict[str, Role] = {
     **dict.fromkeys(("features", "train", "compress", "explain", "package", "monitor", "notify"), "train"),
     "evaluate": "judge",
     **dict.fromkeys(("ask_approver", "record_answer", "promote", "serve", "release", "decide"), "promote"),
-    "rerun": "read",
+    **dict.fromkeys(("approval_required", "pending_rules", "rerun"), "read"),
 }
 """The S3 user each stage acts as: what trains cannot read raw data or judge itself, what promotes cannot train."""
 

@@ -188,6 +188,25 @@ def asking(settings: Settings, use_case: str, run_id: str) -> tuple[Rule, ...]:
     )
 
 
+def pending(settings: Settings, use_case: str, run_id: str) -> JsonObject:
+    """Return what the step that asks a data owner needs to know of a run.
+
+    Returns:
+        `rules` that hold the run, by `name` and `sentence`; where there are any, `verdict`, the digest that an answer names,
+        and `answer`, a person's word that settled it already (`who`, `kind`, `entry`, `why`), none so far.
+    """
+    rules = asking(settings, use_case, run_id)
+    if not rules:
+        return {"verdict": None, "rules": [], "answer": None}
+    word = settled(settings, use_case, run_id)
+    told = word and {"who": word.who, "kind": (word.decision or {})["kind"], "entry": word.seq, "why": word.why}
+    return {
+        "verdict": judged(settings, use_case, run_id).digest,
+        "rules": [{"name": rule.name, "sentence": rule.sentence} for rule in rules],
+        "answer": told,
+    }
+
+
 def ensure_fit(settings: Settings, use_case: str, run_id: str) -> None:
     """Refuse what was learned from data that a person rejected, or was asked about and did not accept.
 

@@ -19,7 +19,8 @@ from ml.files import read_json, sha256_file
 from ml.packaging.record import Run
 from ml.pipeline import ROLES, STAGES, accepted, frozen, is_run_id, workspace
 from ml.pipeline.admission import configured, ensure_places
-from ml.pipeline.decision import ensure_fit
+from ml.pipeline.approval import is_required
+from ml.pipeline.decision import ensure_fit, pending
 from ml.pipeline.freeze import RunRequest, freeze, project_params, project_section
 from ml.space import ensure_free
 from ml.store import Bucket
@@ -31,6 +32,9 @@ ORDER_HOURS = 24
 """How long a person's order counts: whoever may clear a task could carry out an old one that was refused, under that name."""
 NOTHING_TO_DO: JsonObject = {"skipped": True}
 """What an act returns that changed nothing: the task is skipped, and emits no asset event."""
+
+OF_STEPS = ("pending_rules", "approval_required", "ask_approver", "record_answer")
+"""What the two steps at which a person may be asked have done for them, about their own run."""
 
 NEEDED = {
     "ingest": ("run_id", "as_of"),
@@ -74,7 +78,7 @@ def _ensure_run(settings: Settings, use_case: str, stage: str, request: JsonObje
         raise ConfigInvalid("a run id of letters, digits and . _ ~ = -", repr(run_id), "Start a run with another id.")
     if DAY.fullmatch(day) is None:
         raise ConfigInvalid("an as-of date YYYY-MM-DD", repr(day), "Start a run with another date.")
-    if request.get("request") is None or stage not in (*STAGES[1:], "ask_approver", "record_answer"):
+    if request.get("request") is None or stage not in (*STAGES[1:], *OF_STEPS):
         return
     begun = frozen.inputs(settings, use_case, run_id).get("request")
     if begun not in (None, request.get("run", request["request"])):
@@ -141,6 +145,14 @@ def _package(settings: Settings, use_case: UseCase, request: JsonObject) -> Json
         judgement = candidate.judgement_of(settings, use_case.name, root, run_id)
         candidate.ensure_as_judged(judgement, use_case, Layout(candidate.package_of(root, use_case)))
     return {"stage": "package"}
+
+
+def _pending_rules(settings: Settings, use_case: UseCase, request: JsonObject) -> JsonObject:
+    return pending(settings, use_case.name, request["run_id"])
+
+
+def _approval_required(settings: Settings, use_case: UseCase, request: JsonObject) -> JsonObject:
+    return {"required": is_required(frozen.section(settings, use_case.name, request["run_id"]))}
 
 
 def _ask_approver(settings: Settings, use_case: UseCase, request: JsonObject) -> JsonObject:
@@ -261,6 +273,8 @@ ACTS: dict[str, Callable[[Settings, UseCase, JsonObject], JsonObject]] = {
     "validate": _validate,
     "evaluate": _evaluate,
     "package": _package,
+    "pending_rules": _pending_rules,
+    "approval_required": _approval_required,
     "ask_approver": _ask_approver,
     "record_answer": _record_answer,
     "promote": _promote,

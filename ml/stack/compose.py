@@ -7,16 +7,20 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from ml.config import Settings
+from ml.config import Role, Settings
+from ml.errors import ConfigInvalid
 from ml.files import write_private
-from ml.pipeline import PUBLIC, ROLES, SECRETS
+from ml.pipeline import PUBLIC
 from ml.private import make_private
 from ml.stack.airflow import passwords
 from ml.stack.certificate import private_authority
 from ml.stack.objectstore import identities, make_buckets
+from ml.stack.role_secrets import split
 from ml.stack.secret import ADMIN, derived, load_all
 
 SERVICE_USER = 10001  # who the services run as where root starts them: a container never needs more
+WORKER_USERS: dict[Role, int] = {"ingest": 10011, "train": 10012, "judge": 10013, "promote": 10014, "read": 10015}
+"""Who the worker of each role runs as: nobody else does, so no other service can read its secrets or its work."""
 STORE_SECONDS = 120
 CERTIFICATE = "store-certificate.pem"
 """What the store's parts show each other; kept, for a container that runs has read it."""
@@ -44,32 +48,29 @@ def prepare(project: Path, home: Path, prefix: str) -> Path:
 
     Returns:
         Path of `.env`.
+
+    Raises:
+        ConfigInvalid: Who calls is one of the users that the workers of the roles run as.
     """
+    user = os.getuid() or SERVICE_USER
+    if user in WORKER_USERS.values():
+        raise ConfigInvalid(f"a user beside {_numbers()}, the workers' own", str(user), "Run this as another user.")
     folder = make_private(home) / "compose"
     folder.mkdir(mode=0o700, exist_ok=True)
     known = load_all(folder / "secrets.json")
-    user = os.getuid() or SERVICE_USER
     _write(folder / "s3.json", _json(identities(known, prefix)), user)
     if not (folder / CERTIFICATE).exists():
         _write(folder / CERTIFICATE, private_authority("store"), user)
     _write(folder / "passwords.json", _json(passwords(known)), user)
-    _write(folder / "task-secrets.json", _json(task_secrets(known)), user)
+    for role, worker in WORKER_USERS.items():
+        _give(split(known, folder / "roles", [role]) / f"{role}.json", worker)
+    (folder / "task-secrets.json").unlink(missing_ok=True)  # of before: all roles' secrets in one file
     values = {name: known[secret] for name, secret in VARIABLES.items()} | {
         "TRADEWIND_UID": str(user),
         "TRADEWIND_SECRET_DIR": str(folder),
         "POSTGRES_PASSWORD": derived(known["airflow_secret"], "postgres"),
     }
     return _write_variables(project / ".env", values)
-
-
-def task_secrets(known: Mapping[str, str]) -> dict[str, str]:
-    """Return what the stages and the approval step need, all of them together: no login, no key of Airflow, no admin of the store.
-
-    The password of the shop's database is not generated; it comes as a variable of its own.
-    """
-    names = {name for names in SECRETS.values() for name in names} | {*PUBLIC}
-    users = {f"s3_{role}_{part}_key" for role in (*ROLES.values(), "read") for part in ("access", "secret")}
-    return {name: known[name] for name in sorted(names | users) if name in known}
 
 
 def wait_and_make_buckets(settings: Settings) -> None:
@@ -103,8 +104,17 @@ def _json(value: object) -> str:
 def _write(path: Path, text: str, user: int) -> None:
     """Write a file that its owner, the services' user, can read and nobody else."""
     write_private(path, text.encode())
+    _give(path, user)
+
+
+def _give(path: Path, user: int) -> None:
+    """Make a file another user's; only root can, and the service `permissions` does it again for the workers' files."""
     if os.getuid() == 0:
         os.chown(path, user, 0)
+
+
+def _numbers() -> str:
+    return f"{min(WORKER_USERS.values())} … {max(WORKER_USERS.values())}"
 
 
 def _write_variables(path: Path, values: Mapping[str, str]) -> Path:

@@ -1,41 +1,39 @@
 """Gives a stage's process the secrets of its own role, and no way to those of another.
 
 Which role a stage runs as stands in `ml.pipeline.ROLES`, what its process is handed in `ml.pipeline.SECRETS`; nothing else
-decides it. `TRADEWIND_SECRETS` names a folder with one file a role, or, in containers that run stages of several roles, one
-file with all that these need. A worker that runs the stages of one role alone is given a folder with that role's file.
+decides it. `TRADEWIND_SECRETS` names a folder with one file a role; a worker that runs the stages of one role alone
+(`ml/stack/worker.py`) is given that role's file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ml.config import ROLES, Role, Settings, is_secret
 from ml.environment import inherited, settings_of
 from ml.errors import ConfigInvalid
-from ml.files import write_json
+from ml.files import write_private
 from ml.pipeline import FOREIGN, PUBLIC, SECRETS
 from ml.pipeline import ROLES as ROLE_OF
-from ml.stack.secret import FILE_MODE, load_or_generate, s3_variables
+from ml.stack.secret import load_or_generate, s3_variables
 
 FOLDER_MODE = 0o700
 ALWAYS = frozenset({"TRADEWIND_LOG"})
 """What a stage's process takes over beside the settings that are no secrets."""
 
 
-def split(known: Mapping[str, str], folder: Path) -> Path:
+def split(known: Mapping[str, str], folder: Path, roles: Iterable[Role] = ROLES) -> Path:
     """Write one file a role with what its stages need of a stack's secrets; return the folder.
 
     Neither logins, keys of Airflow, the store's administrator nor its inner keys are in any of them.
     """
     folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
     folder.chmod(FOLDER_MODE)
-    for role in ROLES:
-        path = folder / f"{role}.json"
-        path.touch(mode=FILE_MODE)
-        path.chmod(FILE_MODE)
-        write_json(path, _part(known, role))
-        path.chmod(FILE_MODE)
+    for role in roles:
+        part = json.dumps(_part(known, role), indent=1, sort_keys=True)
+        write_private(folder / f"{role}.json", part.encode())  # anew: in containers the old one is its worker's
     return folder
 
 
@@ -43,7 +41,7 @@ def read(place: Path, role: Role) -> dict[str, str]:
     """Return the secrets of one role.
 
     Args:
-        place: A folder that `split` filled, or a file with the secrets of several roles.
+        place: A folder that `split` filled, or one file, with the secrets of this role.
         role: Whose.
 
     Raises:
