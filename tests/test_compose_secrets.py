@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from ml.stack.compose import VARIABLES, WORKER_USERS, prepare, wait_and_make_buc
 from ml.stack.process import Children, free_port
 from ml.stack.role_secrets import read as read_role
 from ml.store import Bucket
+from tests.other_user import needs_root
 from tests.port_probe import answers, listening
 
 PROJECT = Path(ml.__file__).parent.parent
@@ -87,6 +89,23 @@ def test_a_worker_s_file_holds_its_own_role_s_secrets_and_belongs_to_its_own_use
         assert path.stat().st_uid == WORKER_USERS[role]
 
 
+@needs_root
+@pytest.mark.parametrize("role", WORKER_USERS)
+def test_a_worker_s_user_cannot_read_the_files_of_the_others(role):
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        prepare(Path(name), Path(name) / "home", "tradewind")
+        folder = Path(name) / "home" / "compose" / "roles"
+        for parent in (folder, folder.parent, folder.parent.parent):
+            parent.chmod(0o755)  # a container sees the file alone, whatever lies above it
+        user = {"user": WORKER_USERS[role], "group": 0, "extra_groups": []}
+        done = [
+            subprocess.run(["cat", str(folder / f"{one}.json")], **user, capture_output=True, check=False).returncode
+            for one in WORKER_USERS
+        ]
+        assert done == [0 if one == role else 1 for one in WORKER_USERS]
+
+
 def test_the_file_of_all_roles_of_an_earlier_version_is_removed(tmp_path):
     path = tmp_path / "home" / "compose" / "task-secrets.json"
     prepare(tmp_path, tmp_path / "home", "tradewind")
@@ -102,7 +121,7 @@ def test_a_worker_s_user_prepares_nothing(tmp_path, monkeypatch):
         prepare(tmp_path, tmp_path / "home", "tradewind")
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="only root gives files away")
+@needs_root
 def test_permissions_give_each_folder_and_file_to_its_user_and_close_it(tmp_path):
     script = PROJECT / "deploy" / "permissions.sh"
     (tmp_path / "folder").mkdir(mode=0o777)
