@@ -44,10 +44,18 @@ DEFAULT_HOME = Path(".tradewind")
 
 
 def acting(home: Path, role: Role, *secrets: str) -> Settings:
-    """Return the settings of a role: from the environment where it names one, else from the embedded stack."""
+    """Return the settings of a role: from the environment where it names one, or its secrets, else from the embedded stack.
+
+    Raises:
+        ConfigInvalid: `TRADEWIND_SECRETS` names the secrets of another role.
+    """
     settings = load_settings()
     if settings.s3_role is not None:
         return settings
+    if place := os.environ.get("TRADEWIND_SECRETS"):  # in a container
+        from ml.stack.role_secrets import as_settings
+
+        return as_settings(Path(place), role, secrets)
     from ml.stack import up as stack
 
     settings = stack.load(home).settings(role, *secrets)

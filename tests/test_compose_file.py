@@ -11,7 +11,7 @@ import ml
 from ml.config import Settings
 from ml.environment import inherited
 from ml.pipeline import FOREIGN, PUBLIC, ROLES, SECRETS
-from ml.stack.compose import VARIABLES, WORKER_USERS
+from ml.stack.compose import MASTER, VARIABLES, WORKER_USERS
 from ml.stack.seaweed import as_variables, tls_options
 from ml.stack.secret import s3_variables
 
@@ -44,7 +44,8 @@ def secret_variables(name):
 def test_the_parts_are_all_there():
     airflow = {f"airflow-{part}" for part in ("api", "scheduler", "dag-processor", "triggerer")}
     assert set(LASTING) == {*airflow, *WORKERS, "postgres", "store", "server"}
-    assert {"migrate", "buckets", "permissions"} == ONCE
+    assert {"migrate", "buckets", "permissions", "custodian"} == ONCE
+    assert [name for name, service in SERVICES.items() if "profiles" in service] == ["custodian"]
 
 
 def test_every_tradewind_variable_is_a_setting():
@@ -148,11 +149,13 @@ def test_each_service_holds_its_own_secrets_alone():
         "migrate": common,
         "buckets": {"S3_ADMIN_ACCESS_KEY", "S3_ADMIN_SECRET_KEY"},
         "permissions": set(),
+        "custodian": set(),
         **{name: set() for name in WORKERS},
     }
     assert {name: service["secrets"] for name, service in SERVICES.items() if "secrets" in service} == {
         "store": ["s3_identities", "store_tls"],
         "airflow-api": ["airflow_passwords"],
+        "custodian": ["custodian"],
         **{f"worker-{role}": [f"role_{role}"] for role in STAGE_ROLES},
     }
 
@@ -215,6 +218,25 @@ def test_secrets_of_other_people_s_systems_reach_the_worker_of_their_stage_alone
         assert [name for name, one in SERVICES.items() if variable in one.get("environment", {})] == [f"worker-{role}"]
 
 
+def test_only_a_person_s_order_reaches_the_store_s_administration():
+    """The store's certificate is held by the store and by a service that no `up` starts; it writes no volume."""
+    holding = {
+        name
+        for name in SERVICES
+        if "store_tls" in SERVICES[name].get("secrets", []) or "store-admin" in str(SERVICES[name].get("volumes"))
+    }
+    assert holding == {"store", "custodian"}
+    service = SERVICES["custodian"]
+    assert service["network_mode"] == "service:store"
+    assert "networks" not in service
+    assert all(volume.endswith(":ro") for volume in service["volumes"])
+    place = service["environment"]["TRADEWIND_STORE_ADMIN"]
+    assert mounts("custodian")[f"{place}/data"] == "store-data"
+    ports = {option.partition("=")[0]: option.partition("=")[2] for option in SERVICES["store"]["command"]}
+    assert (ports["-ip.bind"], "-master.port" in ports) == (MASTER["host"], False)  # SeaweedFS's own: 9333 and 19333
+    assert (MASTER["master.port"], MASTER["master.port.grpc"]) == (9333, 19333)
+
+
 def test_the_one_service_that_gives_folders_away_gives_each_to_who_mounts_it():
     inside = mounts("permissions")
     for item in SERVICES["permissions"]["command"][2:]:
@@ -224,7 +246,7 @@ def test_the_one_service_that_gives_folders_away_gives_each_to_who_mounts_it():
             role = Path(place).stem
             assert (user, mode) == (str(WORKER_USERS[role]), "600")
             continue
-        holding = [name for name in SERVICES if name != "permissions" and place in mounts(name).values()]
+        holding = [name for name in LASTING if place in mounts(name).values()]
         owner = f"worker-{place.partition('-')[2]}" if place.startswith(("work-", "socket-")) else holding[0]
         assert SERVICES[owner]["user"] == f"{user}:0"
         assert mode == ("710" if place.startswith("socket-") else "700")
@@ -240,7 +262,7 @@ def test_whatever_creates_files_does_so_for_its_own_user_alone():
     """Airflow and the store by their commands; our own program and Postgres do so themselves."""
     for name, service in SERVICES.items():
         started = " ".join([*service.get("entrypoint", []), *service.get("command", [])])
-        if name not in ("postgres", "server", "buckets", "permissions", *WORKERS):
+        if name not in ("postgres", "server", "buckets", "permissions", "custodian", *WORKERS):
             assert "umask 077; " in started, name
     kept = {name for name in mounts("permissions").values() if name in FILE["volumes"]}
     assert kept == set(FILE["volumes"]) - {"postgres-data", "server-state"}

@@ -12,9 +12,12 @@ import yaml
 from dotenv import dotenv_values
 
 import ml
+from ml.acting import acting
 from ml.config import GRANTS, ROLES, Settings
 from ml.errors import ConfigInvalid, StorageUnavailable
 from ml.pipeline import PUBLIC
+from ml.privacy.overwrite import copies, overwrite
+from ml.stack.certificate import private_authority
 from ml.stack.compose import VARIABLES, WORKER_USERS, prepare, wait_and_make_buckets
 from ml.stack.process import Children, free_port
 from ml.stack.role_secrets import read as read_role
@@ -54,6 +57,8 @@ def test_files_are_for_their_owner_alone_and_the_owner_is_not_root(prepared, tmp
         "s3.json",
         "passwords.json",
         "store-certificate.pem",
+        "custodian.json",
+        *("tls.pem", "security.toml", "ports.json"),
         *(f"{role}.json" for role in WORKER_USERS),
     }
     assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
@@ -217,6 +222,53 @@ def test_the_store_s_health_check_has_the_certificate(compose_store, tmp_path, p
     say = service["healthcheck"]["test"][1].partition("|")[0].removeprefix("echo '").strip(" '")
     for variables, is_open in ((held, True), ({}, False)):
         assert (b"buckets" in asked_shell(tmp_path, ports, say, variables)) is is_open
+
+
+def test_the_custodian_s_folder_vacuums_the_store_and_finds_no_copy(compose_store, prepared, tmp_path, monkeypatch):
+    """Nothing but the folder that its container mounts; without the certificate in it nothing is vacuumed."""
+    _, ports, settings = compose_store
+    place = prepared[1] / "store-admin"
+    told = {
+        **json.loads((place / "ports.json").read_text()),
+        **{part: ports[part] for part in ports if "master" in part},
+    }
+    (place / "ports.json").write_text(json.dumps(told))
+    (place / "data").rmdir()
+    (place / "data").symlink_to(tmp_path / "data")
+    bucket, key = Bucket.open(settings, "keys"), b"a wrapped key that is to be gone"
+    bucket.put("ring", key)
+    assert list(copies(place / "data", [key]))
+    bucket.delete("ring")
+    done = overwrite(settings.model_copy(update={"store_admin": place}), [key.decode()])
+    assert "vacuumed; no copy in" in done
+    assert list(copies(place / "data", [key])) == []
+    monkeypatch.setattr("ml.privacy.overwrite.SECONDS", 5)  # SeaweedFS's shell would ask for ever
+    (place / "tls.pem").write_text(private_authority("somebody else"))
+    with pytest.raises(StorageUnavailable):
+        overwrite(settings.model_copy(update={"store_admin": place}), [key.decode()])
+
+
+def test_the_custodian_s_file_is_enough_for_its_commands_and_holds_no_other_role_s_user(
+    prepared, monkeypatch, tmp_path
+):
+    _, folder = prepared
+    path = folder / "custodian.json"
+    monkeypatch.setenv("TRADEWIND_SECRETS", str(path))
+    monkeypatch.setenv("TRADEWIND_S3_ENDPOINT", "http://127.0.0.1:8333")
+    known = read(folder, "secrets.json")
+    settings = acting(tmp_path / "none", "custodian", "master_key", "pseudonym_key", "signing_key")
+    assert (settings.s3_role, settings.s3_access_key) == ("custodian", known["s3_custodian_access_key"])
+    assert settings.s3_endpoint == "http://127.0.0.1:8333"
+    for name in ("s3_secret_key", "master_key", "pseudonym_key", "signing_key"):
+        wanted = known["s3_custodian_secret_key" if name == "s3_secret_key" else name]
+        assert getattr(settings, name).get_secret_value() == wanted
+    assert settings.verify_key == known["verify_key"]
+    users = {name for name in read(folder, "custodian.json") if name.startswith("s3_")}
+    assert users == {"s3_custodian_access_key", "s3_custodian_secret_key"}
+    monkeypatch.setenv("TRADEWIND_SECRETS", str(folder / "roles" / "read.json"))
+    assert acting(tmp_path / "none", "read").s3_role == "read"
+    with pytest.raises(ConfigInvalid, match=r"`custodian` in .*read\.json"):
+        acting(tmp_path / "none", "custodian", "master_key")
 
 
 def asked_shell(folder, ports, say, variables):

@@ -11,19 +11,25 @@ from ml.config import Role, Settings
 from ml.errors import ConfigInvalid
 from ml.files import write_private
 from ml.pipeline import PUBLIC
+from ml.privacy.overwrite import PORTS_FILE
 from ml.private import make_private
 from ml.stack.airflow import passwords
 from ml.stack.certificate import private_authority
 from ml.stack.objectstore import identities, make_buckets
 from ml.stack.role_secrets import split
+from ml.stack.seaweed import TLS_FILE, client_toml
 from ml.stack.secret import ADMIN, derived, load_all
 
 SERVICE_USER = 10001  # who the services run as where root starts them: a container never needs more
 WORKER_USERS: dict[Role, int] = {"ingest": 10011, "train": 10012, "judge": 10013, "promote": 10014, "read": 10015}
 """Who the worker of each role runs as: nobody else does, so no other service can read its secrets or its work."""
+CUSTODIAN_KEYS = ("master_key", "pseudonym_key", "signing_key")
+"""What the commands about one customer need: `tradewind erase`, `erasures`, `decrypt`."""
 STORE_SECONDS = 120
 CERTIFICATE = "store-certificate.pem"
 """What the store's parts show each other; kept, for a container that runs has read it."""
+MASTER = {"host": "127.0.0.1", "master.port": 9333, "master.port.grpc": 19333}
+"""Where the store's master listens, inside the store's own network."""
 VARIABLES = {
     "AIRFLOW_FERNET_KEY": "airflow_fernet",
     "AIRFLOW_SECRET_KEY": "airflow_secret",
@@ -61,6 +67,8 @@ def prepare(project: Path, home: Path, prefix: str) -> Path:
     _write(folder / "s3.json", _json(identities(known, prefix)), user)
     if not (folder / CERTIFICATE).exists():
         _write(folder / CERTIFICATE, private_authority("store"), user)
+    _write(folder / "custodian.json", _json(_custodian(known)), user)
+    _prepare_administration(folder, user)
     _write(folder / "passwords.json", _json(passwords(known)), user)
     for role, worker in WORKER_USERS.items():
         _give(split(known, folder / "roles", [role]) / f"{role}.json", worker)
@@ -95,6 +103,22 @@ def wait_and_make_buckets(settings: Settings) -> None:
     except RetryError as error:
         cause = type(error.last_attempt.exception()).__name__
         raise StorageUnavailable(f"an answer of {settings.s3_endpoint}", cause, "Is it up, with these keys?") from error
+
+
+def _custodian(known: Mapping[str, str]) -> dict[str, str]:
+    names = (*PUBLIC, *CUSTODIAN_KEYS, *(f"s3_custodian_{part}_key" for part in ("access", "secret")))
+    return {name: known[name] for name in names}
+
+
+def _prepare_administration(folder: Path, user: int) -> None:
+    """Make what `TRADEWIND_STORE_ADMIN` names: the way to the store's administration, and a place for its volumes."""
+    place = folder / "store-admin"
+    for one in (place, place / "data"):
+        one.mkdir(mode=0o700, exist_ok=True)
+        _give(one, user)
+    _write(place / TLS_FILE, (folder / CERTIFICATE).read_text(), user)
+    _write(place / "security.toml", client_toml(), user)
+    _write(place / PORTS_FILE, _json(MASTER), user)
 
 
 def _json(value: object) -> str:

@@ -8,10 +8,10 @@ decides it. `TRADEWIND_SECRETS` names a folder with one file a role; a worker th
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from ml.config import ROLES, Role, Settings, is_secret
+from ml.config import ROLES, Role, Settings, is_secret, load_settings
 from ml.environment import inherited, settings_of
 from ml.errors import ConfigInvalid
 from ml.files import write_private
@@ -47,10 +47,29 @@ def read(place: Path, role: Role) -> dict[str, str]:
     Raises:
         ConfigInvalid: There is no such file, or others may read it.
     """
-    path = place / f"{role}.json" if place.is_dir() else place
-    if not path.is_file():
-        raise ConfigInvalid(f"the secrets of `{role}` in {path}", "no file", "Point TRADEWIND_SECRETS at them.")
-    return _part(load_or_generate(path), role)
+    return _part(load_or_generate(_file(place, role)), role)
+
+
+def as_settings(place: Path, role: Role, secrets: Sequence[str]) -> Settings:
+    """Return the settings of a command that acts as a role: those of the environment, with the role's secrets.
+
+    Args:
+        place: As in `read`.
+        role: Who acts.
+        secrets: What it needs beside its S3 user and the public keys.
+
+    Raises:
+        ConfigInvalid: They are not there.
+    """
+    path = _file(place, role)
+    known = load_or_generate(path)
+    own = {name: known[name] for name in PUBLIC if name in known} | {name: known.get(name) for name in secrets}
+    own |= {f"s3_{part}_key": known.get(f"s3_{role}_{part}_key") for part in ("access", "secret")}
+    if missing := sorted(name for name, value in own.items() if value is None):
+        wanted = f"the secrets of `{role}` in {path}"
+        raise ConfigInvalid(wanted, f"no {', '.join(missing)}", f"Call this where the role `{role}` acts.")
+    given = {name: value for name, value in load_settings().model_dump(exclude_unset=True).items() if value is not None}
+    return Settings(**{**given, **own, "s3_role": role})
 
 
 def stage_environment(stage: str, place: Path, given: Mapping[str, str]) -> dict[str, str]:
@@ -72,6 +91,13 @@ def stage_environment(stage: str, place: Path, given: Mapping[str, str]) -> dict
         **s3_variables(known, role),
         **{_variable(name): known[name] for name in (*PUBLIC, *held) if name in known},
     }
+
+
+def _file(place: Path, role: Role) -> Path:
+    path = place / f"{role}.json" if place.is_dir() else place
+    if not path.is_file():
+        raise ConfigInvalid(f"the secrets of `{role}` in {path}", "no file", "Point TRADEWIND_SECRETS at them.")
+    return path
 
 
 def _part(known: Mapping[str, str], role: Role) -> dict[str, str]:

@@ -32,7 +32,16 @@ def tls_options(path: str) -> dict[str, str]:
 
 def security_toml(secrets: Mapping[str, str]) -> str:
     """Return SeaweedFS's security file: without it, all ports but the S3 door answer anybody."""
-    options = {f"{name}.key": secrets[f"weed_jwt_{i}"] for i, name in enumerate(JWT)} | tls_options(TLS_FILE)
+    return _as_toml({f"{name}.key": secrets[f"weed_jwt_{i}"] for i, name in enumerate(JWT)} | tls_options(TLS_FILE))
+
+
+def client_toml() -> str:
+    """Return the security file of who asks a store's parts something, and is none of them."""
+    known = tls_options(TLS_FILE).items()
+    return _as_toml({name: value for name, value in known if name == "grpc.ca" or ".client." in name})
+
+
+def _as_toml(options: Mapping[str, str]) -> str:
     tables: dict[str, list[str]] = {}
     for name, value in options.items():
         table, _, field = name.rpartition(".")
