@@ -19,6 +19,7 @@ from ml.use_cases import NAMES
 
 DAY = "%Y-%m-%d"
 LARGEST_SEED = 2**32 - 1  # numpy's and TensorFlow's
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 """What a use case may be called: part of keys, folders and DAG names."""
 
@@ -28,6 +29,17 @@ def _named(name: str) -> str:
     if not NAME.fullmatch(name):
         raise ConfigInvalid(f"one of the use cases {', '.join(NAMES)}", repr(name), "Correct the name.")
     return name
+
+
+def digested(text: str | None) -> str | None:
+    """Return a digest, or none where none was given; raise `ConfigInvalid` where it has another form."""
+    if text is not None and not DIGEST.fullmatch(text):
+        raise ConfigInvalid(
+            "a whole digest: sha256: and 64 hexadecimal digits in lower case",
+            repr(text[:80]),
+            "Copy it from `tradewind history` or the page that shows it.",
+        )
+    return text
 
 
 def _reasoned(reason: str) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from ml.acting import DAY, DEFAULT_HOME, Home, Reason, UseCaseName, acting, caller, known, reader
+from ml.acting import DAY, DEFAULT_HOME, Home, Reason, UseCaseName, acting, caller, digested, known, reader
 from ml.config import Settings, load_settings
 from ml.contract import JsonObject
 from ml.pipeline.decision import Judged, Kind
@@ -28,7 +28,9 @@ def decide(  # noqa: PLR0913, PLR0917 - the options of a command
     rule: Annotated[str | None, typer.Option(help="For all but accept and reject.")] = None,
     until: Annotated[datetime | None, typer.Option(formats=[DAY], help="Last day of a waiver or release.")] = None,
     rows: Annotated[str, typer.Option(help="Of release_rows: `1, 3-5` of the rows set aside; default all.")] = "",
-    verdict: Annotated[str | None, typer.Option(help="Digest of what you read; default: show it and ask.")] = None,
+    verdict: Annotated[
+        str | None, typer.Option(help="Digest of what you read; default: show it and ask.", callback=digested)
+    ] = None,
     home: Home = DEFAULT_HOME,
 ) -> None:
     """Accept or reject a run's data, waive a rule, release its rows or it, or end that; the ledger keeps who and why."""

@@ -10,14 +10,14 @@ from typing import Annotated
 
 import typer
 
-from ml.acting import DEFAULT_HOME, Home, Reason, UseCaseName, acting, caller, known, reader
+from ml.acting import DEFAULT_HOME, Home, Reason, UseCaseName, acting, caller, digested, known, reader
 from ml.config import Settings
 from ml.errors import ConfigInvalid, IntegrityBroken, ModelNotFound
 from ml.terminal import Console, echo
 
 release = typer.Typer()
 
-Target = Annotated[str, typer.Option("--to", help="Digest of the version.")]
+Target = Annotated[str, typer.Option("--to", help="Digest of the version.", callback=digested)]
 Channel = Annotated[str, typer.Option(help="production, candidate, or another name.")]
 PRODUCTION = "production"
 
@@ -55,7 +55,9 @@ def history(
 
 @release.command()
 def verify(
-    digest: Annotated[str | None, typer.Argument(help="A version; every use case is searched for it.")] = None,
+    digest: Annotated[
+        str | None, typer.Argument(help="A version; every use case is searched for it.", callback=digested)
+    ] = None,
     ledger: Annotated[bool, typer.Option("--ledger", help="Verify the ledgers, and what they name, instead.")] = False,
     rebuild: Annotated[
         bool, typer.Option("--rebuild", help="Build it again from its lock; takes a run's time.")

@@ -15,6 +15,7 @@ from ml.__main__ import app, call
 
 EXIT_CODES = range(1, 12)
 DIGEST = f"sha256:{'0' * 64}"
+A_DIGEST = {"digest", "to", "verdict"}
 FITTING = {
     "use_case": "rating",
     "digest": DIGEST,
@@ -127,6 +128,34 @@ def outcome(words: list[str], capfd: pytest.CaptureFixture[str]) -> tuple[int, s
 
 
 ALL = sorted(set(cases()))
+
+
+DIGESTS = (
+    "sha256:zz",
+    "sha256:",
+    "0" * 64,
+    DIGEST[:-1],
+    f"{DIGEST}0",
+    DIGEST.replace("0", "A"),
+    f" {DIGEST}",
+    "sha512:00",
+)
+OF_DIGESTS = [(name, one.name) for name in commands() for one in commands()[name].params if one.name in A_DIGEST]
+
+
+def test_every_argument_that_is_a_digest_is_tried():
+    options = [
+        (name, one) for name in commands() for one in commands()[name].params if not getattr(one, "is_bool_flag", False)
+    ]
+    assert {(name, one.name) for name, one in options if "igest" in (getattr(one, "help", "") or "")} <= set(OF_DIGESTS)
+    assert {("verify", "digest"), ("promote", "to"), ("rollback", "to"), ("decide", "verdict")} <= set(OF_DIGESTS)
+
+
+@pytest.mark.parametrize(("name", "spoilt"), OF_DIGESTS)
+def test_a_malformed_digest_is_a_malformed_argument(as_everybody, capfd, name, spoilt):
+    for value in DIGESTS:
+        code, fault = outcome(arguments(name, spoilt, value, as_everybody), capfd)
+        assert (code, fault) == (2, ""), value
 
 
 @pytest.mark.parametrize("name", sorted(commands()))
