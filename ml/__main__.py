@@ -163,9 +163,10 @@ def down(home: Home = DEFAULT_HOME) -> None:
 @app.command(hidden=True)
 def keep(home: Home = DEFAULT_HOME) -> None:
     """Look after the parts of the embedded stack (`up` starts this)."""
+    from ml.stack import up as stack
     from ml.stack.keep import keep as look_after
 
-    look_after(make_private(home))
+    look_after(make_private(home), stack.mend)
 
 
 @app.command()

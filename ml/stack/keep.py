@@ -6,7 +6,7 @@ import fcntl
 import logging
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -36,16 +36,19 @@ class Patience:
         return [name for name in names if now - self._since[name] >= PATIENCE_SECONDS]
 
 
-def keep(home: Path) -> None:
-    """Look after a stack until this process is ended."""
-    from ml.stack import up as stack
+def keep(home: Path, mend: Callable[[Path, Patience], object]) -> None:
+    """Look after a stack until this process is ended.
 
+    Args:
+        home: The stack's.
+        mend: Starts and replaces what its health asks for.
+    """
     patience, pause = Patience(), 0.0
     while True:
         time.sleep(LOOK_SECONDS + pause)
         try:
             turn_over(home / "run" / "logs")
-            stack.mend(home, patience)
+            mend(home, patience)
             pause = 0.0
         except (TradewindError, OSError) as error:
             pause = min(LONGEST_PAUSE_SECONDS, max(FIRST_PAUSE_SECONDS, 2 * pause))

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.contract import Explanation, JsonObject, Reason
-from ml.use_cases.inventory.demand_window import Rows
+from ml.use_cases.inventory.demand_window import PLANS, Rows
 from ml.use_cases.inventory.hierarchy import expected_rate
-from ml.use_cases.inventory.known import PLANS, RECENT, rows_of
+from ml.use_cases.inventory.known import RECENT, rows_of
 from ml.use_cases.inventory.protection import QuantileForecast, protect
 from ml.use_cases.inventory.reason import number
 

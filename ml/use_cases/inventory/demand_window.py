@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from ml.use_cases.inventory.forecast_params import WindowParams
 
 
+PLANS = ("display", "mailer", "front_page")
+"""Kinds of promotion: for each, the share of stores that plan it."""
+
+
 class Examples(Protocol):
     """Named columns of equal length: a frame in the pipeline, `Rows` in the server, which runs without pandas."""
 

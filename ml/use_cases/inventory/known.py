@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ml.contract import JsonObject
 from ml.files import canonical
 from ml.serving.subject import unit_of
-from ml.use_cases.inventory.demand_window import Examples, Rows, stacked, windows
+from ml.use_cases.inventory.demand_window import PLANS, Examples, Rows, stacked, windows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +24,6 @@ FIELD = "series"
 """The request's field that names series."""
 NAMES = ("product_id", "store_group", "name", "department", "category")
 TERMS = ("lead_time", "pack_size", "minimum_order", "unit_cost", "service_level")
-PLANS = ("display", "mailer", "front_page")
 STOCK = ("on_hand", "on_order", "backorders")
 RECENT = 8  # weeks that are described
 DIGITS = 6

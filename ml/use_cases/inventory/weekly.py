@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ml.contract import Expressions
 from ml.parameter import ensure_known
 from ml.use_cases.inventory.demand_table import DemandTable, paid_price, pivot
-from ml.use_cases.inventory.known import PLANS
+from ml.use_cases.inventory.demand_window import PLANS
 from ml.use_cases.inventory.params import InventoryFeatures
 
 ALL = "all"  # the group of every store where the shop has none
