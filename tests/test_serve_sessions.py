@@ -1,6 +1,8 @@
 """Signing out ends sessions on the server, whoever kept the cookies; so does doing nothing for a while."""
 
 import json
+import subprocess
+import sys
 import time
 
 import httpx
@@ -134,6 +136,44 @@ def test_sessions_outlive_a_restart_and_end_with_the_servers_token(tmp_path):
     assert SessionStore(path, b"another", IDLE_S).find(kept) is None
     assert kept.encode() not in path.read_bytes()
     assert path.stat().st_mode & 0o077 == 0
+
+
+def test_what_one_server_signed_out_is_refused_by_every_server_of_the_home(browser, url, desk):
+    with desk.open() as client:
+        other, stolen = str(client.base_url), dict(browser.http.cookies)
+        token = stolen["tradewind_customer"]
+        assert httpx.get(f"{other}/chat", cookies=stolen).status_code == 200
+        assert asked(other, desk, token) == (200, "proved")
+        browser.send("/sign-in/out")
+        assert httpx.get(f"{other}/chat", cookies=stolen).status_code == 303
+        assert asked(other, desk, token) == (200, "refused")
+
+
+ANOTHER_SERVER = """
+import sys
+from pathlib import Path
+from ml.serving.session import SessionStore
+store = SessionStore(Path(sys.argv[1]), b"key", 3000.0)
+for number in range(60):
+    name = store.begin()
+    store.sign_in(store.find(name), f"{sys.argv[2]}-{number}")
+    store.end(store.find(name))
+    assert store.has_ended(f"{sys.argv[2]}-{number}")
+store.close()
+"""
+
+
+def test_servers_that_write_at_once_lose_no_sign_out(tmp_path):
+    path = tmp_path / "server" / "sessions.sqlite"
+    store = SessionStore(path, b"key", IDLE_S)
+    command = [sys.executable, "-c", ANOTHER_SERVER, str(path)]
+    others = [subprocess.Popen([*command, name], stderr=subprocess.PIPE) for name in ("a", "b", "c")]
+    while any(one.poll() is None for one in others):
+        kept = store.begin()
+        assert store.find(kept)
+    assert [(one.communicate()[1], one.returncode) for one in others] == [(b"", 0)] * 3
+    assert all(store.has_ended(f"{name}-{number}") for name in "abc" for number in range(60))
+    store.close()
 
 
 UNFIT = (

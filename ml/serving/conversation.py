@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import json
 import secrets
-import sqlite3
-import threading
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ml.contract import JsonObject
-from ml.serving.state import BUSY_SECONDS
+from ml.serving.private_file import PrivateFile
 from ml.serving.steady import Pulse, Steady
 
 STRANGER = ""  # of whoever has proved nothing; no pseudonym is empty
@@ -42,16 +40,9 @@ class Conversations:
     """
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._clock = clock
-        self._lock = threading.Lock()
-        self._connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-        path.chmod(0o600)
+        self._file = PrivateFile(path, LAYOUT, is_logged=False)
         self._thread = Steady("conversations", self._sweep, SWEEP_SECONDS)
-        with self._lock:
-            # Without secure_delete a forgotten conversation would stay readable in the file's free pages.
-            self._connection.execute("PRAGMA secure_delete = ON")
-            self._connection.executescript(LAYOUT)
 
     def start(self) -> None:
         """Start forgetting what has expired."""
@@ -64,32 +55,31 @@ class Conversations:
     def close(self) -> None:
         """Stop, and close the file."""
         self._thread.stop()
-        with self._lock:
-            self._connection.close()
+        self._file.close()
 
     def find(self, use_case: str, unit: str | None, name: str) -> JsonObject | None:
         """Return what a conversation of this customer keeps; none where there is none or it has expired."""
         query = "SELECT kept FROM conversation WHERE use_case = ? AND unit = ? AND name = ? AND expires > ?"
-        with self._lock:
-            row = self._connection.execute(query, (use_case, unit or STRANGER, name, self._clock())).fetchone()
+        with self._file.alone() as connection:
+            row = connection.execute(query, (use_case, unit or STRANGER, name, self._clock())).fetchone()
         return None if row is None else dict(json.loads(row[0]))
 
     def keep(self, use_case: str, unit: str | None, name: str, kept: JsonObject, seconds: float) -> None:
         """Keep it until so many seconds from now."""
         row = (use_case, unit or STRANGER, name, json.dumps(kept, ensure_ascii=False), self._clock() + seconds)
-        with self._lock:
-            self._connection.execute("INSERT OR REPLACE INTO conversation VALUES (?, ?, ?, ?, ?)", row)
+        with self._file.alone() as connection:
+            connection.execute("INSERT OR REPLACE INTO conversation VALUES (?, ?, ?, ?, ?)", row)
 
     def forget(self, use_case: str, units: Iterable[str]) -> None:
         """Delete the conversations of customers."""
         rows = [(use_case, unit) for unit in units]
-        with self._lock:
-            self._connection.executemany("DELETE FROM conversation WHERE use_case = ? AND unit = ?", rows)
+        with self._file.alone() as connection:
+            connection.executemany("DELETE FROM conversation WHERE use_case = ? AND unit = ?", rows)
 
     def sweep(self) -> int:
         """Delete what has expired; return how many."""
-        with self._lock:
-            gone = self._connection.execute("DELETE FROM conversation WHERE expires <= ?", (self._clock(),))
+        with self._file.alone() as connection:
+            gone = connection.execute("DELETE FROM conversation WHERE expires <= ?", (self._clock(),))
             return gone.rowcount
 
     def _sweep(self) -> None:

@@ -8,14 +8,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-import sqlite3
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ml.serving.state import BUSY_SECONDS
+from ml.serving.private_file import PrivateFile
 
 LIFETIME_S = 8 * 3600.0  # of a session, whatever is done in it
 TOKEN_S = 3700.0  # longest life of a customer's token, with the leeway for clocks that differ
@@ -39,7 +37,7 @@ class Session:
 
 
 class SessionStore:
-    """The sessions of one server; safe to use from many threads.
+    """The sessions of the servers of one home; safe to use from many threads and processes.
 
     Args:
         path: The file.
@@ -49,53 +47,47 @@ class SessionStore:
     """
 
     def __init__(self, path: Path, key: bytes, idle_s: float, clock: Callable[[], float] = time.time) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._key = hmac.digest(key, b"tradewind page session v2", hashlib.sha256)
         self._idle_s = idle_s
         self._clock = clock
-        self._lock = threading.Lock()
-        self._connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-        path.chmod(0o600)
-        with self._lock:
-            self._connection.executescript(LAYOUT)
+        self._file = PrivateFile(path, LAYOUT, is_logged=True)
 
     def close(self) -> None:
         """Close the file."""
-        with self._lock:
-            self._connection.close()
+        self._file.close()
 
     def begin(self) -> str:
         """Begin a session; return the name that the browser holds."""
         name, now = secrets.token_urlsafe(NAME_BYTES), self._clock()
-        with self._lock:
-            self._connection.execute("INSERT INTO session VALUES (?, ?, ?, NULL)", (self._digest(name), now, now))
-            self._connection.execute("DELETE FROM session WHERE began <= ? OR seen <= ?", self._oldest(now))
-            self._connection.execute("DELETE FROM ended WHERE until <= ?", (now,))
+        with self._file.changing() as connection:
+            connection.execute("INSERT INTO session VALUES (?, ?, ?, NULL)", (self._digest(name), now, now))
+            connection.execute("DELETE FROM session WHERE began <= ? OR seen <= ?", self._oldest(now))
+            connection.execute("DELETE FROM ended WHERE until <= ?", (now,))
         return name
 
     def find(self, name: str) -> Session | None:
         """Return the session of that name, and note that it was used; none where it ended, expired, or was idle for too long."""
         now, digest = self._clock(), self._digest(name)
         query = "SELECT seen, customer FROM session WHERE name = ? AND began > ? AND seen > ?"
-        with self._lock:
-            row = self._connection.execute(query, (digest, *self._oldest(now))).fetchone()
+        with self._file.alone() as connection:
+            row = connection.execute(query, (digest, *self._oldest(now))).fetchone()
             if row is None:
                 return None
             if now - row[0] > self._idle_s / TOUCH_SHARE:
-                self._connection.execute("UPDATE session SET seen = ? WHERE name = ?", (now, digest))
+                connection.execute("UPDATE session SET seen = ? WHERE name = ?", (now, digest))
         return Session(name=digest, customer=row[1])
 
     def end(self, session: Session) -> None:
         """End a session, and the customer's token that was given in it."""
-        with self._lock:
-            self._connection.execute("DELETE FROM session WHERE name = ?", (session.name,))
+        with self._file.alone() as connection:
+            connection.execute("DELETE FROM session WHERE name = ?", (session.name,))
         self._end_token(session.customer)
 
     def sign_in(self, session: Session, token: str | None) -> None:
         """Let a session be a customer's, or nobody's; the token that it held before ends."""
         given = self._digest(token) if token else None
-        with self._lock:
-            self._connection.execute("UPDATE session SET customer = ? WHERE name = ?", (given, session.name))
+        with self._file.alone() as connection:
+            connection.execute("UPDATE session SET customer = ? WHERE name = ?", (given, session.name))
         if session.customer != given:
             self._end_token(session.customer)
 
@@ -106,14 +98,14 @@ class SessionStore:
     def has_ended(self, token: str) -> bool:
         """Tell whether a customer's token was signed out."""
         query = "SELECT 1 FROM ended WHERE token = ? AND until > ?"
-        with self._lock:
-            return self._connection.execute(query, (self._digest(token), self._clock())).fetchone() is not None
+        with self._file.alone() as connection:
+            return connection.execute(query, (self._digest(token), self._clock())).fetchone() is not None
 
     def _end_token(self, digest: str | None) -> None:
         if digest is not None:
-            with self._lock:
+            with self._file.alone() as connection:
                 row = (digest, self._clock() + TOKEN_S)
-                self._connection.execute("INSERT OR REPLACE INTO ended VALUES (?, ?)", row)
+                connection.execute("INSERT OR REPLACE INTO ended VALUES (?, ?)", row)
 
     def _oldest(self, now: float) -> tuple[float, float]:
         return now - LIFETIME_S, now - self._idle_s

@@ -10,9 +10,8 @@ from __future__ import annotations
 import json
 import secrets
 import sqlite3
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -20,8 +19,8 @@ from typing import TypeAlias
 
 from ml.contract import JsonObject
 from ml.errors import StorageUnavailable
+from ml.serving.private_file import PrivateFile, transaction
 
-BUSY_SECONDS = 10.0  # how long one writer waits for another
 CHUNK_ROWS = 500  # histories a transaction of an import holds: events get in between
 LAYOUT = """
 CREATE TABLE IF NOT EXISTS snapshot (
@@ -90,23 +89,16 @@ class StateStore:
     """The histories of all use cases in one file; safe to use from many threads."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._path = path
-        self._lock = threading.Lock()
-        self._connection = _open(path)
-        path.chmod(0o600)
-        with self._lock:
-            self._connection.executescript(LAYOUT)
+        self._file = PrivateFile(path, LAYOUT, is_logged=True, survives="process")
 
     def close(self) -> None:
         """Close the file."""
-        with self._lock:
-            self._connection.close()
+        self._file.close()
 
     def history(self, use_case: str, unit: str) -> JsonObject | None:
         """Return what is known of a customer now; none for a stranger."""
-        with self._lock:
-            return _known(self._connection, use_case, unit)
+        with self._file.alone() as connection:
+            return _known(connection, use_case, unit)
 
     def snapshot(self, use_case: str) -> Snapshot | None:
         """Return the snapshot in use; none before the first."""
@@ -114,14 +106,14 @@ class StateStore:
             SELECT mark, as_of, units, coalesce(number, 0) FROM snapshot LEFT JOIN publication USING (use_case)
             WHERE use_case = ?
         """
-        with self._lock:
-            row = self._connection.execute(query, (use_case,)).fetchone()
+        with self._file.alone() as connection:
+            row = connection.execute(query, (use_case,)).fetchone()
         return None if row is None else Snapshot(mark=row[0], as_of=row[1], units=row[2], number=row[3])
 
     def number(self, use_case: str, number: int) -> None:
         """Note that the histories in use were published again under a larger number."""
-        with self._lock:
-            _number(self._connection, use_case, number)
+        with self._file.alone() as connection:
+            _number(connection, use_case, number)
 
     def record(self, use_case: str, event: Event, observe: Observe, note: Note = _no_note) -> bool:
         """Apply an event to the histories of its units and keep it for the next snapshot: to all of them or to none.
@@ -139,7 +131,7 @@ class StateStore:
         """
         undo: Callable[[], object] = _no_note
         try:
-            with self._lock, _transaction(self._connection) as connection:
+            with self._file.changing() as connection:
                 if any(_is_erased(connection, use_case, unit) for unit in event.units):
                     return False
                 if _is_covered(connection, use_case, event):
@@ -168,28 +160,24 @@ class StateStore:
         Args:
             rules: By use case: (event, its id) -> both as they would be stored now.
         """
-        with self._lock, _transaction(self._connection) as connection:
+        with self._file.changing() as connection:
             if connection.execute("PRAGMA user_version").fetchone()[0] >= LAYOUT_VERSION:
                 return 0
             rows = connection.execute("SELECT number, use_case, event, id FROM event ORDER BY number").fetchall()
             changed = sum(_renew(connection, row, rules[row[1]]) for row in rows if row[1] in rules)
             connection.execute(f"PRAGMA user_version = {LAYOUT_VERSION}")
-        with self._lock:
-            # The journal beside the file would go on holding what was overwritten.
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._file.empty_log()
         return changed
 
     def is_erased(self, use_case: str, unit: str) -> bool:
         """Tell whether a customer was erased, as far as `erase` was told."""
-        with self._lock:
-            return _is_erased(self._connection, use_case, unit)
+        with self._file.alone() as connection:
+            return _is_erased(connection, use_case, unit)
 
     def erased(self, use_case: str) -> dict[str, str]:
         """Return the moment of each erasure by unit [UTC, ISO 8601]."""
-        with self._lock:
-            return dict(
-                self._connection.execute("SELECT unit, since FROM erased WHERE use_case = ?", (use_case,)).fetchall()
-            )
+        with self._file.alone() as connection:
+            return dict(connection.execute("SELECT unit, since FROM erased WHERE use_case = ?", (use_case,)).fetchall())
 
     def erase(self, use_case: str, since: Mapping[str, str]) -> int:
         """Drop all that is known of customers, and take in nothing of them from now on; return how many are new.
@@ -198,15 +186,14 @@ class StateStore:
             use_case: Name of the use case.
             since: The moment of each erasure by unit [UTC, ISO 8601].
         """
-        with self._lock:
-            with _transaction(self._connection) as connection:
-                rows = [(use_case, unit, moment) for unit, moment in since.items()]
-                new = connection.executemany("INSERT OR IGNORE INTO erased VALUES (?, ?, ?)", rows).rowcount
-                if new > 0:
-                    _forget_erased(connection, use_case)
-                    _unname(connection, use_case, since)
+        with self._file.changing() as connection:
+            rows = [(use_case, unit, moment) for unit, moment in since.items()]
+            new = connection.executemany("INSERT OR IGNORE INTO erased VALUES (?, ?, ?)", rows).rowcount
             if new > 0:
-                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                _forget_erased(connection, use_case)
+                _unname(connection, use_case, since)
+        if new > 0:
+            self._file.empty_log()
         return max(new, 0)
 
     def adopt(
@@ -220,13 +207,13 @@ class StateStore:
             histories: (unit, history as JSON) of every customer.
             observe: Applies an event to a history.
         """
-        with closing(_open(self._path)) as connection:
+        with closing(self._file.another()) as connection:
             generation = _next_generation(connection, use_case)
             units = sum(
                 _write_chunk(connection, use_case, generation, chunk) for chunk in _chunks(histories, CHUNK_ROWS)
             )
             row = (use_case, generation, snapshot.mark, snapshot.as_of, units)
-            with self._lock, _transaction(connection):
+            with self._file.finishing(connection):
                 connection.execute("INSERT OR REPLACE INTO snapshot VALUES (?, ?, ?, ?, ?)", row)
                 _number(connection, use_case, snapshot.number)
                 _forget_covered(connection, use_case, snapshot.as_of)
@@ -257,27 +244,6 @@ def _renew(connection: sqlite3.Connection, row: tuple[int, str, str, str | None]
         return False
     connection.execute("UPDATE OR IGNORE event SET event = ?, id = ? WHERE number = ?", (*written, number))
     return True
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = NORMAL")
-    # Without it what was erased would stay readable in the file's free pages.
-    connection.execute("PRAGMA secure_delete = ON")
-    return connection
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield connection
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:  # a full disk may have ended it already; a commit that failed has not
-            connection.execute("ROLLBACK")
-        raise
 
 
 def _known(connection: sqlite3.Connection, use_case: str, unit: str) -> JsonObject | None:
@@ -319,7 +285,7 @@ def _chunks(rows: Iterable[tuple[str, str]], size: int) -> Iterator[list[tuple[s
 
 
 def _write_chunk(connection: sqlite3.Connection, use_case: str, generation: int, chunk: list[tuple[str, str]]) -> int:
-    with _transaction(connection):
+    with transaction(connection):
         connection.executemany(
             "INSERT INTO base VALUES (?, ?, ?, ?)", ((use_case, generation, unit, history) for unit, history in chunk)
         )
