@@ -10,4 +10,4 @@ logging.getLogger("great_expectations").setLevel(logging.WARNING)  # it tells of
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it tries every engine it knows, and some complain about each other
-    import great_expectations  # noqa: F401
+    import great_expectations  # noqa: F401 - imported to quieten it while nobody listens

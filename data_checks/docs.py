@@ -40,7 +40,7 @@ class _OurTemplates:
         self.env.loader = ChoiceLoader([FileSystemLoader(ASSETS), self.env.loader])
 
 
-class Page(_OurTemplates, DefaultJinjaPageView):  # type: ignore[misc]
+class Page(_OurTemplates, DefaultJinjaPageView):  # type: ignore[misc]  # the base has no types
     """A page on one partition or one suite."""
 
     def __init__(self, **directories: Any) -> None:
@@ -48,7 +48,7 @@ class Page(_OurTemplates, DefaultJinjaPageView):  # type: ignore[misc]
         self.use_our_templates()
 
 
-class IndexPage(_OurTemplates, DefaultJinjaIndexPageView):  # type: ignore[misc]
+class IndexPage(_OurTemplates, DefaultJinjaIndexPageView):  # type: ignore[misc]  # the base has no types
     """The page that lists the others."""
 
     def __init__(self, **directories: Any) -> None:

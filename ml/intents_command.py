@@ -23,7 +23,7 @@ FIGURES = {
 NAMES = {"teacher": "teachers (MiniLM, 6 blocks, float32)", "student": "student (LiteRT int8, what would ship)"}
 
 
-def intents(  # noqa: PLR0913, PLR0917 (each is an option of the command)
+def intents(  # noqa: PLR0913, PLR0917 - each is an option of the command
     train: Annotated[Path, typer.Argument(help="CSV of labelled texts to learn from; may be gzipped.")],
     test: Annotated[Path, typer.Argument(help="CSV of the same form that is scored once.")],
     valid: Annotated[

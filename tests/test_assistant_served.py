@@ -306,4 +306,4 @@ def kept(desk):
 def kinds(desk, name):
     """Return the kinds of lines in which a customer's pseudonym is."""
     bucket = Bucket.open(desk.reader, "requests")
-    return {key.partition("/")[0] for key in bucket.keys() if unit(name).encode() in bucket.get(key)}  # noqa: SIM118
+    return {key.partition("/")[0] for key in bucket.keys() if unit(name).encode() in bucket.get(key)}  # noqa: SIM118 - a bucket is no mapping

@@ -115,7 +115,7 @@ def test_data_that_are_not_stored_as_they_were_count_as_the_customers(custodian,
     raw, folder = Bucket.open(keeper, "raw"), stored(keeper, name)[1]
     root, digest = ready(ingested=folder)
     walk_in(promoter, name, root)
-    place = lambda md5: f"dvc/files/md5/{md5[:2]}/{md5[2:]}"  # noqa: E731
+    place = lambda md5: f"dvc/files/md5/{md5[:2]}/{md5[2:]}"  # noqa: E731 - shorter than a function
     md5 = folder if of == "the list" else json.loads(raw.get(place(folder)))[0]["md5"]
     raw.put(place(md5), OTHERS[planted])
     (touched,) = erase(custodian, name, order()).erasure.versions
@@ -210,7 +210,7 @@ def test_serving_forgets_histories_lists_and_log_lines_and_servers_drop_later_ev
         requests.put(f"{kind}/{name}/2026-07-01/both.jsonl", b'{"unit":"u1"}\n{"unit":"u2"}\n')
         requests.put(f"{kind}/{name}/2026-07-01/one.jsonl", b'{"unit":"u1"}\n')
     store = StateStore(tmp_path / "state.sqlite")
-    observe = lambda unit, history, event: {"seen": event["n"]}  # noqa: E731
+    observe = lambda unit, history, event: {"seen": event["n"]}  # noqa: E731 - shorter than a function
     snapshot.follow(state, Verifier.open(promoter), store, name, observe)
     for unit in ("u1", "u2"):
         store.record(name, Event(units=(unit,), time="2026-07-01T10:00:00", body={"n": 1}), observe)
@@ -229,7 +229,7 @@ def test_serving_forgets_histories_lists_and_log_lines_and_servers_drop_later_ev
     store.close()
     talks.close()
     assert list(pd.read_parquet(io.BytesIO(state.get(f"{name}/batch/a.parquet")))["unit"]) == ["u2"]
-    left = {key: requests.get(key) for key in requests.keys() if f"/{name}/" in key}  # noqa: SIM118
+    left = {key: requests.get(key) for key in requests.keys() if f"/{name}/" in key}  # noqa: SIM118 - a bucket is no mapping
     assert left == {f"{kind}/{name}/2026-07-01/both.jsonl": b'{"unit":"u2"}\n' for kind in KINDS}
     snapshot.publish(promoter, name, path, date(2026, 7, 31))
     assert [unit for unit, _ in snapshot.read(snapshot.published(promoter, name))] == ["u2"]
@@ -336,7 +336,7 @@ class World:
 
     def batch(self):
         table, state = snapshot.published(self.promoter, self.name), Bucket.open(self.serve, "state")
-        write = lambda erased: state.put(f"{self.name}/batch/a.parquet", snapshot.without(table, erased))  # noqa: E731
+        write = lambda erased: state.put(f"{self.name}/batch/a.parquet", snapshot.without(table, erased))  # noqa: E731 - shorter than a function
         erasure_mark.settled(self.serve, self.name, write)
 
 
@@ -429,8 +429,8 @@ def test_who_was_erased_is_read_by_neither_training_nor_readers_and_written_by_n
                 with pytest.raises(ConfigInvalid, match="right"):
                     list(place.keys(f"{name}/"))
                 continue
-            for key in [key for key in place.keys() if name in key]:  # noqa: SIM118
-                assert unit not in key and unit.encode() not in place.get(key), key  # noqa: PT018
+            for key in [key for key in place.keys() if name in key]:  # noqa: SIM118 - a bucket is no mapping
+                assert unit not in key and unit.encode() not in place.get(key), key  # noqa: PT018 - one claim about one key
     assert "w" not in "".join(GRANTS[role].get("erasures", "") for role in ROLES if role != "custodian")
 
 

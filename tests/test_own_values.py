@@ -121,7 +121,7 @@ def test_order_numbers_are_read_back_by_their_customer_alone_and_by_nobody_after
     assert holders(stored, list(NUMBERS.values())) == []
     found, serve = known(context), object_store.settings("serve")
     ada, bob = (pseudonym(read_key(keeper), "customer_id", one) for one in ("ada", "bob"))
-    opened = lambda who, whose: OwnValues(Shares.open(serve)).opened(name, who, found[whose])  # noqa: E731
+    opened = lambda who, whose: OwnValues(Shares.open(serve)).opened(name, who, found[whose])  # noqa: E731 - shorter than a function
     assert numbers(opened(ada, ada)) == ["A1047-220", "B2001-111"]
     assert numbers(opened(bob, bob)) == ["C3003-333"]
     for who in (bob, None, "0" * 32):
@@ -218,7 +218,7 @@ def test_a_value_of_another_customer_or_of_none_is_a_word_that_says_nothing(keep
     text, shares = own("deliveries.order_number", key, "A1047-220"), Shares.open(keeper)
     shares.give(name, {"u1": key.serving, "u2": other.serving})
     values = OwnValues(Shares.open(object_store.settings("serve")))
-    read = lambda unit, one: values.opened(name, unit, {"orders": [{"number": one, "n": 1}]})["orders"][0]["number"]  # noqa: E731
+    read = lambda unit, one: values.opened(name, unit, {"orders": [{"number": one, "n": 1}]})["orders"][0]["number"]  # noqa: E731 - shorter than a function
     assert read("u1", text) == "A1047-220"
     for unit, one in (("u2", text), (None, text), ("u1", text[:-6] + "AAAA=="), ("u1", f"{OWN}x:???"), ("u1", OWN)):
         assert len(read(unit, one)) == 8

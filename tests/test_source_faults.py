@@ -124,7 +124,7 @@ def test_a_shifted_row_puts_no_person_into_the_message(till, place):
         found = till([HEADER, ROWS[1], ",".join(shifted)])
     except SourceInvalid as error:
         text, rest = f"{error!r} {error} {error.facts} {error.__cause__} {error.__context__}", "line 3"
-        assert (PERSON in text, "anna" in text, rest in str(error)) == (False, False, True)  # noqa: PT017
+        assert (PERSON in text, "anna" in text, rest in str(error)) == (False, False, True)  # noqa: PT017 - the error's text is the subject
     else:
         pytest.fail(f"read as {len(found)} rows")
 

@@ -89,7 +89,7 @@ def accepted(came, grown, tmp_path_factory):
 
 @pytest.fixture
 def judge(came, accepted):
-    def failed(rows, as_of=TODAY, runs=(), params=ChecksParams()):  # noqa: B008 - frozen
+    def failed(rows, as_of=TODAY, runs=(), params=ChecksParams()):  # noqa: B008 - a frozen record
         outcome = came(rows, as_of)
         history = History(runs=(*runs, ("last", accepted)))
         shifts = worst(compare({"sales": (SALES, outcome.columns)}, accepted))

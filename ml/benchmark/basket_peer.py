@@ -49,7 +49,7 @@ PENALTIES = (100.0, 500.0, 2500.0)
 FACTORS, CONFIDENCES, REGULARISATIONS = (64, 128), (5.0, 40.0), (0.1, 10.0)
 
 
-def popularity(data: Baskets, split: str, seed: int) -> Fitted:  # noqa: ARG001
+def popularity(data: Baskets, split: str, seed: int) -> Fitted:  # noqa: ARG001 - all are called alike
     """Rank by sales of the days before the split."""
     rows = len(data.features.splits[split])
     for days in (7, 14, 28, 56, 400):
@@ -57,30 +57,30 @@ def popularity(data: Baskets, split: str, seed: int) -> Fitted:  # noqa: ARG001
         yield f"{days} days", partial(np.tile, counts.astype(np.float32), (rows, 1))
 
 
-def personal(data: Baskets, split: str, seed: int) -> Fitted:  # noqa: ARG001
+def personal(data: Baskets, split: str, seed: int) -> Fitted:  # noqa: ARG001 - all are called alike
     """Rank by the customer's own purchases, decayed."""
     tie = _tie(data, split)
     for name, weigh in DECAYS.items():
         yield name, partial(_with_ties, data, split, weigh, tie)
 
 
-def item_knn(data: Baskets, split: str, seed: int) -> Fitted:  # noqa: ARG001
+def item_knn(data: Baskets, split: str, seed: int) -> Fitted:  # noqa: ARG001 - all are called alike
     """Rank by cosine to what the customer bought, decayed; the product itself may count, too."""
     matrix = data.learned(split)
     matrix.data[:] = 1
     for shrink in SHRINKS:
         near = cache(partial(_nearest, matrix, shrink))
-        score = lambda known, near=near: (known @ near()).toarray()  # noqa: E731
+        score = lambda known, near=near: (known @ near()).toarray()  # noqa: E731 - shorter than a function
         yield from _with_own(data, split, score, f"damping {shrink:g}")
 
 
-def ease(data: Baskets, split: str, seed: int) -> Fitted:  # noqa: ARG001
+def ease(data: Baskets, split: str, seed: int) -> Fitted:  # noqa: ARG001 - all are called alike
     """EASE-R (Steck 2019, arXiv:1905.03375) on decayed histories; the product itself may count, too."""
     matrix = data.learned(split)
     matrix.data[:] = 1
     for penalty in PENALTIES:
         fitted = cache(partial(_ease, matrix, penalty))
-        score = lambda known, fitted=fitted: fitted()(known)  # noqa: E731
+        score = lambda known, fitted=fitted: fitted()(known)  # noqa: E731 - shorter than a function
         yield from _with_own(data, split, score, f"penalty {penalty:g}")
 
 

@@ -98,11 +98,11 @@ def _promotions(stores: pd.Series, units: NDArray[np.object_]) -> dict[str, NDAr
         base.register("store_group", groups)
         base.execute("SET threads = 2")
         base.execute(
-            "CREATE VIEW planned AS SELECT p.product_id, p.store_id::VARCHAR AS store_id, week, display_location, "  # noqa: S608
+            "CREATE VIEW planned AS SELECT p.product_id, p.store_id::VARCHAR AS store_id, week, display_location, "  # noqa: S608 - the names in it are ours
             f"mailer_location, stores FROM '{path}' p JOIN store_group g ON g.store_id = p.store_id::VARCHAR"
         )
         found = base.execute(
-            "WITH size AS (SELECT stores, COUNT(DISTINCT store_id) AS n FROM planned GROUP BY stores) "  # noqa: S608
+            "WITH size AS (SELECT stores, COUNT(DISTINCT store_id) AS n FROM planned GROUP BY stores) "  # noqa: S608 - the names in it are ours
             f"SELECT product_id || '/' || stores AS unit, week - {FIRST_WEEK} AS period, {shares} "
             "FROM planned JOIN size USING (stores) GROUP BY ALL ORDER BY ALL"
         ).df()

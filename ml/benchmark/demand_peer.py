@@ -73,7 +73,7 @@ Peer: TypeAlias = Callable[[Trial, int, int], Forecast]
 """(trial, origin, seed) -> quantiles of the rows at that origin; tunes on `valid` only."""
 
 
-def naive(trial: Trial, origin: int, seed: int) -> Forecast:  # noqa: ARG001
+def naive(trial: Trial, origin: int, seed: int) -> Forecast:  # noqa: ARG001 - all are called alike
     """Repeat the last cycle."""
     return spread(seasonal_naive(trial.history(origin), trial.window.horizon, trial.cycle), len(QUANTILES))
 
@@ -81,7 +81,7 @@ def naive(trial: Trial, origin: int, seed: int) -> Forecast:  # noqa: ARG001
 def climate(length: int | None = None) -> Peer:
     """Return the peer that expects the newest periods' distribution again; all periods where no length is given."""
 
-    def forecast(trial: Trial, origin: int, seed: int) -> Forecast:  # noqa: ARG001
+    def forecast(trial: Trial, origin: int, seed: int) -> Forecast:  # noqa: ARG001 - all are called alike
         return over_horizon(empirical(trial.history(origin)[:, -(length or 0) :], QUANTILES), trial.window.horizon)
 
     return forecast
@@ -90,7 +90,7 @@ def climate(length: int | None = None) -> Peer:
 def point(method: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> Peer:
     """Return the peer that gives a method's mean as every quantile."""
 
-    def forecast(trial: Trial, origin: int, seed: int) -> Forecast:  # noqa: ARG001
+    def forecast(trial: Trial, origin: int, seed: int) -> Forecast:  # noqa: ARG001 - all are called alike
         mean = np.tile(method(trial.history(origin))[:, None], trial.window.horizon)
         return spread(mean, len(QUANTILES))
 
@@ -101,7 +101,7 @@ PLAIN_CROSTON, PLAIN_SBA = point(croston), point(sba)
 
 
 @cache
-def auto_ets(trial: Trial, origin: int, seed: int) -> Forecast:  # noqa: ARG001
+def auto_ets(trial: Trial, origin: int, seed: int) -> Forecast:  # noqa: ARG001 - all are called alike
     """Exponential smoothing, its form chosen by AICc for each series; quantiles from its intervals, at least 0.
 
     Hyndman and Khandakar 2008, doi:10.18637/jss.v027.i03.
@@ -118,7 +118,7 @@ def auto_ets(trial: Trial, origin: int, seed: int) -> Forecast:  # noqa: ARG001
     return np.maximum(np.stack([one(series) for series in trial.history(origin)]), 0)
 
 
-def negative_binomial(trial: Trial, origin: int, seed: int) -> Forecast:  # noqa: ARG001
+def negative_binomial(trial: Trial, origin: int, seed: int) -> Forecast:  # noqa: ARG001 - all are called alike
     """Counts around a decayed rate drawn towards the group's; decay, pull and scatter chosen on `valid`."""
     return _counts(trial, origin, _best_counts(trial))
 

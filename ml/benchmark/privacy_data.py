@@ -88,5 +88,5 @@ def is_test(sentence: Sentence) -> bool:
 
 
 def _sentence(row: dict[str, object]) -> Sentence:
-    spans = [(one["start_position"], one["end_position"], TYPES[one["entity_type"]]) for one in row["spans"]]  # type: ignore[attr-defined]
+    spans = [(one["start_position"], one["end_position"], TYPES[one["entity_type"]]) for one in row["spans"]]  # type: ignore[attr-defined]  # a row of JSON
     return Sentence(str(row["full_text"]), str(row["masked"]), tuple(sorted(spans)))

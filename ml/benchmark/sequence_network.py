@@ -166,7 +166,7 @@ def _block(state: Any, there: Any, dropout: float) -> Any:
 def _step(network: Attentive) -> Callable[..., Any]:
     """Return the compiled step: softmax over the step's drawn items and the one that came."""
 
-    @tf.function(input_signature=STEP)  # type: ignore[untyped-decorator]
+    @tf.function(input_signature=STEP)  # type: ignore[untyped-decorator]  # TensorFlow has no types
     def step(inputs: Any, targets: Any, drawn: Any) -> Any:
         with tf.GradientTape() as tape:
             states = tf.boolean_mask(network.model(inputs, training=True), targets > 0)
@@ -181,7 +181,7 @@ def _step(network: Attentive) -> Callable[..., Any]:
         network.optimizer.apply(tape.gradient(loss, variables), variables)
         return loss
 
-    return step  # type: ignore[no-any-return]
+    return step  # type: ignore[no-any-return]  # TensorFlow has no types
 
 
 def _pass(network: Attentive, sequences: Sequences, rng: np.random.Generator) -> float:

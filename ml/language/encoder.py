@@ -34,7 +34,7 @@ def unit(vectors: Any) -> Any:
     return vectors * ops.rsqrt(ops.sum(ops.square(vectors), axis=-1, keepdims=True) + EPSILON)
 
 
-class Placed(keras.layers.Layer):  # type: ignore[misc]
+class Placed(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
     """Adds to each token's vector one that tells where it stands."""
 
     def __init__(self, places: int, **settings: Any) -> None:
@@ -50,7 +50,7 @@ class Placed(keras.layers.Layer):  # type: ignore[misc]
         return words + self.vectors[: ops.shape(words)[1]]
 
 
-class Block(keras.layers.Layer):  # type: ignore[misc]
+class Block(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
     """Self-attention and a feed-forward part, each added to its input and normalised."""
 
     def __init__(self, shape: Shape, **settings: Any) -> None:

@@ -65,7 +65,7 @@ def differences(expected: object, received: object, place: str = "answer") -> It
 
 def _agree(expected: object, received: object) -> bool:
     if _is_number(expected) and _is_number(received) and float in (type(expected), type(received)):
-        return math.isclose(expected, received, rel_tol=TOLERANCE, abs_tol=TOLERANCE)  # type: ignore[arg-type]
+        return math.isclose(expected, received, rel_tol=TOLERANCE, abs_tol=TOLERANCE)  # type: ignore[arg-type]  # both are numbers here
     return type(expected) is type(received) and expected == received
 
 

@@ -264,7 +264,7 @@ def _packaged(settings: Settings, use_case: UseCase, request: JsonObject) -> Ite
         yield root
 
 
-def _workspace(settings: Settings, use_case: UseCase, request: JsonObject):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _workspace(settings: Settings, use_case: UseCase, request: JsonObject):  # type: ignore[no-untyped-def]  # noqa: ANN202 - Repo has no types
     return workspace.workspace(settings, use_case.name, request["run_id"], request["stage"])
 
 

@@ -138,7 +138,7 @@ def searched_fields(use_case: UseCase) -> dict[str, tuple[type, Mapping[str, Any
     Raises:
         ConfigInvalid: There is none.
     """
-    section: type[Section] = use_case.params.model_fields["train"].annotation  # type: ignore[assignment]
+    section: type[Section] = use_case.params.model_fields["train"].annotation  # type: ignore[assignment]  # UseCaseParams says so
     extras = {name: field.json_schema_extra for name, field in section.model_fields.items()}
     found = {
         name: (int if section.model_fields[name].annotation is int else float, extra["search"])
@@ -147,7 +147,7 @@ def searched_fields(use_case: UseCase) -> dict[str, tuple[type, Mapping[str, Any
     }
     if not found:
         raise ConfigInvalid("parameters marked by `searched`", "none", f"Mark some in {section.__name__}.")
-    return found  # type: ignore[return-value]
+    return found  # type: ignore[return-value]  # each extra is a mapping that has `search`
 
 
 def _study(use_case: UseCase, folder: Path) -> optuna.Study:

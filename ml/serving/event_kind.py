@@ -25,7 +25,7 @@ def one_of(kinds: Kinds) -> Any:
     def kind(event: Any) -> str | None:
         return kind_of(kinds, event)
 
-    return Annotated[Union[tagged], Discriminator(kind)]  # noqa: UP007  # a tuple cannot be told by |
+    return Annotated[Union[tagged], Discriminator(kind)]  # noqa: UP007 - a tuple cannot be told by |
 
 
 def _required(model: type[BaseModel]) -> set[str]:

@@ -53,7 +53,7 @@ def stores(folder: Path, last_day: date) -> pa.Table:
         SELECT store_id::VARCHAR AS store_id,
             CASE WHEN SUM(pieces) OVER (ORDER BY pieces DESC, store_id) <= SUM(pieces) OVER () / 2
                  THEN 'larger' ELSE 'smaller' END AS store_group
-        FROM volume ORDER BY store_id""",  # noqa: S608
+        FROM volume ORDER BY store_id""",  # noqa: S608 - the names in it are ours
     )
 
 
@@ -82,7 +82,7 @@ def promotions(folder: Path, last_day: date) -> pa.Table:
                 {_share("mailer_location NOT IN ('0', 'A')")} AS front_page
             FROM planned JOIN size USING (store_group) GROUP BY ALL)
         SELECT * FROM shares WHERE week <= DATE '{ahead}' AND GREATEST(display, mailer, front_page) >= {LEAST_SHARE}
-        ORDER BY product_id, store_group, week""",  # noqa: S608
+        ORDER BY product_id, store_group, week""",  # noqa: S608 - the names in it are ours
     )
 
 
@@ -138,7 +138,7 @@ def _sold(folder: Path, last_day: date) -> pd.DataFrame:
             SUM(quantity) FILTER (transaction_timestamp::DATE > DATE '{start}') / {RECENT_WEEKS} AS rate,
             SUM(quantity) AS pieces, SUM(ROUND(sales_value * 100)::BIGINT) AS cents
         FROM lines JOIN store_groups ON store_groups.store_id = lines.store_id::VARCHAR JOIN sold USING (product_id)
-        GROUP BY ALL ORDER BY product_id, store_group""",  # noqa: S608
+        GROUP BY ALL ORDER BY product_id, store_group""",  # noqa: S608 - the names in it are ours
     ).to_pandas()
     found = rows.fillna({"rate": 0.0})
     whole = found.groupby("product_id")[["rate", "pieces", "cents"]].transform("sum").astype(float)
@@ -157,11 +157,11 @@ def _run(folder: Path, last_day: date, query: str) -> pa.Table:
     with duckdb.connect() as base:
         base.execute("SET threads = 1")  # float sums repeat bit by bit
         base.execute(
-            f"CREATE VIEW lines AS SELECT * FROM '{folder / 'transactions.parquet'}' WHERE quantity BETWEEN 1 AND "  # noqa: S608
+            f"CREATE VIEW lines AS SELECT * FROM '{folder / 'transactions.parquet'}' WHERE quantity BETWEEN 1 AND "  # noqa: S608 - the names in it are ours
             f"{LARGEST_LINE} AND transaction_timestamp < DATE '{last_day + timedelta(days=1)}'"
         )
         base.execute(
-            "CREATE VIEW sold AS SELECT product_id FROM lines GROUP BY product_id "  # noqa: S608
+            "CREATE VIEW sold AS SELECT product_id FROM lines GROUP BY product_id "  # noqa: S608 - the names in it are ours
             f"HAVING COUNT(DISTINCT week) >= {FEWEST_WEEKS}"
         )
         if "store_groups" in query:

@@ -128,7 +128,7 @@ def _table(journey: Journey) -> Table:
         box=None, pad_edge=False, title=f"{journey.use_case}: {spent:.0f} s of task time", title_justify="left"
     )
     for heading, side in (("task", "left"), ("state", "left"), ("time [s]", "right"), ("try", "right")):
-        table.add_column(heading, justify=side)  # type: ignore[arg-type]
+        table.add_column(heading, justify=side)  # type: ignore[arg-type]  # one of the words rich knows
     for name in ORDER:
         task = journey.tasks.get(name, TaskState(name=name, state="waiting", seconds=None, tries=0))
         seconds = f"{task.seconds:.1f}" if task.seconds is not None else ""

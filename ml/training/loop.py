@@ -144,7 +144,7 @@ def _signature(model: Any, inputs: dict[str, Any], targets: Any) -> tuple[Any, A
 def _step(
     model: Any, loss: Callable[[Any, Any], Any], averages: list[Any], signature: tuple[Any, Any]
 ) -> Callable[[Any, Any], Any]:
-    @tf.function(input_signature=signature)  # type: ignore[untyped-decorator]
+    @tf.function(input_signature=signature)  # type: ignore[untyped-decorator]  # TensorFlow has no types
     def step(inputs: Any, targets: Any) -> Any:
         with tf.GradientTape() as tape:
             mean = tf.reduce_mean(loss(targets, model(inputs, training=True)))
@@ -154,7 +154,7 @@ def _step(
             average.assign(AVERAGED * average + (1 - AVERAGED) * variable)
         return mean
 
-    return step  # type: ignore[no-any-return]
+    return step  # type: ignore[no-any-return]  # TensorFlow has no types
 
 
 def _tell(entry: JsonObject, trained: float, whole: float) -> None:

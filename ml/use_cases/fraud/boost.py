@@ -31,7 +31,7 @@ SETTINGS: Settings = {
 TREES = 400
 
 
-def train(  # noqa: PLR0913 (what LightGBM takes)
+def train(  # noqa: PLR0913 - what LightGBM takes
     features: NDArray[np.float64],
     is_fraud: NDArray[np.int64],
     weights: NDArray[np.float64],

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 NOTHING = -1e9  # stands for not-a-number on the way into the model: no feature comes near it
 
 
-def encode(examples: pd.DataFrame, state: JsonObject) -> dict[str, NDArray[np.float64]]:  # noqa: ARG001
+def encode(examples: pd.DataFrame, state: JsonObject) -> dict[str, NDArray[np.float64]]:  # noqa: ARG001 - called as the contract says
     """Return the inputs `(n_rows, n_features of the kind)` by kind of evidence; `NOTHING` where there is no value."""
     return inputs(examples[list(FEATURES)].to_numpy(dtype=np.float64))
 

@@ -59,7 +59,7 @@ def train(splits: Frames, state: JsonObject, params: BaseModel, out: Path) -> Js
     return _summary(splits, scores, share, n_trees, finish)
 
 
-def export(trained: Path, out: Path, splits: Frames, state: JsonObject) -> tuple[Variant, ...]:  # noqa: ARG001
+def export(trained: Path, out: Path, splits: Frames, state: JsonObject) -> tuple[Variant, ...]:  # noqa: ARG001 - called as the contract says
     """Return the variants float32, float16 and int8 of the network, each with the trees; where only trees ship, one."""
     decision = read_json(trained / DECISION)
     variants = _networks(trained, out) if decision["share"] < 1 else (Variant(name="trees", path=out / "trees"),)

@@ -43,7 +43,7 @@ def measure(scores: Scores, examples: pd.DataFrame, state: JsonObject) -> pd.Dat
     return pd.DataFrame(values, index=examples.index).join(figures.checked_cards(_scored(scores, examples)))
 
 
-def summarise(scores: Scores, examples: pd.DataFrame, state: JsonObject) -> dict[str, float]:  # noqa: ARG001
+def summarise(scores: Scores, examples: pd.DataFrame, state: JsonObject) -> dict[str, float]:  # noqa: ARG001 - called as the contract says
     """Return figures of all payments together.
 
     `reviewed_a_day`, `declined_a_day`: payments a day. `fraud_caught`: share of the frauds that were reviewed or declined;

@@ -23,7 +23,7 @@ STEPS = 4  # as many reviews a day as the capacity, at most, on the cost curve
 POINTS = 33
 
 
-def reliability(scores: Scores, examples: pd.DataFrame, state: JsonObject) -> Plot:  # noqa: ARG001
+def reliability(scores: Scores, examples: pd.DataFrame, state: JsonObject) -> Plot:  # noqa: ARG001 - called as the contract says
     """Return the share of fraud against the probability that was told; on logarithmic axes, since fraud is rare."""
     import altair as alt
 

@@ -65,7 +65,7 @@ class FraudPredictor:
         return self._run(normalise.apply(features, self._scale))
 
     def _run(self, scaled: NDArray[np.float32]) -> Numbers:
-        assert self._network is not None  # noqa: S101 (for the type checker)
+        assert self._network is not None  # noqa: S101 - for the type checker
         return self._network({"features": scaled})[:, 0].astype(np.float64)
 
     def _contributions(self, features: Numbers) -> Numbers:
@@ -76,7 +76,7 @@ class FraudPredictor:
 
     def _trees_tell(self, features: Numbers) -> Numbers:
         """Return the trees' own Shapley values, summed by kind (Lundberg et al. 2020, doi:10.1038/s42256-019-0138-9)."""
-        assert self._trees is not None  # noqa: S101
+        assert self._trees is not None  # noqa: S101 - for the type checker
         told = np.asarray(self._trees.predict(features, pred_contrib=True, num_threads=1))
         by_kind = np.add.reduceat(told[:, :-1], np.cumsum([0, *SIZES[:-1]]), axis=1)
         return np.column_stack([told[:, -1], by_kind])

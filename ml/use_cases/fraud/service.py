@@ -100,7 +100,7 @@ def explain(
     return [Explanation(subject=subject, score=float(score), base=float(base), reasons=reasons, residual=residual)]
 
 
-def from_examples(examples: pd.DataFrame, state: JsonObject, n: int) -> list[JsonObject]:  # noqa: ARG001
+def from_examples(examples: pd.DataFrame, state: JsonObject, n: int) -> list[JsonObject]:  # noqa: ARG001 - called as the contract says
     """Return requests that bring the memories of card and terminal, frauds first; a quarter at most if not all are asked."""
     is_fraud = examples["is_fraud"] == 1
     frauds = _spread(examples[is_fraud], n if n >= len(examples) else n // 4)

@@ -48,7 +48,7 @@ def train(splits: Frames, state: JsonObject, params: BaseModel, out: Path) -> Js
     }
 
 
-def export(trained: Path, out: Path, splits: Frames, state: JsonObject) -> tuple[Variant, ...]:  # noqa: ARG001
+def export(trained: Path, out: Path, splits: Frames, state: JsonObject) -> tuple[Variant, ...]:  # noqa: ARG001 - called as the contract says
     """Return the variants float32, float16 and int8; no data are needed to calibrate them."""
     from ml.use_cases.inventory.forecast_export import export as export_network
 

@@ -196,12 +196,12 @@ def explain(
     ]
 
 
-def observe(history: JsonObject | None, event: JsonObject) -> JsonObject:  # noqa: ARG001
+def observe(history: JsonObject | None, event: JsonObject) -> JsonObject:  # noqa: ARG001 - called as the contract says
     """Return what was known: sales and stock come with the next run, or with the request."""
     return history or {}
 
 
-def from_examples(examples: pd.DataFrame, state: JsonObject, n: int) -> list[JsonObject]:  # noqa: ARG001
+def from_examples(examples: pd.DataFrame, state: JsonObject, n: int) -> list[JsonObject]:  # noqa: ARG001 - called as the contract says
     """Return requests that bring test examples, one series each, with as much in stock as the week before sold."""
     step = max(1, len(examples) // n)
     rows = examples.iloc[::step].head(n).to_dict("records")
@@ -218,7 +218,7 @@ def features(request: BaseModel, response: BaseModel, history: JsonObject | None
     return {**means, "score": float(np.mean([line.expected_demand for line in lines]))}
 
 
-def outcome(logged: JsonObject, events: list[JsonObject]) -> dict[str, float]:  # noqa: ARG001
+def outcome(logged: JsonObject, events: list[JsonObject]) -> dict[str, float]:  # noqa: ARG001 - called as the contract says
     """Return nothing: what was asked for is known to the next run, which measures forecasts on it."""
     return {}
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def measure(scores: NDArray[np.float32], examples: pd.DataFrame, state: JsonObject) -> pd.DataFrame:  # noqa: ARG001
+def measure(scores: NDArray[np.float32], examples: pd.DataFrame, state: JsonObject) -> pd.DataFrame:  # noqa: ARG001 - called as the contract says
     """Return the absolute and the squared error of each row."""
     import pandas as pd
 
@@ -22,7 +22,7 @@ def measure(scores: NDArray[np.float32], examples: pd.DataFrame, state: JsonObje
     return pd.DataFrame({"mae": np.abs(errors), "squared": errors**2}, index=examples.index)
 
 
-def summarise(scores: NDArray[np.float32], examples: pd.DataFrame, state: JsonObject) -> dict[str, float]:  # noqa: ARG001
+def summarise(scores: NDArray[np.float32], examples: pd.DataFrame, state: JsonObject) -> dict[str, float]:  # noqa: ARG001 - called as the contract says
     """Return R² and the mean error (bias) over all rows."""
     from ml.use_cases.rating.fit import measured
 
@@ -31,12 +31,12 @@ def summarise(scores: NDArray[np.float32], examples: pd.DataFrame, state: JsonOb
     return {"r2": measured(ours, examples)["r2"], "bias": bias}
 
 
-def mean(splits: Frames, state: JsonObject) -> NDArray[np.float32]:  # noqa: ARG001
+def mean(splits: Frames, state: JsonObject) -> NDArray[np.float32]:  # noqa: ARG001 - called as the contract says
     """Say the mean of all training ratings."""
     return np.full((len(splits["test"]), 1), splits["train"][TARGET].mean(), dtype=np.float32)
 
 
-def by_own_average(splits: Frames, state: JsonObject) -> NDArray[np.float32]:  # noqa: ARG001
+def by_own_average(splits: Frames, state: JsonObject) -> NDArray[np.float32]:  # noqa: ARG001 - called as the contract says
     """Say the mean of the training ratings of customers with a like average before (to the nearest whole)."""
     known = splits["train"].groupby(splits["train"]["avg_rating"].round())[TARGET].mean()
     found = splits["test"]["avg_rating"].round().map(known).fillna(splits["train"][TARGET].mean())

@@ -42,7 +42,7 @@ def answer(
     predictor: Predictor,
     state: JsonObject,
     request: BaseModel,
-    history: JsonObject | None,  # noqa: ARG001
+    history: JsonObject | None,  # noqa: ARG001 - called as the contract says
 ) -> RatingResponse:
     """Return the rating to expect."""
     return RatingResponse(rating=round(float(predictor(_encoded(_raw(request)[None], state))[0, 0]), DIGITS))
@@ -52,7 +52,7 @@ def explain(
     predictor: Predictor,
     state: JsonObject,
     request: BaseModel,
-    history: JsonObject | None,  # noqa: ARG001
+    history: JsonObject | None,  # noqa: ARG001 - called as the contract says
 ) -> list[Explanation]:
     """Return what each input adds against the average customer, one changed at a time.
 
@@ -70,24 +70,24 @@ def explain(
     return [Explanation(subject="rating", score=float(score), base=float(base), reasons=reasons, residual=residual)]
 
 
-def observe(history: JsonObject | None, event: JsonObject) -> JsonObject:  # noqa: ARG001
+def observe(history: JsonObject | None, event: JsonObject) -> JsonObject:  # noqa: ARG001 - called as the contract says
     """Return nothing: the request brings all that counts."""
     return {}
 
 
-def from_examples(examples: pd.DataFrame, state: JsonObject, n: int) -> list[JsonObject]:  # noqa: ARG001
+def from_examples(examples: pd.DataFrame, state: JsonObject, n: int) -> list[JsonObject]:  # noqa: ARG001 - called as the contract says
     """Return requests of test rows."""
     rows = examples.head(n)[list(INPUTS)].to_dict("records")
     return [{name: float(row[name]) if name == "avg_rating" else int(row[name]) for name in INPUTS} for row in rows]
 
 
-def features(request: BaseModel, response: BaseModel, history: JsonObject | None) -> dict[str, float | str]:  # noqa: ARG001
+def features(request: BaseModel, response: BaseModel, history: JsonObject | None) -> dict[str, float | str]:  # noqa: ARG001 - called as the contract says
     """Return what drift is looked for in."""
     asked, given = request.model_dump(), cast(RatingResponse, response)
     return {**{name: float(asked[name]) for name in INPUTS}, "score": given.rating}
 
 
-def outcome(logged: JsonObject, events: list[JsonObject]) -> dict[str, float]:  # noqa: ARG001
+def outcome(logged: JsonObject, events: list[JsonObject]) -> dict[str, float]:  # noqa: ARG001 - called as the contract says
     """Return nothing: no customer is known, so no later rating can be joined."""
     return {}
 

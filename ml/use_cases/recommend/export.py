@@ -12,7 +12,7 @@ from ml.training.determinism import make_deterministic
 from ml.use_cases.recommend.encode import FEATURES
 
 
-def export(trained: Path, out: Path, splits: Frames, state: JsonObject) -> tuple[Variant, ...]:  # noqa: ARG001
+def export(trained: Path, out: Path, splits: Frames, state: JsonObject) -> tuple[Variant, ...]:  # noqa: ARG001 - called as the contract says
     """Return the variants float32, float16 and int8; no data are needed to calibrate them."""
     shapes = {"items": (None, None), "features": (None, None, len(FEATURES))}
     return export_litert(_rebuilt(trained), shapes, out)

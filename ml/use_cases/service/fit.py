@@ -75,7 +75,7 @@ def train(splits: Frames, state: JsonObject, params: BaseModel, out: Path) -> Js
     }
 
 
-def export(trained: Path, out: Path, splits: Frames, state: JsonObject) -> tuple[Variant, ...]:  # noqa: ARG001
+def export(trained: Path, out: Path, splits: Frames, state: JsonObject) -> tuple[Variant, ...]:  # noqa: ARG001 - called as the contract says
     """Return the variants float32, float16 and int8."""
     return export_litert(_rebuilt(trained), {TOKENS: (None, None)}, out)
 

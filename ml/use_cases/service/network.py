@@ -24,7 +24,7 @@ Tokens = NDArray[np.int32]
 Numbers = NDArray[np.float32]
 
 
-class Directions(keras.layers.Layer):  # type: ignore[misc]
+class Directions(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
     """Returns scale · cos(text, direction of the intent) + bias of the intent `(n_rows, n_intents)`."""
 
     def __init__(self, n_intents: int, **settings: Any) -> None:

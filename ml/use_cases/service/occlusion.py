@@ -14,7 +14,7 @@ def token_contributions(
     predictor: Predictor,
     state: JsonObject,
     text: str,
-    language: str,  # noqa: ARG001
+    language: str,  # noqa: ARG001 - called as the contract says
     intent: str,
 ) -> list[Contribution]:
     """Return each word as the customer wrote it, and p(intent | text) − p(intent | text without its tokens), in order.

@@ -75,7 +75,7 @@ class OrderEvent(_Step):
     """One step of an order."""
 
     order_number: Code = Field(max_length=40, description="what the customer is told")
-    products: list[Ordered] = Field([], max_length=200, description="of a placed order")  # type: ignore[assignment]
+    products: list[Ordered] = Field([], max_length=200, description="of a placed order")  # type: ignore[assignment]  # narrower than the base
 
 
 class FeedbackEvent(Sent):

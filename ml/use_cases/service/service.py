@@ -149,7 +149,7 @@ def explain(
     return [explained(predictor, state, asked.seen, asked.language, taken, subject)]
 
 
-def from_examples(examples: pd.DataFrame, state: JsonObject, n: int) -> list[JsonObject]:  # noqa: ARG001
+def from_examples(examples: pd.DataFrame, state: JsonObject, n: int) -> list[JsonObject]:  # noqa: ARG001 - called as the contract says
     """Return messages of test examples, spread over them."""
     rows = examples.iloc[:: max(1, len(examples) // n)].head(n)
     return [
@@ -158,7 +158,7 @@ def from_examples(examples: pd.DataFrame, state: JsonObject, n: int) -> list[Jso
     ]
 
 
-def features(request: BaseModel, response: BaseModel, history: JsonObject | None) -> dict[str, float | str]:  # noqa: ARG001
+def features(request: BaseModel, response: BaseModel, history: JsonObject | None) -> dict[str, float | str]:  # noqa: ARG001 - called as the contract says
     """Return what drift is looked for in: how long messages are, their language, and how sure the model is."""
     asked, given = cast(ServiceRequest, request), cast(ServiceResponse, response)
     best = given.candidates[0]

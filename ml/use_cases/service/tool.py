@@ -68,22 +68,22 @@ def _status(order: Order, facts: Facts, language: str) -> Finding:
     return Finding(sentences=sentences, person=late or not order.steps)
 
 
-def _trace(order: Order, facts: Facts, language: str) -> Finding:  # noqa: ARG001
+def _trace(order: Order, facts: Facts, language: str) -> Finding:  # noqa: ARG001 - called as the contract says
     return Finding(sentences=(told(order, language),), person=True)
 
 
-def _refund(order: Order, facts: Facts, language: str) -> Finding:  # noqa: ARG001
+def _refund(order: Order, facts: Facts, language: str) -> Finding:  # noqa: ARG001 - called as the contract says
     if order.steps.keys() & {"returned", "refunded", "cancelled"}:
         return Finding(sentences=(told(order, language),))
     return Finding(sentences=(say(language, "no_refund", number=order.number),))
 
 
-def _act(order: Order, facts: Facts, language: str) -> Finding:  # noqa: ARG001
+def _act(order: Order, facts: Facts, language: str) -> Finding:  # noqa: ARG001 - called as the contract says
     """Prepare what a person will do."""
     return Finding(sentences=(told(order, language), say(language, "cannot_do")), person=True)
 
 
-def _stop(order: Order, facts: Facts, language: str) -> Finding:  # noqa: ARG001
+def _stop(order: Order, facts: Facts, language: str) -> Finding:  # noqa: ARG001 - called as the contract says
     """Prepare a change of an order that may have left."""
     may = [] if not order.steps else ["has_left" if order.steps.keys() - {"promised"} else "still_here"]
     sentences = (told(order, language), *(say(language, key) for key in [*may, "cannot_do"]))
@@ -95,7 +95,7 @@ def _stock(product: Product, facts: Facts, language: str) -> Finding:
     return Finding(sentences=(say(language, key, product=product.name),))
 
 
-def _product(product: Product, facts: Facts, language: str) -> Finding:  # noqa: ARG001
+def _product(product: Product, facts: Facts, language: str) -> Finding:  # noqa: ARG001 - called as the contract says
     known = ", ".join(filter(None, (product.category, product.brand)))
     return Finding(sentences=(say(language, "product", product=product.name, facts=known),) if known else ())
 
