@@ -38,7 +38,7 @@ def retrain(use_case: str) -> DAG:
         default_args={"owner": "mlops"},
         params=params(use_case),
     ) as dag:
-        options = {
+        options: dict[str, dict[str, Any]] = {
             "validate": {"on_failure_callback": TellPeople("block", use_case)},
             "evaluate": {"on_failure_callback": TellPeople("refuse", use_case)},
             "promote": {

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import Param
 from airflow.sdk.execution_time.hitl import HITLUser
 from tradewind_notify import TellPeople
 from tradewind_tasks import APPROVAL_TASK, AS_SET, request_of, run_stage
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 APPROVE, REJECT = "Approve", "Reject"
 RETRAIN = "retrain_"
@@ -130,7 +133,7 @@ def _train_params(use_case: str) -> dict[str, Param]:
     """Return one optional field for each numeric training parameter, with its range."""
     from ml.use_cases import load
 
-    section = load(use_case).params.model_fields["train"].annotation
+    section = cast("type[BaseModel]", load(use_case).params.model_fields["train"].annotation)
     schema = section.model_json_schema()["properties"]
     return {
         f"train_{name}": Param(
@@ -202,7 +205,7 @@ def decision_params() -> dict[str, Param]:
 
 def rule_params(rule: str) -> dict[str, Param]:
     """Return the fields that say which rule a decision is about, until when it counts and for which rows."""
-    optional = {"type": ["null", "string"]}
+    optional: dict[str, Any] = {"type": ["null", "string"]}
     return {
         "rule": Param(None, **optional, title="Rule", description=rule),
         "until": Param(None, **optional, format="date", title="Until", description=UNTIL),

@@ -13,7 +13,7 @@ from airflow.sdk import Asset, get_current_context, task
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
 if TYPE_CHECKING:
-    from airflow.sdk.definitions._internal.abstractoperator import Operator
+    from airflow.sdk import XComArg
 
     from ml.stack.call import Output
 
@@ -42,7 +42,7 @@ def drift_asset(use_case: str) -> Asset:
     return Asset(name=f"{use_case}_drift", uri=f"tradewind://{use_case}/drift")
 
 
-def stage_task(stage: str, use_case: str, **options: Any) -> Operator:
+def stage_task(stage: str, use_case: str, **options: Any) -> XComArg:
     """Return the task that runs one stage of one use case.
 
     Args:
