@@ -37,7 +37,7 @@ def frozen(name: str, zone: Path, root: Path, object_store) -> StageContext:
         "use_case": use_case.name,
         "as_of": {"requested": str(LAST), "data": str(source.as_of_data), "clock": source.clock},
         "source": {"spec": spec, "digest": source.digest, "last_day": str(source.last_day)},
-        "production": {"digest": None, "seq": 0},
+        "production": {"digest": None, "seq": 0, "last_day": None},
         "best": {"digest": None, "days": 90},
         "accepted": [],
         "decisions": [],

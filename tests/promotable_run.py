@@ -112,11 +112,16 @@ def lay_out_run(
     explained=None,
     ingested=None,
     run_id="run-1",
+    last_day="2017-12-31",
 ):
     """Write what the stages before packaging leave in a run's workspace; return the package stage's context."""
     rng = np.random.default_rng(seed)
     context = StageContext(
-        use_case=use_case(name), params=None, inputs=inputs(name, production, run_id), settings=held, root=root
+        use_case=use_case(name),
+        params=None,
+        inputs=inputs(name, production, run_id, last_day),
+        settings=held,
+        root=root,
     )
     variant = context.data("compress") / "int8"
     variant.mkdir(parents=True)
@@ -145,7 +150,7 @@ def lay_out_run(
     return context
 
 
-def inputs(name, production, run_id="run-1"):
+def inputs(name, production, run_id="run-1", last_day="2017-12-31"):
     return {
         "schema": "tradewind/inputs/1",
         "use_case": name,
@@ -154,7 +159,7 @@ def inputs(name, production, run_id="run-1"):
         "source": {
             "spec": {"kind": "sql", "location": "sql://secret@db"},
             "digest": sha256(b"source"),
-            "last_day": "2017-12-31",
+            "last_day": last_day,
         },
         "production": {"digest": production, "seq": 0},
         "best": {"digest": production, "days": 90},

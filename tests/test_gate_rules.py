@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 
 import pytest
 from hypothesis import given, settings
@@ -50,6 +51,17 @@ def test_what_is_live_is_chosen_before_a_smaller_one():
 )  # fmt: skip
 def test_refusal_says_what_was_seen(changes, said):
     assert said in verdict_of(replace(GOOD, **changes)).summary
+
+
+def test_data_that_end_before_those_of_production_are_judged_and_noted():
+    known = replace(LIVE, last_day=date(2017, 12, 31))
+    for own, held in ((date(2017, 12, 30), False), (date(2017, 12, 31), True), (date(2018, 1, 1), True)):
+        verdict = verdict_of(GOOD, production=known, last_day=own)
+        (rule,) = (rule for rule in verdict.rules if rule.name == "data_not_older")
+        assert (verdict.accepted, rule.passed, rule.severity) == (True, held, "warn")
+        assert (rule.observed, rule.limit) == (str(own), "2017-12-31")
+        assert ("only if a person approves" in rule.sentence) == (not held)
+    assert "data_not_older" not in {rule.name for rule in verdict_of(GOOD, production=LIVE).rules}
 
 
 def test_yardstick_that_cannot_be_used_says_why():

@@ -182,7 +182,12 @@ def repo(tmp_path_factory):
     sections = dict.fromkeys(("checks", "anonymise", "features", "train", "gate"), 1)
     (root / "params.yaml").write_text(yaml.safe_dump({"fraud": sections}))
     fields = dict.fromkeys(("key_ring", "erasures", "accepted", "decisions", "pseudonym_key"), 1)
-    nested = {"as_of": {"data": 1}, "source": {"time_zone": 1}, "production": {"digest": 1}, "best": {"digest": 1}}
+    nested = {
+        "as_of": {"data": 1},
+        "source": {"time_zone": 1, "last_day": 1},
+        "production": {"digest": 1, "last_day": 1},
+        "best": {"digest": 1},
+    }
     (root / "inputs.json").write_text(json.dumps({**fields, **nested}))
     for stage in FILE_STAGES:
         for kind in ("data", "reports"):

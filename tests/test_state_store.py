@@ -65,6 +65,17 @@ def test_a_snapshot_keeps_later_events_and_forgets_those_it_covers(store):
     assert store.history(USE_CASE, "b") is None
 
 
+def test_what_a_newer_snapshot_covered_is_applied_again_when_an_operator_goes_back(store):
+    store.record(USE_CASE, event("tea", "2026-01-04"), observe)
+    store.record(USE_CASE, event("milk", "2026-01-08"), observe)
+    for mark, day, held in (("2", 9, ["tea", "milk"]), ("1", 3, []), ("2", 9, ["tea", "milk"]), ("1", 5, ["tea"])):
+        store.adopt(USE_CASE, Snapshot(mark=mark, as_of=f"2026-01-{day:02}T23:59:59"), rows(a=held), observe)
+        assert store.history(USE_CASE, "a") == {"bought": ["tea", "milk"]}
+    store.adopt(USE_CASE, Snapshot(mark="3", as_of="2026-03-01T23:59:59"), rows(a=["tea", "milk"]), observe)
+    store.adopt(USE_CASE, Snapshot(mark="1", as_of="2026-01-05T23:59:59"), rows(a=["tea"]), observe)
+    assert store.history(USE_CASE, "a") == {"bought": ["tea"]}  # covered for more than `EVENTS_STAY`
+
+
 def test_a_restart_remembers(tmp_path):
     path = tmp_path / "state.sqlite"
     first = StateStore(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 
 from ml.contract import Metric
 from ml.evaluation.bootstrap import Estimate
@@ -59,6 +60,8 @@ class Yardstick:
     """An earlier version that a candidate is held against, on the same rows."""
 
     digest: str
+    last_day: date | None = None
+    """The newest day of data of the runs that made it; none where its record says none."""
     fault: str | None = None
     """Why it is none: it could not be measured, or it may have learned from the test rows."""
 
@@ -104,5 +107,7 @@ class Evidence:
     """The version in production; none where the verified ledger is empty."""
     best: Yardstick | None = None
     """The best version of the last 90 days; none where that is the one in production."""
+    last_day: date | None = None
+    """The newest day of the candidates' data."""
     candidates: tuple[Candidate, ...]
     """Most faithful first."""

@@ -39,6 +39,7 @@ def rules_of(candidate: Candidate, evidence: Evidence, params: GateParams) -> tu
     rules = (
         soundness_rule.is_readable(candidate),
         soundness_rule.has_enough_units(evidence, params),
+        *soundness_rule.is_not_older(evidence),
         soundness_rule.has_all_figures(candidate, evidence),
         quality_rule.beats_naive(candidate, evidence),
         *quality_rule.holds_against_earlier(candidate, evidence, params),

@@ -35,6 +35,22 @@ def has_enough_units(evidence: Evidence, params: GateParams) -> Rule:
     )
 
 
+def is_not_older(evidence: Evidence) -> Iterator[Rule]:
+    """Yield, where both are known, whether the data reach as far as those of production; promotion refuses what is older."""
+    own, known = evidence.last_day, evidence.production.last_day if evidence.production else None
+    if own is None or known is None:
+        return
+    older = f"The data end on {own}, those of production on {known}: it goes live only if a person approves it."
+    yield Rule(
+        name="data_not_older",
+        observed=own.isoformat(),
+        limit=known.isoformat(),
+        passed=own >= known,
+        severity="warn",
+        sentence=older if own < known else f"The data end on {own}, those of production on {known}.",
+    )
+
+
 def has_all_figures(candidate: Candidate, evidence: Evidence) -> Rule:
     """Every declared metric has a finite figure and a finite interval."""
     missing = [one.name for one in evidence.metrics if not _is_known(candidate, one.name)]

@@ -14,12 +14,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ml.contract import JsonObject
 from ml.evaluation.contender import Contender, Rows, align, measure, measure_exported
-from ml.evaluation.evidence import Yardstick
+from ml.evaluation.evidence import Evidence, Yardstick
 from ml.evaluation.exported import Exported, read_variants
 from ml.evaluation.figures import Figures, document, work_out
 from ml.evaluation.footprint import measure_footprint
@@ -69,7 +70,8 @@ def run(context: StageContext) -> None:
         same = {one.name for one in exported if live and _is_same(one, context.data("features"), live)}
         yardsticks = {one.name: _yardstick(one, contenders, splits["test"]) for one in earlier}
     figures = work_out(context.use_case.judgement, contenders, splits["test"], context.params.gate)
-    report = judge(gather(figures, exported, yardsticks, same, context.params.gate), context.params.gate)
+    evidence = gather(figures, exported, yardsticks, same, context.params.gate)
+    report = judge(_dated(evidence, context.inputs), context.params.gate)
     _write(context, figures, splits, report)
     list_judged(context, report.verdict)
     _report(context, exported)
@@ -132,6 +134,15 @@ def _yardstick(one: Earlier, contenders: list[Contender], test: pd.DataFrame) ->
     measured = next(found for found in contenders if (found.kind, found.name) == ("production", one.name))
     fault = f"it could not be measured: {measured.fault}" if measured.fault else overlap(one.learned, test)
     return Yardstick(digest=one.digest, fault=fault)
+
+
+def _dated(evidence: Evidence, inputs: JsonObject) -> Evidence:
+    """Return the evidence with the newest day of the run's data and of production's, as far as the frozen inputs know them."""
+    own, known = (inputs[name].get("last_day") for name in ("source", "production"))
+    production = evidence.production
+    if production is not None and known is not None:
+        production = replace(production, last_day=date.fromisoformat(known))
+    return replace(evidence, production=production, last_day=date.fromisoformat(own) if own else None)
 
 
 def _is_same(exported: Exported, features: Path, live: Path) -> bool:

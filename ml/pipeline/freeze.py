@@ -36,6 +36,8 @@ from ml.privacy.key_ring import KeyRing
 from ml.privacy.pseudonym import fingerprint
 from ml.registry import ledger
 from ml.registry.erasure_mark import Marks, proven_customers
+from ml.registry.fetch import newest_day
+from ml.registry.live import Live
 from ml.sources.opening import open_source
 
 PRODUCTION = "production"
@@ -156,7 +158,7 @@ def _gather(settings: Settings, use_case: UseCase, request: RunRequest, spec: Js
             "last_day": state.last_day.isoformat(),
             "time_zone": state.time_zone,
         },
-        "production": {"digest": live.digest if live else None, "seq": live.seq if live else 0},
+        "production": _production(settings, live),
         "best": {"digest": best_version(settings, use_case, PRODUCTION, now), "days": DAYS},
         "accepted": _accepted(settings, use_case.name, rejected(told)),
         "decisions": in_force(told, now.date()),
@@ -165,6 +167,13 @@ def _gather(settings: Settings, use_case: UseCase, request: RunRequest, spec: Js
         "pseudonym_key": fingerprint(key),
         "code": {"revision": _revision(), "digest": code_digest()},
     }
+
+
+def _production(settings: Settings, live: Live | None) -> JsonObject:
+    if live is None:
+        return {"digest": None, "seq": 0, "last_day": None}
+    day = newest_day(settings, live.use_case, live.digest)
+    return {"digest": live.digest, "seq": live.seq, "last_day": day.isoformat() if day else None}
 
 
 def _accepted(settings: Settings, use_case: str, without: frozenset[str]) -> list[Accepted]:

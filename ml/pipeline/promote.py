@@ -10,6 +10,7 @@ import logging
 import shutil
 import tempfile
 from dataclasses import asdict, dataclass
+from datetime import date
 from pathlib import Path
 
 from ml.config import Settings
@@ -29,7 +30,7 @@ from ml.registry.collect import ensure_at_rest
 from ml.registry.entry import MOVES, Action, Entry, Move
 from ml.registry.erasure import of_version
 from ml.registry.evidence import ensure_accepted
-from ml.registry.fetch import SignedRecord, fetch_record, fetch_version
+from ml.registry.fetch import SignedRecord, fetch_record, fetch_version, newest_day
 from ml.registry.ledger import Ledger
 from ml.registry.live import Live
 from ml.registry.publish import publish
@@ -87,7 +88,8 @@ def run(settings: Settings, use_case: UseCase, root: Path, request: JsonObject) 
         The `Promotion` as JSON.
 
     Raises:
-        GateFailed: The gate or a person did not accept it, or someone rejected or rolled this very version back.
+        GateFailed: The gate or a person did not accept it, or someone rejected or rolled this very version back, or its data
+            end before those of production and nobody approved that.
         IntegrityBroken: A document is missing, the approval is about another version, or the published bytes do not answer as
             recorded.
         PromotionConflict: Someone else moved the channel first, or production changed since the gate compared with it.
@@ -105,6 +107,7 @@ def run(settings: Settings, use_case: UseCase, root: Path, request: JsonObject) 
             _ensure_not_undone(view, channel, digest, approved=word.seq if word else 0)
             if channel == PRODUCTION:
                 _ensure_judged_against(view.live(channel), digest, frozen.facts["production"]["digest"])
+                _ensure_not_older(settings, view.live(channel), digest, frozen, is_approved=word is not None)
         image = assemble(layout, candidate.version, settings.runtime_base)
         record = seal(layout, frozen, evidence, image, signer)
         publish(settings, use_case.name, layout)
@@ -200,6 +203,18 @@ def _ensure_none_erased(settings: Settings, frozen: Run) -> None:
     if since := set(erasures(settings, frozen.use_case)) - set(frozen.facts.get("erasures", ())):
         raise GateFailed(
             "a run that knows of all erasures", f"{len(since)} since it was frozen", "Start a new run, without them."
+        )
+
+
+def _ensure_not_older(settings: Settings, live: Live | None, digest: str, frozen: Run, *, is_approved: bool) -> None:
+    """Refuse data that end before those of the live version, unless a person approved the version with a reason."""
+    known = newest_day(settings, live.use_case, live.digest) if live and live.digest != digest else None
+    own = frozen.facts["source"].get("last_day")
+    if known is not None and own is not None and date.fromisoformat(own) < known and not is_approved:
+        raise GateFailed(
+            f"data that reach to {known}, as those of the version in production",
+            f"data up to {own}",
+            "Production stays as it was. To go back, start the run again with approval `required`, and approve it with a reason.",
         )
 
 

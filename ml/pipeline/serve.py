@@ -66,7 +66,15 @@ def is_due(settings: Settings, use_case: str, run_id: str, digest: str) -> bool:
     return is_live and not is_rejected
 
 
-def run(settings: Settings, use_case: UseCase, digest: str, histories: Path, as_of: date) -> JsonObject:
+def is_approved(settings: Settings, use_case: str, run_id: str) -> bool:
+    """Tell whether a person approved the run's version, with a reason: then its histories may be older than those published."""
+    word = newest_word(Ledger.open(settings, use_case).entries, run_id)
+    return word is not None and word.action == "approve"
+
+
+def run(
+    settings: Settings, use_case: UseCase, digest: str, histories: Path, as_of: date, *, may_go_back: bool = False
+) -> JsonObject:
     """Publish the histories, wait for the server and return a `ServedAnswer` as JSON.
 
     Args:
@@ -75,12 +83,14 @@ def run(settings: Settings, use_case: UseCase, digest: str, histories: Path, as_
         digest: The version that was promoted.
         histories: The features stage's `histories.parquet`.
         as_of: Last day the histories cover, on the data's own clock.
+        may_go_back: Whether a person wants them although those of a later day are published.
 
     Raises:
+        GateFailed: They are older than those published, and nobody wants to go back.
         ServiceUnavailable: The server did not serve the version in time, or did not answer.
     """
     began = time.monotonic()
-    published = snapshot.publish(settings, use_case.name, histories, as_of)
+    published = snapshot.publish(settings, use_case.name, histories, as_of, may_go_back=may_go_back)
     token = require_secret(settings.server_token, "server_token")
     headers = {"Authorization": f"Bearer {token}"}
     with httpx.Client(base_url=settings.server_url, headers=headers, timeout=TIMEOUT_S) as http:

@@ -252,8 +252,9 @@ def _serve(settings: Settings, use_case: UseCase, request: JsonObject) -> JsonOb
         histories = root / data / HISTORIES
         judgement = candidate.judgement_of(settings, use_case.name, root, request["run_id"])
         judgement.ensure(HISTORIES, sha256_file(histories))
-        as_of = date.fromisoformat(read_json(root / "inputs.json")["as_of"]["data"])
-        return serve.run(settings, use_case, digest, histories, as_of)
+        until = date.fromisoformat(read_json(root / "inputs.json")["source"]["last_day"])
+        back = serve.is_approved(settings, use_case.name, request["run_id"])
+        return serve.run(settings, use_case, digest, histories, until, may_go_back=back)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import shutil
 import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from ml.config import Settings
@@ -82,6 +83,19 @@ def fetch_record(settings: Settings, use_case: str, digest: str, run_id: str | N
     shelf = Shelf.open(settings, use_case)
     shelf.manifest(digest)
     return _newest(shelf, Verifier.open(settings), digest, run_id)
+
+
+def newest_day(settings: Settings, use_case: str, digest: str) -> date | None:
+    """Return the newest day of data of all runs that made a version, as its signed records say; none where none does.
+
+    Raises:
+        ModelNotFound: There is no such version.
+    """
+    shelf = Shelf.open(settings, use_case)
+    shelf.manifest(digest)
+    records = _valid(shelf, Verifier.open(settings), digest)
+    days = [(record.payload.get("source") or {}).get("last_day") for record in records]
+    return max((date.fromisoformat(day) for day in days if day), default=None)
 
 
 def fetch_gate_report(settings: Settings, use_case: str, digest: str, gate: str | None) -> bytes | None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ml.config import Settings
-from ml.errors import IntegrityBroken, ModelNotFound, PromotionConflict
+from ml.errors import GateFailed, IntegrityBroken, ModelNotFound, PromotionConflict
 from ml.files import parse_object, sha256
 from ml.packaging.signing import Signer, Verifier
 from ml.registry.erasure_mark import settled
@@ -59,7 +59,7 @@ class Keys:
         return cls(Verifier.open(settings), Signer.open(settings))
 
 
-def publish(settings: Settings, use_case: str, histories: Path, as_of: date) -> Snapshot:
+def publish(settings: Settings, use_case: str, histories: Path, as_of: date, *, may_go_back: bool = False) -> Snapshot:
     """Publish the histories as they were at the end of a day, without those who were erased until now.
 
     The table is written first, under a name of its own, then the small signed record that names it. An older run that
@@ -70,8 +70,10 @@ def publish(settings: Settings, use_case: str, histories: Path, as_of: date) -> 
         use_case: Name of the use case.
         histories: Parquet with the columns `unit` and `history` (JSON).
         as_of: Last day the histories cover, on the data's own clock.
+        may_go_back: Whether a person wants histories of an earlier day than those that are published.
 
     Raises:
+        GateFailed: Histories of a later day are published, and nobody wants to go back.
         IntegrityBroken: Marks of erasures are missing, so that the erased would return.
     """
     data, bucket = histories.read_bytes(), Bucket.open(settings, "state")
@@ -80,7 +82,7 @@ def publish(settings: Settings, use_case: str, histories: Path, as_of: date) -> 
         kept = without(data, erased)
         made = Snapshot(mark=sha256(kept), as_of=f"{as_of.isoformat()}{END_OF_DAY}", table=_new_key(use_case))
         bucket.put(made.table, kept, PARQUET)
-        return _switch(bucket, Keys.open(settings), use_case, made)
+        return _switch(bucket, Keys.open(settings), use_case, made, may_go_back)
 
     made = settled(settings, use_case, write)
     log.info("histories published use_case=%s as_of=%s bytes=%d", use_case, as_of, len(data))
@@ -238,6 +240,12 @@ def follow(bucket: Bucket, verifier: Verifier, store: StateStore, use_case: str,
             f"number {published.number}: an older record was put back",
             "Publish them again: start a new run. Find out who writes the bucket `state`.",
         )
+    if known is not None and published.as_of < known.as_of and published.back <= known.number:
+        raise IntegrityBroken(
+            f"histories not older than those in use, up to {known.as_of[:10]}",
+            f"histories up to {published.as_of[:10]}, to which nobody went back",
+            "Publish newer ones: start a new run.",
+        )
     if known is not None and (known.mark, known.as_of) == (published.mark, published.as_of):
         if published.number > known.number:
             store.number(use_case, published.number)
@@ -315,15 +323,19 @@ def _new_key(use_case: str) -> str:
     return f"{use_case}/histories/{uuid.uuid4().hex}.parquet"
 
 
-def _switch(bucket: Bucket, keys: Keys, use_case: str, made: Snapshot) -> Snapshot:
+def _switch(bucket: Bucket, keys: Keys, use_case: str, made: Snapshot, may_go_back: bool) -> Snapshot:
     """Let the record name a table, and remove the one that it named before; return how it is published."""
     last: list[tuple[Snapshot, Snapshot | None]] = []
 
     def change(data: bytes | None) -> bytes | None:
-        before = None
+        record = None
         with contextlib.suppress(IntegrityBroken):  # one that nobody can read named no table
-            before = opened(use_case, data, keys.verifier).snapshot if data else None
-        now = replace(made, number=number_after(before.number if before else 0))
+            record = opened(use_case, data, keys.verifier) if data else None
+        before, number = record.snapshot if record else None, number_after(record.snapshot.number if record else 0)
+        now = replace(made, number=number, back=before.back if before else 0)
+        if record is not None and record.is_signed and made.as_of < record.snapshot.as_of:
+            _ensure_may_go_back(made, record.snapshot, may_go_back)
+            now = replace(now, back=number)
         last[:] = [(now, before)]
         return signed(use_case, now, keys.signer)
 
@@ -332,6 +344,16 @@ def _switch(bucket: Bucket, keys: Keys, use_case: str, made: Snapshot) -> Snapsh
     if before is not None and before.table != now.table and is_table(use_case, before.table):
         bucket.delete(before.table)
     return now
+
+
+def _ensure_may_go_back(made: Snapshot, before: Snapshot, may_go_back: bool) -> None:
+    if not may_go_back:
+        raise GateFailed(
+            f"histories not older than those published, up to {before.as_of[:10]}",
+            f"histories up to {made.as_of[:10]}",
+            "What customers did since would vanish. To go back, start the run again with approval `required`, and approve it "
+            "with a reason.",
+        )
 
 
 def _nothing(use_case: str) -> ModelNotFound:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ml.errors import IntegrityBroken
 from ml.files import canonical, parse_object
@@ -44,15 +44,16 @@ def opened(use_case: str, data: bytes, verifier: Verifier) -> Record:
     envelope = parse_object(data, f"a record in {SNAPSHOT_SCHEMA}", AGAIN, RECORD_BYTES)
     if "payload" in envelope:
         fields = parsed(verifier.verify(data, SNAPSHOT_TYPE))
-        number, about = fields.get("number"), (fields.get("use_case"), fields.get("schema"))
-        if isinstance(number, int) and about == (use_case, SNAPSHOT_SCHEMA):
-            return Record(snapshot=_snapshot(fields, number), is_signed=True)
+        number, back = fields.get("number"), fields.get("back", 0)
+        about = (fields.get("use_case"), fields.get("schema"))
+        if isinstance(number, int) and isinstance(back, int) and about == (use_case, SNAPSHOT_SCHEMA):
+            return Record(snapshot=replace(_snapshot(fields), number=number, back=back), is_signed=True)
         raise IntegrityBroken(f"a record in {SNAPSHOT_SCHEMA} of {use_case}", "something else", AGAIN)
     if envelope.get("schema") == OLD_SCHEMA:
         envelope |= {"schema": UNSIGNED_SCHEMA, "table": OLD_TABLE.format(use_case)}
     if envelope.get("schema") != UNSIGNED_SCHEMA:
         raise IntegrityBroken(f"a record in {SNAPSHOT_SCHEMA}", "something else", AGAIN)
-    return Record(snapshot=_snapshot(envelope, 0), is_signed=False)
+    return Record(snapshot=_snapshot(envelope), is_signed=False)
 
 
 def trusted(use_case: str, data: bytes, verifier: Verifier) -> Snapshot:
@@ -80,6 +81,7 @@ def signed(use_case: str, snapshot: Snapshot, signer: Signer) -> bytes:
         "as_of": snapshot.as_of,
         "table": snapshot.table,
         "number": snapshot.number,
+        "back": snapshot.back,
     }
     return signer.sign(SNAPSHOT_TYPE, canonical(told))
 
@@ -95,8 +97,8 @@ def number_after(before: int) -> int:
     return max(before + 1, time.time_ns() // 1_000_000)
 
 
-def _snapshot(fields: dict[str, object], number: int) -> Snapshot:
+def _snapshot(fields: dict[str, object]) -> Snapshot:
     digest, as_of, table = (fields.get(name) for name in ("digest", "as_of", "table"))
     if isinstance(digest, str) and isinstance(as_of, str) and isinstance(table, str):
-        return Snapshot(mark=digest, as_of=as_of, table=table, number=number)
+        return Snapshot(mark=digest, as_of=as_of, table=table)
     raise IntegrityBroken(f"the fields of {SNAPSHOT_SCHEMA}", "others", AGAIN)

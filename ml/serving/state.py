@@ -1,7 +1,8 @@
 """What the server knows of each customer: the last snapshot, plus the events that are newer than it.
 
 One SQLite file, keyed by pseudonyms. A snapshot is written beside the one in use and taken over in one
-step; events on or before its as-of time are in it and leave the file, later ones are applied again. Who was erased is noted
+step; events on or before its as-of time are in it, later ones are applied again. Events stay for some days after they were
+covered: an operator may go back to an earlier snapshot. Who was erased is noted
 here as well: nothing of them is taken in again, whatever is published or sent.
 """
 
@@ -13,6 +14,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import TypeAlias
@@ -21,6 +23,7 @@ from ml.contract import JsonObject
 from ml.errors import StorageUnavailable
 from ml.serving.private_file import PrivateFile, transaction
 
+EVENTS_STAY = timedelta(days=35)
 CHUNK_ROWS = 500  # histories a transaction of an import holds: events get in between
 LAYOUT = """
 CREATE TABLE IF NOT EXISTS snapshot (
@@ -70,6 +73,8 @@ class Snapshot:
     """Key of the table in the `state` bucket; empty of one that is in use."""
     number: int = 0
     """Of its publication: a later one has a larger number; 0 where it was published by a version that gave none."""
+    back: int = 0
+    """Number of the newest publication by which an operator went back to an earlier day; 0 where none did."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,7 +223,7 @@ class StateStore:
                 _number(connection, use_case, snapshot.number)
                 _forget_covered(connection, use_case, snapshot.as_of)
                 _forget_erased(connection, use_case)
-                _reapply(connection, use_case, observe)
+                _reapply(connection, use_case, snapshot.as_of, observe)
             _drop_other_generations(connection, use_case, generation)
         return Snapshot(mark=snapshot.mark, as_of=snapshot.as_of, units=units, number=snapshot.number)
 
@@ -299,7 +304,8 @@ def _unname(connection: sqlite3.Connection, use_case: str, units: Iterable[str])
 
 
 def _forget_covered(connection: sqlite3.Connection, use_case: str, as_of: str) -> None:
-    connection.execute("DELETE FROM event WHERE use_case = ? AND time <= ?", (use_case, as_of))
+    until = (datetime.fromisoformat(as_of) - EVENTS_STAY).isoformat()
+    connection.execute("DELETE FROM event WHERE use_case = ? AND time <= ?", (use_case, until))
     connection.execute("DELETE FROM current WHERE use_case = ?", (use_case,))
 
 
@@ -317,10 +323,10 @@ def _forget_erased(connection: sqlite3.Connection, use_case: str) -> None:
         connection.execute(command, {"name": use_case})
 
 
-def _reapply(connection: sqlite3.Connection, use_case: str, observe: Observe) -> None:
+def _reapply(connection: sqlite3.Connection, use_case: str, as_of: str, observe: Observe) -> None:
     """Apply the events the snapshot does not cover, each customer's in order of time, then of arrival."""
-    query = "SELECT unit, event FROM event WHERE use_case = ? ORDER BY unit, time, number"
-    for unit, body in connection.execute(query, (use_case,)).fetchall():
+    query = "SELECT unit, event FROM event WHERE use_case = ? AND time > ? ORDER BY unit, time, number"
+    for unit, body in connection.execute(query, (use_case, as_of)).fetchall():
         history = observe(unit, _known(connection, use_case, unit), json.loads(body))
         _set_current(connection, use_case, unit, history)
 
