@@ -156,8 +156,9 @@ def down(home: Home = DEFAULT_HOME) -> None:
     """Stop all that `up` or `run` started; data stay."""
     from ml.stack import up as stack
 
-    stopped = stack.down(home)
-    Console().print(f"stopped: {', '.join(stopped) or 'nothing was running'}", highlight=False)
+    out = Console()
+    stopped = stack.down(home, lambda line: out.print(f"  {line}", highlight=False))
+    out.print(f"stopped: {', '.join(stopped) or 'nothing was running'}", highlight=False)
 
 
 @app.command(hidden=True)

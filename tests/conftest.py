@@ -74,7 +74,7 @@ def running_store(folder: Path) -> Iterator[ObjectStore]:
 
 @pytest.fixture(scope="session")
 def object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
-    with running_store(tmp_path_factory.mktemp("stack")) as store:
+    with running_store(tmp_path_factory.mktemp("läden 店")) as store:  # no part may mind such a path
         yield store
 
 
@@ -83,7 +83,7 @@ def whole_shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeShop]:
     """All applications in production, in a store of their own: tests may add to its histories, and leave the rest as it was."""
     from tests.whole_shop import WholeShop
 
-    with running_store(tmp_path_factory.mktemp("store")) as store:
+    with running_store(tmp_path_factory.mktemp("läden 店")) as store:
         yield WholeShop(store, tmp_path_factory.mktemp("shop"))
 
 

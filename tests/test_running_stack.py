@@ -37,7 +37,9 @@ def running():
     """A stack started with umask 000 in a folder that everybody may enter; pytest's own folders are closed."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
-        home = Path(folder) / "home"
+        home = Path(folder) / "Läden und 店" / "mein heim"  # nothing may mind such a path
+        home.parent.mkdir()
+        home.parent.chmod(0o755)
         ports = {f"TRADEWIND_{part}_PORT": str(free_port()) for part in ("S3", "AIRFLOW", "SERVER")}
         try:
             command("up", home, **ports)
@@ -79,11 +81,11 @@ def test_another_user_reads_and_plants_nothing_below_the_home(running):
     places = ("", "cache", "cache/dvc-site/repo", "store", "airflow/logs", "run", "server")
     assert all((home / name).exists() for name in (*secret, *places) if not name.startswith("cache"))
     attempts = [
-        f"ls {home}/.",
-        *(f"cat {home}/{name}" for name in secret),
-        *(f"touch {home}/{p}/planted" for p in places),
+        f"ls '{home}'/.",
+        *(f"cat '{home}'/{name}" for name in secret),
+        *(f"touch '{home}'/{p}/planted" for p in places),
     ]
-    for attempt in (*attempts, f"mv {home} {home}.away", f"rm -r {home}/cache"):
+    for attempt in (*attempts, f"mv '{home}' '{home}'.away", f"rm -r '{home}'/cache"):
         done = as_nobody(attempt)
         assert (done.returncode != 0, done.stdout) == (True, b""), attempt
     assert not list(home.rglob("planted"))
@@ -165,7 +167,10 @@ def test_what_lives_and_does_nothing_is_shown_and_replaced(running):
     assert found[SERVER].is_alive
     assert "last heartbeat" in found[SCHEDULER].reason
     assert f"unhealthy  {SERVER}" in command("status", running.home)
+    began = time.monotonic()
     told = command("up", running.home)
+    assert time.monotonic() - began < 110
+    assert "a signal stopped its process" in told
     assert all(f"{name} is replaced" in told for name in hung)
     assert all(children.find(name).pid != process.pid for name, process in hung.items())
     assert all(one.is_healthy for one in stack.health(running.home).values())

@@ -31,6 +31,7 @@ PEOPLE = {
 """What Tradewind lets them do. Airflow's roles contain each other; these do not: an operator is no data owner."""
 PASSWORD_LENGTH = 20  # hexadecimal digits: 80 bits
 READY_SECONDS = 120
+MIGRATE_SECONDS = 300  # of a large database on a busy machine
 
 
 def environment(home: Path, port: int, secrets: Mapping[str, str]) -> dict[str, str]:
@@ -92,7 +93,8 @@ def start(children: Children, home: Path, port: int, secrets: Mapping[str, str],
     folder.mkdir(parents=True, exist_ok=True)
     write_private(folder / "passwords.json", json.dumps(passwords(secrets)).encode())
     if children.find(API) is None:
-        _migrate(variables, children.logs)
+        with children.awaited("Airflow's database to migrate", MIGRATE_SECONDS):
+            _migrate(variables, children.logs)
     program = [sys.executable, "-m", "airflow"]
     children.start(API, [*program, "api-server"], variables, cwd=folder)
     children.start(SCHEDULER, [*program, "scheduler", "--skip-serve-logs"], variables, cwd=folder)
@@ -112,9 +114,13 @@ def _migrate(variables: Mapping[str, str], logs: Path) -> None:
     logs.mkdir(parents=True, exist_ok=True)
     with (logs / "airflow-migrate.log").open("wb") as log:
         command = [sys.executable, "-m", "airflow", "db", "migrate"]
-        code = subprocess.run(
-            command, env={**inherited(os.environ), **variables}, stdout=log, stderr=log, umask=UMASK, check=False
-        ).returncode
+        environment = {**inherited(os.environ), **variables}
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, umask=UMASK)
+        try:
+            code: int | str = process.wait(MIGRATE_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            code = f"none within {MIGRATE_SECONDS} s"
     if code:
         raise ServiceUnavailable(
             "Airflow's database to migrate", f"exit code {code}", f"Read {logs / 'airflow-migrate.log'}."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,9 +53,10 @@ def look(children: Children, where: Addresses) -> dict[str, Health]:
         airflow.SCHEDULER: lambda: said if isinstance(said, str) else _of(said, "scheduler"),
         airflow.DAG_PROCESSOR: lambda: said if isinstance(said, str) else _of(said, "dag_processor"),
     }
-    return {
-        name: Health(is_alive=alive[name], reason=asked[name]() if alive[name] else "not running") for name in PARTS
-    }
+    with ThreadPoolExecutor(len(PARTS)) as pool:  # several that hang cost no more time than one
+        said_of = {name: pool.submit(asked[name]) for name in PARTS if alive[name]}
+    reasons = {name: one.result() for name, one in said_of.items()}
+    return {name: Health(is_alive=alive[name], reason=reasons.get(name, "not running")) for name in PARTS}
 
 
 def ill(found: Mapping[str, Health]) -> list[str]:

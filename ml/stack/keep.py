@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import fcntl
 import logging
+import os
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
-from ml.errors import TradewindError
+from ml.errors import ServiceUnavailable, TradewindError
+from ml.stack.awaited import Tell, awaited, untold
 from ml.stack.health import Health, ill
 
 KEEPER = "keeper"
 LOOK_SECONDS = 10.0
 PATIENCE_SECONDS = 60.0  # a part that is ill for so long, at every look, is replaced: a busy machine makes parts late
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 10.0, 300.0  # between tries that fail, doubled each time
+LOCK_SECONDS = 300.0  # longer than any start or stop takes
 LOG_BYTES = 16 << 20
 OLD_LOGS = 3
 
@@ -56,12 +61,44 @@ def keep(home: Path, mend: Callable[[Path, Patience], object]) -> None:
 
 
 @contextmanager
-def alone(home: Path) -> Iterator[None]:
-    """Wait until no other command and no keeper starts or stops parts of this stack."""
+def alone(home: Path, tell: Tell = untold) -> Iterator[None]:
+    """Wait until no other command and no keeper starts or stops parts of this stack.
+
+    Raises:
+        ServiceUnavailable: One of them does not end.
+    """
     (home / "run").mkdir(exist_ok=True)
-    with (home / "run" / "lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with (home / "run" / "lock").open("a+") as file:
+        if not _locked(file):
+            _await_lock(file, tell)
+        file.truncate(0)
+        file.write(f"{os.getpid()} {' '.join(sys.argv[1:2])}")
+        file.flush()
         yield
+
+
+def _locked(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _await_lock(file: IO[str], tell: Tell) -> None:
+    file.seek(0)
+    pid, _, command = (file.read(80) or "unknown").partition(" ")
+    holder = f"process {pid} ({command or 'tradewind'}), which starts or stops parts of this stack"
+    deadline = time.monotonic() + LOCK_SECONDS
+    with awaited(tell, holder, LOCK_SECONDS):
+        while not _locked(file):
+            if time.monotonic() > deadline:
+                raise ServiceUnavailable(
+                    f"nobody else to start or stop parts of this stack within {LOCK_SECONDS:.0f} s",
+                    holder,
+                    "Look what it does; if it hangs, end it and try again.",
+                )
+            time.sleep(0.1)
 
 
 def turn_over(logs: Path) -> None:

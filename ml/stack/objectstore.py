@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
 
 READY_SECONDS = 60
+ASK_SECONDS = 5
 CHILD = "object-store"
 PORTS_FILE = "ports.json"
 INNER = ("s3.port.grpc", *(f"{part}.port{kind}" for part in PARTS for kind in ("", ".grpc")))
@@ -39,8 +40,8 @@ def start(children: Children, folder: Path, port: int, secrets: Mapping[str, str
         ports = {part: free_port() for part in INNER}
         _configure(folder, secrets, prefix, ports)
         children.start(CHILD, _command(folder, port, ports), {}, cwd=folder)
-    client = _admin(port, secrets)
-    children.wait(CHILD, lambda: _answers(client), READY_SECONDS)
+    client, asked = _admin(port, secrets), _admin(port, secrets, s3_attempts=1, s3_timeout_s=ASK_SECONDS)
+    children.wait(CHILD, lambda: _answers(asked), READY_SECONDS)
     make_buckets(client, prefix)
 
 

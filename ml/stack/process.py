@@ -8,6 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from ml.errors import ConfigInvalid, IntegrityBroken, ServiceUnavailable
 from ml.files import read_json, write_bytes, write_json
 from ml.private import UMASK
 from ml.stack import family
+from ml.stack.awaited import Tell, awaited, untold
 
 LOG_TAIL = 15  # lines of a dead child's log in the error message
 
@@ -42,10 +44,16 @@ class Child:
 
 
 class Children:
-    """The processes of one stack, recorded in a folder."""
+    """The processes of one stack, recorded in a folder.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: Of the records.
+        tell: Receives what is awaited, where that takes longer than a moment.
+    """
+
+    def __init__(self, folder: Path, tell: Tell = untold) -> None:
         self._folder = folder
+        self._tell = tell
         self.logs = folder / "logs"
 
     def start(self, name: str, command: Sequence[str], environment: Mapping[str, str], cwd: Path | None = None) -> None:
@@ -73,6 +81,10 @@ class Children:
         child = Child(name=name, pid=process.pid, created=psutil.Process(process.pid).create_time())
         write_json(self._record(name), asdict(child))
 
+    def awaited(self, what: str, most_seconds: float) -> AbstractContextManager[None]:
+        """Tell whoever waits what else is awaited, where that takes longer than a moment."""
+        return awaited(self._tell, what, most_seconds)
+
     def find(self, name: str) -> psutil.Process | None:
         """Return the living child of that name."""
         record = self._record(name)
@@ -83,7 +95,8 @@ class Children:
     def stop(self, name: str) -> bool:
         """End the child and all that it started, also where it is dead itself; tell whether any of them was alive."""
         found = {one.pid: one for one in (*family.marked(f"{self._mark()}/{name}"), *self._session(name))}
-        family.end(list(found.values()))
+        with awaited(self._tell, f"{name} to end", 2 * family.STOP_SECONDS):
+            family.end(list(found.values()))
         self._record(name).unlink(missing_ok=True)
         return bool(found)
 
@@ -97,6 +110,11 @@ class Children:
         """Tell whether the living child has ever been ready."""
         return self.find(name) is not None and bool(read_json(self._record(name)).get("ready"))
 
+    def is_stopped(self, name: str) -> bool:
+        """Tell whether a signal stopped the living child: it does nothing until another lets it go on."""
+        found = self.find(name)
+        return found is not None and found.status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
+
     def names(self) -> list[str]:
         """Return the names of all recorded children, newest first."""
         records = sorted(self._folder.glob("*.pid.json"), key=lambda path: path.stat().st_mtime, reverse=True)
@@ -108,14 +126,15 @@ class Children:
         Raises:
             ServiceUnavailable: It ended, or was not ready in time; the message ends with its log's last lines.
         """
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            if ready():
-                self._set_ready(name)
-                return
-            if self.find(name) is None:
-                break
-            time.sleep(0.1)
+        with awaited(self._tell, f"{name} to be ready", seconds):
+            deadline = time.monotonic() + seconds
+            while time.monotonic() < deadline:
+                if ready():
+                    self._set_ready(name)
+                    return
+                if self.find(name) is None:
+                    break
+                time.sleep(0.1)
         state = "not ready" if self.find(name) else "ended"
         raise ServiceUnavailable(
             f"{name} to be ready within {seconds:.0f} s",

@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,14 +22,15 @@ from ml.pipeline import PUBLIC
 from ml.pipeline.workspace import sweep
 from ml.private import make_private
 from ml.stack import airflow, objectstore, room
+from ml.stack.awaited import Tell, awaited, untold
 from ml.stack.carry_over import carry_over, note_new
-from ml.stack.health import PARTS, SERVER, Addresses, Health, ill, look
+from ml.stack.health import ASK_SECONDS, PARTS, SERVER, Addresses, Health, ill, look
 from ml.stack.keep import KEEPER, Patience, alone
 from ml.stack.process import Children, choose_port
 from ml.stack.role_secrets import split
 from ml.stack.secret import load_all, s3_variables
 
-SERVER_READY_SECONDS = 60
+SERVER_READY_SECONDS, CARRY_SECONDS = 60, 300
 LOOKS, LOOK_SECONDS = 3, 2.0  # a part that is busy for a moment is not ill
 PORTS = {
     "s3": (objectstore.CHILD, "TRADEWIND_S3_PORT", 8333),
@@ -126,7 +127,7 @@ def load(home: Path) -> Stack:
     return Stack(home=make_private(home), secrets=load_all(_secrets_file(home)), **_ports(record))
 
 
-def up(home: Path, tell: Callable[[str], None]) -> Stack:
+def up(home: Path, tell: Tell) -> Stack:
     """Start what is not running yet, replace what runs and does not do its work, and return the stack.
 
     Args:
@@ -138,9 +139,9 @@ def up(home: Path, tell: Callable[[str], None]) -> Stack:
         ConfigInvalid: A port that was asked for is taken.
     """
     home = make_private(home)
-    with alone(home):
+    with alone(home, tell):
         note_new(home)
-        children = Children(home / "run")
+        children = Children(home / "run", tell)
         stack = _plan(home, children)
         _end_ill(children, stack, tell)
         _start(children, stack, tell)
@@ -161,7 +162,7 @@ def mend(home: Path, patience: Patience) -> None:
         ServiceUnavailable: A part did not come up.
     """
     with alone(home):
-        children = Children(home / "run")
+        children = Children(home / "run", log.info)
         found = look(children, load(home).addresses())
         for name in patience.spent(found, time.monotonic()):
             log.warning("part replaced name=%s: %s", name, found[name].reason)
@@ -172,14 +173,15 @@ def mend(home: Path, patience: Patience) -> None:
             _start(children, _plan(home, children), log.info)
 
 
-def _start(children: Children, stack: Stack, tell: Callable[[str], None]) -> None:
+def _start(children: Children, stack: Stack, tell: Tell) -> None:
     """Start what does not run, and wait until all is ready."""
     home = stack.home
     sweep(home)
     write_json(_record(home), {name: value for name, value in asdict(stack).items() if name not in ("home", "secrets")})
     tell(f"object store on 127.0.0.1:{stack.s3_port}")
     objectstore.start(children, home / "store", stack.s3_port, stack.secrets, stack.prefix)
-    carry_over(home, stack.settings("custodian", "signing_key"), tell)
+    with children.awaited("what an earlier release kept to be carried over", CARRY_SECONDS):
+        carry_over(home, stack.settings("custodian", "signing_key"), tell)
     tell(f"model server on 127.0.0.1:{stack.server_port}")
     _start_server(children, stack)
     tell(f"Airflow on 127.0.0.1:{stack.airflow_port}")
@@ -189,14 +191,19 @@ def _start(children: Children, stack: Stack, tell: Callable[[str], None]) -> Non
     children.wait(SERVER, lambda: _alive(stack.server_url), SERVER_READY_SECONDS)
 
 
-def down(home: Path) -> list[str]:
-    """Stop all that `up` started, newest first, and return the names of what was alive."""
+def down(home: Path, tell: Tell = untold) -> list[str]:
+    """Stop all that `up` started, newest first, and return the names of what was alive.
+
+    Args:
+        home: Folder of the stack.
+        tell: Receives what is awaited, for the person who waits.
+    """
     if not home.exists() and not home.is_symlink():
         return []
     home = make_private(home)
-    children = Children(home / "run")
+    children = Children(home / "run", tell)
     children.stop(KEEPER)  # first, or it would start again what is stopped
-    with alone(home):
+    with alone(home, tell):
         stopped = [name for name in children.names() if children.stop(name)]
         return [*stopped, *(["strays"] if children.stop_strays() else [])]
 
@@ -231,13 +238,20 @@ def health(home: Path) -> dict[str, Health]:
     return look(Children(stack.home / "run"), stack.addresses())
 
 
-def _end_ill(children: Children, stack: Stack, tell: Callable[[str], None]) -> None:
-    """End the parts that were ready once and do not do their work now; one that still starts is waited for instead."""
+def _end_ill(children: Children, stack: Stack, tell: Tell) -> None:
+    """End the parts that were ready once and do not do their work now; one that still starts is waited for instead.
+
+    One that a signal stopped does nothing, so nobody waits for its answer.
+    """
+    for name in filter(children.is_stopped, PARTS):
+        tell(f"{name} is replaced: a signal stopped its process")
+        children.stop(name)
     suspects = {name for name in PARTS if children.is_ready(name)}
     for attempt in range(LOOKS if suspects else 0):
         if attempt:
             time.sleep(LOOK_SECONDS)
-        found = look(children, stack.addresses())
+        with awaited(tell, f"an answer of {', '.join(sorted(suspects))}", LOOKS * (ASK_SECONDS + LOOK_SECONDS)):
+            found = look(children, stack.addresses())
         suspects &= set(ill(found))
         if not suspects:
             return
