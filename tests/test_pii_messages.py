@@ -9,8 +9,13 @@ from ml.privacy.pii_find import find
 from ml.privacy.redact import redact
 
 SLOT = re.compile(r"\{\{(\w+)\|(.*?)\}\}")
-HALVES = {"privacy_messages.txt": (0.95, 0.9), "privacy_messages_heldout.txt": (0.8, 0.85)}
-"""File -> least recall and precision; rules were written with the first in view, the second was scored once, afterwards."""
+HALVES = {
+    "privacy_messages.txt": (0.95, 0.9),
+    "privacy_messages_heldout.txt": (0.8, 0.85),
+    "privacy_messages_fresh.txt": (0.93, 0.88),
+    "privacy_messages_unseen.txt": (0.82, 0.85),
+}
+"""File -> least recall and precision; rules were written with the first and third in view, the others scored once, after them."""
 
 
 def messages(file: str) -> list[tuple[str, list[tuple[int, int]]]]:
@@ -40,7 +45,7 @@ def test_planted_values_go_and_the_rest_stays(file):
         right += sum(3 * len(places(text, [one]) & wanted) >= 2 * len(places(text, [one])) for one in told)
         planted, found = planted + len(spans), found + len(told)
     recall, precision = HALVES[file]
-    assert planted > 80
+    assert planted > 30
     assert gone / planted >= recall
     assert right / found >= precision
 
@@ -55,6 +60,9 @@ def test_planted_values_go_and_the_rest_stays(file):
         ("the one-time code you sent is 55 21 90", "55 21 90"),
         ("我的密码是Happy888", "Happy888"),
         ("收到验证码330912", "330912"),
+        ("密码忘了，以前是qwer2019", "qwer2019"),
+        ("the card's three digits on the back are 518", "518"),
+        ("背面三位是518", "518"),
         ("error code 403", ""),
         ("The discount code SUMMER20 gives 15%", ""),
         ("Two pins of the plug are bent", ""),
@@ -80,6 +88,19 @@ def test_secrets_are_redacted_and_talk_about_them_is_not(text, value):
         ("41 1111 1111 1111 11", "CARD"),
         ("My passport number is K1234567", "ID"),
         ("driving licence MORGA657054SM9IJ", "ID"),
+        ("email tobi underscore ade at planted dot example", "EMAIL"),
+        ("tell Mrs Quibblesworth to ring back", "NAME"),
+        ("phone me on 07700 900 461 please", "PHONE"),
+        ("the number plate is B-KT 4821", "PLATE"),
+        ("替何晓明问一下退货", "NAME"),
+        ("请找老吴接电话", "NAME"),
+        ("收件人：阿迪力·买买提", "NAME"),
+        ("完整的是11010519491231002X", "ID"),
+        ("身份证尾号不对，完整的是110105194912310020", "ID"),
+        ("身份证拍好了，订单号110105194912310020", ""),
+        ("三位数背面没有字", ""),
+        ("列夫·托尔斯泰的书有货吗", ""),
+        ("order #A-20931 and tracking 1Z 999 AA1", ""),
         ("QQ12", ""),
         ("I bought it at amazon.com", ""),
         ("Article 4006381333931 costs 12.50", ""),

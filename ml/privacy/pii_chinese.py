@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from stdnum.cn import ric
 
-from ml.privacy.pii_pattern import CHECKED, LIKELY, STRICT
+from ml.privacy.pii_pattern import CHECKED, LIKELY, STRICT, is_order
 from ml.privacy.pii_span import Kind, Span
 
 HAN = re.compile(r"[\u4e00-\u9fff]")
@@ -45,6 +45,18 @@ ALONE = re.compile(
     rf"(?:^|(?<=[，。,：:；;!！?？\s]))({SURNAME}(?!{TITLE})[{GIVEN_USUAL}]{{1,2}})"
     r"(?=$|[，。,：:；;!！?？\s]|的(?:订单|包裹|快递|退款|货|单|东西)|[收签](?:$|[，。]))"
 )
+MINORITY = re.compile(  # written with a dot between its parts; foreign authors are too, so a cue is needed
+    r"(?:我叫|我是|本人|收货人|收件人|联系人|寄件人|名字[是叫]?|名叫|姓名|户名|客户|叫做|寄给|转交给?|帮|替|找)[是为叫：:\s]{0,2}"
+    r"([\u4e00-\u9fff]{2,6}(?:[·•・‧][\u4e00-\u9fff]{1,8}){1,3})"
+)
+FOR_SOMEBODY = re.compile(  # what is done for a person, with or by them
+    rf"(?:帮|替|找|给|由|让|请|跟|和|通知|联系|告诉|转告)({SURNAME}(?!{TITLE})[{GIVEN_USUAL}]{{1,2}})"
+    r"(?=[问查退买下取收订看转办改签寄送打回付领代，。,；;！!？?\s]|说一|$)"
+)
+FAMILIAR = re.compile(
+    r"(?:客服|同事|店员|售货员|业务员|快递员|师傅|邻居|联系|找|叫|问|告诉|我是)的?"
+    rf"([小老阿]{SURNAME})(?![\u4e00-\u9fff]?[机车鞋包虾])"
+)
 OWN_SURNAME = re.compile(rf"我姓({SURNAME})(?![\u4e00-\u9fff])")
 TITLED = re.compile(rf"({SURNAME}(?:{GIVEN}{{1,2}})?)(?={TITLE})")
 PROVINCE = (
@@ -53,8 +65,12 @@ PROVINCE = (
 )
 PLACE = r"[\u4e00-\u9fff]"
 AREA = rf"(?:{PLACE}{{2,7}}?(?:省|自治区|特别行政区|自治州|地区|市|盟|区|县|旗|镇|乡|街道|村))"
-ROAD = rf"(?:{PLACE}{{1,8}}?(?:大道|大街|胡同|路|街|道|巷|弄|里))"
-DOOR = r"(?:[\dA-Za-z一二三四五六七八九十百甲乙丙之-]{1,8}(?:号楼|号院|号|弄|栋|幢|座|单元|室|楼|层|户))"
+SIDE = r"(?:支路|横街|横路|支弄|街|巷|弄|里)"
+ROAD = rf"(?:{PLACE}{{1,8}}?(?:大道|大街|胡同|路|街|道|巷|弄|里)(?:{PLACE}{{0,3}}{SIDE})?)"
+NUMBER = "一二三四五六七八九十"
+DOOR = (
+    rf"(?:[\dA-Za-z{NUMBER}百甲乙丙之-]{{1,8}}(?:号楼|号院|号|弄|栋|幢|座|单元|室|楼|层|户)(?:之[{NUMBER}\d]{{1,2}})?)"
+)
 HOME = rf"(?:{PLACE}{{2,8}}?(?:小区|花园|公寓|大厦|广场|家园|新村|苑|大学|学校))"
 ADDRESS = re.compile(
     rf"(?:(?:{PROVINCE})(?:省|市|自治区|壮族自治区|回族自治区|维吾尔自治区|特别行政区)?{AREA}{{0,4}}{ROAD}?{HOME}?{DOOR}*(?:{HOME}?{DOOR}+)?(?:\d{{3,4}}(?!\d))?"
@@ -65,7 +81,7 @@ LEAD = re.compile(
 )
 RESIDENT = re.compile(r"(?<!\w)\d{17}[\dXx](?![\dA-Za-z])|(?<=[\u4e00-\u9fff])\d{17}[\dXx](?![\dA-Za-z])", re.ASCII)
 RESIDENT_CUE = re.compile(
-    r"(?:身份证|社保|社会保障|驾驶证|驾照|居住证)[^\d，。；]{0,8}(\d(?:[ -]?\d){13,16}(?:[ -]?[\dXx])?)(?![\d-])"
+    r"(?:身份证|社保|社会保障|驾驶证|驾照|居住证)[^\d。；]{0,14}(\d(?:[ -]?\d){13,16}(?:[ -]?[\dXx])?)(?![\d-])"
 )
 STATE_CUE = re.compile(r"(?:台湾|居民|居留)?(?:身份证|居留证)[^\dA-Z，。；]{0,6}([A-Z]{1,2}\d{8,9})(?!\w)", re.ASCII)
 OFFICER = re.compile(r"(?:军官证|士兵证|警官证|文职证)[^\d，。；]{0,3}?([\u4e00-\u9fff]{1,2}字第\d{4,10}号?|\d{6,10})")
@@ -124,7 +140,7 @@ def _ids(text: str) -> Iterator[Span]:
     for one in RESIDENT.finditer(text):
         if ric.is_valid(one.group().upper()):
             yield Span(one.start(), one.end(), "ID", CHECKED)
-    yield from _marked(RESIDENT_CUE, text, "ID", STRICT)
+    yield from (one for one in _marked(RESIDENT_CUE, text, "ID", STRICT) if not is_order(text, one.start))
     for pattern in (PASSPORT, STATE_CUE, OFFICER):
         yield from _marked(pattern, text, "ID", STRICT)
 
@@ -133,6 +149,8 @@ def _names(text: str) -> Iterator[Span]:
     yield from _marked(CUED, text, "NAME", LIKELY)
     yield from _marked(TITLED, text, "NAME", LIKELY)
     yield from _marked(OWN_SURNAME, text, "NAME", LIKELY)
+    for pattern in (MINORITY, FOR_SOMEBODY, FAMILIAR):
+        yield from (one for one in _marked(pattern, text, "NAME", LIKELY) if not COMMON.match(text, one.start, one.end))
     yield from (span for span in _marked(ALONE, text, "NAME", LIKELY) if not COMMON.match(text, span.start, span.end))
 
 

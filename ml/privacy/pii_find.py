@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Literal
 
 from ml.privacy.pii_chinese import HAN, find_chinese
 from ml.privacy.pii_handle import find_handles
 from ml.privacy.pii_identity import find_identities
-from ml.privacy.pii_pattern import find_patterns, is_order
+from ml.privacy.pii_pattern import find_patterns, find_titled, is_order
 from ml.privacy.pii_plain import plain
 from ml.privacy.pii_secret import find_secrets
 from ml.privacy.pii_span import KINDS, Span, outside, without_overlap
@@ -17,6 +19,13 @@ from ml.privacy.pii_written import find_written
 
 PLACEHOLDER = re.compile(rf"\[(?:{'|'.join(KINDS)})\]")
 NUMBERS = ("PHONE", "CARD", "ID")
+ORDER_WORD = re.compile(
+    r"[\s,;.(]+(?:order|invoice|tracking|parcel|article|item|sku|ean)"
+    r"(?=\W{1,3}(?:no|nr|number|id|sku|is)?\W{0,3}[A-Z]{0,3}[ -]?\d)",
+    re.IGNORECASE,
+)
+CODE = re.compile(r"(?=[A-Z /#.-]*\d)[A-Z0-9 /#.-]+(?:\s[a-z]+)*")
+"""A number, whatever letters are in it, with no more than common words behind it."""
 LETTER = re.compile(r"[^\W\d_]")
 
 
@@ -45,9 +54,24 @@ def _find(text: str, language: Literal["en", "zh"] | None, keep: re.Pattern[str]
     told += [] if language == "en" else find_chinese(text)
     known = without_overlap(outside(told, held, text))
     tagged = tag(text, _in_order(known, held)) if _is_tagged(text, language) else []
-    trusted = (span for span in tagged if not (span.type in NUMBERS and is_order(text, span.start)))
+    trusted = (part for span in tagged for part in sensible(text, span))
     trusted = (span for span in trusted if not HAN.search(text, span.start, span.end))  # it never learned Chinese
-    return without_overlap([*known, *outside(trusted, held, text)])
+    return without_overlap([*known, *outside([*trusted, *find_titled(text)], held, text)])
+
+
+def sensible(text: str, span: Span) -> Iterator[Span]:
+    """Yield what is left of a tagged span: no number of an order, a parcel or an article, and no name of digits."""
+    said = text[span.start : span.end]
+    letters, digits = sum(map(str.isalpha, said)), sum(map(str.isdigit, said))
+    if (span.type in NUMBERS or CODE.fullmatch(said)) and is_order(text, span.start):
+        return
+    if span.type == "NAME" and digits > letters:
+        return
+    word = ORDER_WORD.search(text, span.start + 1, span.end) if span.type in ("ADDRESS", "NAME") else None
+    if word is None:
+        yield span
+    elif any(map(str.isalnum, text[span.start : word.start()])):
+        yield from sensible(text, replace(span, end=word.start()))
 
 
 def places_held(text: str, keep: re.Pattern[str] | None) -> list[tuple[int, int]]:

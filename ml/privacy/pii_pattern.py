@@ -15,6 +15,7 @@ from stdnum.us import ssn
 from ml.privacy.pii_span import Kind, Span
 
 CHECKED, STRICT, LIKELY = 1.0, 0.95, 0.9  # scores: a checksum holds; a form nothing else has; a form in its usual place
+UNSURE = 0.3  # whatever else is found there is surer
 WORDY = r"[^\W\u4e00-\u9fff]"  # Chinese is written without spaces around an address
 EMAIL = re.compile(rf"(?:{WORDY}|[.+-]){{1,64}}@(?:{WORDY}|-)+(?:\.(?:{WORDY}|-)+)+")
 URL = re.compile(r"(?:https?://|www\.)[^\s<>\"'，。；、（）]+[^\s<>\"'，。；、（）.,;:!?)\]]", re.IGNORECASE)
@@ -36,8 +37,25 @@ ORDER_BEFORE = re.compile(
     r"(?:order|invoice|tracking|parcel|article|item|sku|ean|ref(?:erence)?|订单|单号|编号|货号)\W*(?:no|nr|number|id|号|号码|是|为)?\W*(?:is|was)?\W*$",
     re.IGNORECASE,
 )
+CODE_BEFORE = re.compile(r"[A-Za-z0-9][A-Za-z0-9#/_.-]{0,11}$")  # a number may be the rest of a code: A-20931
 VERSION_BEFORE = re.compile(r"(?:version|firmware|release|build|v|版本)\W*$", re.IGNORECASE)
 IBAN_BEFORE = re.compile(r"iban\W*(?:code|number|is)?\W*$", re.IGNORECASE)
+TITLED = re.compile(
+    r"(?<![A-Za-z])(?:Mr|Mrs|Ms|Mx|Miss|Dr|Prof|Herrn?|Frau|Madame|Monsieur|Señora?|Signora?)\.?\s"
+    r"(?!(?:Pepper|Martens|Oetker|Proper|Clean|Muscle|Coffee|Potato|Universe)(?![A-Za-z]))"  # goods
+    r"([A-Z][a-zß-ÿ'’]{1,24}(?:[A-Z][a-zß-ÿ]{1,24})?(?:-[A-Z][a-zß-ÿ]{1,24})?)(?![A-Za-z])"
+)
+CALL = re.compile(
+    r"(?<![A-Za-z])(?i:ring|call|text|phone|dial|tel(?:ephone)?|mobile|cell|landline|whatsapp|reach\s(?:me|us|him|her))(?![A-Za-z])"
+    r"(?i:\s{0,2}(?:me|us|him|her|back|no|nr|number|is|on|at|under|my|our|the|[.:=-])){0,6}\s{0,2}"
+    r"([(]?\+?\d(?:[ ()./-]{0,2}\d){6,13})(?!\w)",
+    re.ASCII,
+)
+VEHICLE = re.compile(
+    r"(?<![A-Za-z])(?i:(?:number|licen[cs]e|licence)\splate|plate|registration|car\sreg|reg(?:istration)?\s(?:no|number)|kennzeichen)(?![A-Za-z])"
+    r"(?i:\s{0,2}(?:no|nr|number|is|was|of|my|the|car|van|[.:=])){0,5}\s{0,2}"
+    r"((?=[A-ZÄÖÜ0-9 -]{0,9}\d)(?=[A-ZÄÖÜ0-9 -]{0,9}[A-ZÄÖÜ])[A-ZÄÖÜ0-9]{1,4}(?:[ -]?[A-Z0-9]{1,5}){1,2})(?!\w)"
+)
 LOOK_BACK = 24  # characters before a number in which a word says what it is
 
 
@@ -46,13 +64,23 @@ def find_patterns(text: str) -> list[Span]:
     found = [Span(one.start(), one.end(), "EMAIL", STRICT) for one in EMAIL.finditer(text)]
     found += [Span(one.start(), one.end(), "URL", STRICT) for one in URL.finditer(text)]
     if any(char.isdigit() for char in text):
+        found += [Span(one.start(1), one.end(1), "PLATE", STRICT) for one in VEHICLE.finditer(text)]
         found += [*_networks(text), *_accounts(text), *_cards(text), *_ids(text), *_phones(text)]
     return found
 
 
+def find_titled(text: str) -> Iterator[Span]:
+    """Yield the surnames after a title; less sure than whatever else is found there, for a whole name may begin with it."""
+    for one in TITLED.finditer(text):
+        yield Span(one.start(1), one.end(1), "NAME", UNSURE)
+
+
 def is_order(text: str, at: int) -> bool:
     """Tell whether the words before a number say that it is an order's, a parcel's or an article's."""
-    return ORDER_BEFORE.search(_before(text, at)) is not None
+    before = _before(text, at)
+    code = CODE_BEFORE.search(before)
+    starts = (before, before[: code.start()]) if code and code.group()[-1] in "-/_." else (before,)
+    return any(ORDER_BEFORE.search(one) for one in starts)
 
 
 def _before(text: str, at: int) -> str:
@@ -102,6 +130,8 @@ def _phones(text: str) -> Iterator[Span]:
     for one in MOBILE_CN.finditer(text):
         if not is_order(text, one.start()):
             yield _span(one, "PHONE", LIKELY)
+    for one in CALL.finditer(text):
+        yield Span(one.start(1), one.end(1), "PHONE", LIKELY)
     if ABROAD.search(text):
         from phonenumbers import Leniency, PhoneNumberMatcher
 

@@ -32,7 +32,7 @@ ORDINARY = (
 PLACEHOLDER = r"\[[A-Z ]{1,20}\]"
 BETWEEN = (
     rf"(?:\s{{1,3}}[A-Za-z'’]{{1,20}}(?:@[\w-]{{1,40}}\.[\w.-]{{1,40}})?(?!\w)"
-    rf"|\s{{0,3}}{PLACEHOLDER}|\s{{0,3}}[（(][^（）()]{{0,20}}[）)]|[{HAN}]){{0,8}}?\s{{0,3}}"
+    rf"|\s{{0,3}}{PLACEHOLDER}|\s{{0,3}}[（(][^（）()]{{0,20}}[）)]|[{HAN}]|[，,](?=[{HAN}])){{0,10}}?\s{{0,3}}"
 )
 MIXED = r"(?![:=>(])(?=[!-~]{0,64}[A-Za-z])(?=[!-~]{0,64}[0-9])[!-~]{5}"  # letters and digits
 SAYS = (
@@ -54,10 +54,11 @@ CODE = (
     r"|(?<!discount\s)(?<!coupon\s)(?<!promo\s)(?<!voucher\s)(?<!gift\s)(?<!zip\s)(?<!postal\s)(?<!area\s)(?<!country\s)(?<!error\s)"
     r"(?<!product\s)(?<!article\s)(?<!item\s)(?<!colour\s)(?<!color\s)(?<!order\s)(?<!tracking\s)(?<!sort\s)(?<!status\s)"
     r"code(?=[^\d\n]{1,40}?(?:(?<![a-z])(?:is|was|received|got|sent)(?![a-z])|[:=：])))(?![A-Za-z])"
+    r"|(?:last\s)?(?:three|3|four|4)\s(?:digits|numbers)\s(?:on|from|at)\s(?:the\s)?back|背面的?(?:最?后|末)?[三3四4]位(?:数字?)?"
     r"|验证码|校验码|动态密?码|安全码|取件码|提货码|支付密码|取款密码|登录密码|密码|口令"
 )
 LINK = (
-    rf"(?:\s{{0,3}}(?:{PLACEHOLDER}|code|number|no\.?|for|the|locker|door|card|i|we|you|have|just|got|received|sent|me|it|it['’]?s|is|was|that|on"
+    rf"(?:\s{{0,3}}(?:{PLACEHOLDER}|code|number|no\.?|for|the|locker|door|card|i|we|you|have|just|got|received|sent|me|it|it['’]?s|is|are|was|that|on"
     r"|my|phone|[:：=,，、(（-]|是|为|改成|设成|叫|收到|了|我的|的)(?![A-Za-z])){0,8}\s{0,3}"
 )
 DIGITS = r"\d(?:[ -]?\d){2,9}(?![\w/%€$£元]|[.,:-]\d|[ -]?\d|\s?(?:eur|usd|euros?|dollars?|pcs|pieces|minutes|days))"

@@ -10,12 +10,17 @@ from ml.privacy.pii_span import Span
 SURE = 0.93  # less than a plain address, more than what the context tells
 LOCAL = r"(?<![A-Za-z0-9_.+-])[A-Za-z0-9_](?:[A-Za-z0-9_.+-]{0,62}[A-Za-z0-9_-])?"
 OPEN, CLOSE = r"[\[({<（【]\s?", r"\s?[\])}>）】]"
+SPELLED = (
+    r"(?:\s(?:underscore|dash|hyphen|dot|minus|plus)\s[A-Za-z0-9]{1,30}){0,4}"  # within what stands before the sign
+)
 SIGN = rf"(?:\s{{0,2}}@\s{{0,2}}|\s?{OPEN}(?:at|@|#){CLOSE}\s?|\s?(?:艾特|爱特|圈a|小老鼠)\s?)"
 DOT = rf"(?:\.|\s?{OPEN}(?:dot|punkt|point|\.){CLOSE}\s?|\s(?:dot|punkt)\s|\s?[点點]\s?)"
 HOST, ENDING = r"[A-Za-z0-9][A-Za-z0-9-]{0,62}", r"[A-Za-z]{2,24}(?![\w@])"
 FORMS = (
     re.compile(rf"{LOCAL}{SIGN}(?:{HOST}{DOT}){{1,4}}{ENDING}", re.IGNORECASE),
-    re.compile(rf"{LOCAL}\sat\s(?:{HOST}{DOT}){{0,3}}{HOST}(?:\sdot\s|\s?{OPEN}dot{CLOSE}\s?){ENDING}", re.IGNORECASE),
+    re.compile(
+        rf"{LOCAL}{SPELLED}\sat\s(?:{HOST}{DOT}){{0,3}}{HOST}(?:\sdot\s|\s?{OPEN}dot{CLOSE}\s?){ENDING}", re.IGNORECASE
+    ),
 )
 CUED = re.compile(
     rf"(?:e-?mails?|mail|address|inbox|write|contact|reply|邮箱|邮件)[^\n@]{{0,16}}?\s?({LOCAL}\s?(?:\sat\s|#)\s?(?:{HOST}\.){{1,4}}{ENDING})",
