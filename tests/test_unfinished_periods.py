@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from ml.config import Settings
 from ml.errors import SourceInvalid
 from ml.shop import PRODUCTS, PURCHASES
-from ml.sources import open_source
+from ml.sources.opening import open_source
 from ml.use_cases.inventory.params import InventoryFeatures
 from ml.use_cases.inventory.weekly import weekly
 from tests.test_inventory_examples import expressions
