@@ -6,6 +6,8 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ml.config import BucketName, Settings, require_secret
@@ -45,6 +47,17 @@ def connect(settings: Settings) -> S3Client:
             s3={"addressing_style": "path"},
         ),
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """One object as a listing tells of it."""
+
+    key: str
+    size: int
+    """[bytes]"""
+    modified: datetime
+    """When it was last written, by the store's clock, UTC."""
 
 
 class Bucket:
@@ -223,6 +236,20 @@ class Bucket:
             pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix)
             for page in pages:
                 yield from ((item["Key"], item["ETag"].strip('"')) for item in page.get("Contents", ()))
+
+    def listed(self, prefix: str = "") -> Iterator[Stored]:
+        """Yield all objects under a prefix with their size and age, in lexical order."""
+        with _translated(self.name, prefix):
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix)
+            for page in pages:
+                for item in page.get("Contents", ()):
+                    yield Stored(key=item["Key"], size=item["Size"], modified=item["LastModified"])
+
+    def folders(self) -> list[str]:
+        """Return the first parts of all keys that have several, in order."""
+        with _translated(self.name, ""):
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Delimiter="/")
+            return [one["Prefix"].rstrip("/") for page in pages for one in page.get("CommonPrefixes", ())]
 
     def delete(self, key: str) -> None:
         """Remove the object; a missing one is no error."""

@@ -12,7 +12,8 @@ import pytest
 
 from ml.errors import DataRejected, ModelNotFound, StageFailed
 from ml.pipeline import PUBLIC
-from ml.pipeline.workspace import bring, sweep
+from ml.pipeline.leftovers import sweep
+from ml.pipeline.workspace import bring
 from ml.store import Bucket
 from tests.shell_stages import REFUSAL, VERDICT, Project, stages
 

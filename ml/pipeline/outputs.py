@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from ml.errors import IntegrityBroken, ModelNotFound
+from ml.errors import IntegrityBroken, ModelNotFound, StorageUnavailable
 from ml.pipeline.listing import LISTING_LIMIT_BYTES, read_listing
 from ml.store import Bucket
 
@@ -40,6 +40,11 @@ class Output:
         return path == self.path or path.startswith(f"{self.path}/")
 
 
+def object_key(md5: str) -> str:
+    """Return where a DVC remote holds what bears a hash."""
+    return f"{PREFIX}/{md5[:2]}/{md5[2:]}"
+
+
 def fetch(remote: Bucket, cache: Path, output: Output, path: str) -> None:
     """Bring what lies at a path of an output into the cache.
 
@@ -59,6 +64,25 @@ def fetch(remote: Bucket, cache: Path, output: Output, path: str) -> None:
     with ThreadPoolExecutor(TOGETHER) as threads:
         for done in [threads.submit(_bring, remote, cache, md5, output.size) for md5 in missing]:
             done.result()
+
+
+def restore(remote: Bucket, cache: Path, output: Output) -> int:
+    """Write the objects of an output that the remote lacks, from the cache; return how many those were.
+
+    Files go before the list of their folder: whoever finds the list finds the files.
+
+    Raises:
+        StorageUnavailable: The cache does not hold one either.
+    """
+    is_folder = output.md5.endswith(FOLDER)
+    files = set(_objects(remote, cache, output, output.path)) if is_folder else set()
+    missing = [md5 for md5 in (*sorted(files), output.md5) if not remote.exists(object_key(md5))]
+    for md5 in missing:
+        place = _place(cache, md5)
+        if not place.exists():
+            raise StorageUnavailable(f"the output at {_named(remote, md5)}", "none", "Run the task again.")
+        remote.put(object_key(md5), place.read_bytes())
+    return len(missing)
 
 
 def _objects(remote: Bucket, cache: Path, output: Output, path: str) -> Iterator[str]:
@@ -82,7 +106,7 @@ def _bring(remote: Bucket, cache: Path, md5: str, limit: int | None) -> None:
     beside = target.with_name(f".{uuid.uuid4().hex}.part")
     try:
         with beside.open("xb") as file:
-            for piece in remote.stream(_key(md5), limit):
+            for piece in remote.stream(object_key(md5), limit):
                 found.update(piece)
                 file.write(piece)
         if found.hexdigest() != md5.removesuffix(FOLDER):
@@ -102,9 +126,5 @@ def _place(cache: Path, md5: str) -> Path:
     return cache / "files" / "md5" / md5[:2] / md5[2:]
 
 
-def _key(md5: str) -> str:
-    return f"{PREFIX}/{md5[:2]}/{md5[2:]}"
-
-
 def _named(remote: Bucket, md5: str) -> str:
-    return f"s3://{remote.name}/{_key(md5)}"
+    return f"s3://{remote.name}/{object_key(md5)}"

@@ -17,7 +17,6 @@ from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psutil
 import yaml
 
 from ml.config import GRANTS, BucketName, Settings, require_secret
@@ -26,7 +25,18 @@ from ml.errors import DataRejected, GateFailed, IntegrityBroken, ModelNotFound, 
 from ml.files import read_verdict, sha256, sha256_file, write_bytes
 from ml.packaging import artifact
 from ml.packaging.judgement import ENVELOPE
-from ml.pipeline import FILE_STAGES, JUDGING_STAGES, ROLES, RUN_KEYS, frozen, handover, outputs, vouch
+from ml.pipeline import (
+    FILE_STAGES,
+    JUDGING_STAGES,
+    ROLES,
+    RUN_KEYS,
+    frozen,
+    handover,
+    leftovers,
+    outputs,
+    removal,
+    vouch,
+)
 from ml.pipeline.accepted import fetch_profile
 from ml.pipeline.frozen import STAGES_FILE, Frozen, run_key
 from ml.pipeline.handover import Part
@@ -79,12 +89,14 @@ def ran_stage(settings: Settings, use_case: str, run_id: str, stage: str, projec
         with _repo(settings, root) as repo:
             _pull(settings, repo, _inputs(repo, stage, use_case))
             _reproduce(repo, stage, use_case)
+            sweeps, made = removal.seen(settings), _made(settings, repo, stage, use_case)
             repo.push(targets=[f"{stage}@{use_case}"])
         told = _publish_reports(settings, root / "reports" / use_case / stage, f"{use_case}/{run_id}/{stage}")
         judged = root / "data" / use_case / stage if stage in JUDGING_STAGES else None
         part = yaml.safe_load((root / LOCK).read_text())["stages"][f"{stage}@{use_case}"]
         seen = sha256_file(judged / "verdict.json") if judged else None
         handover.leave(settings, (use_case, run_id, stage), part, seen, told)
+        removal.settle(settings, sweeps, _cache(settings) / "dvc", made)
         if judged:
             _publish_judgement(settings, judged, f"{use_case}/{run_id}/{stage}")
         yield root
@@ -157,35 +169,13 @@ def version_workspace(settings: Settings, use_case: str, live: Live, purpose: st
 def _folder(settings: Settings, use_case: str, run_id: str, purpose: str) -> Iterator[Path]:
     """Give an empty folder on this machine; remove it afterwards."""
     parent = make_private(settings.home) / "work" / use_case / run_id
-    _sweep(parent)
+    leftovers.remove(parent)
     root = parent / f"{purpose}.{os.getpid()}"
     root.mkdir(parents=True)
     try:
         yield root
     finally:
         shutil.rmtree(root, ignore_errors=True)
-
-
-def sweep(home: Path) -> None:
-    """Remove what killed tasks of any run left in a home."""
-    for parent in sorted((home / "work").glob("*/*")):
-        _sweep(parent)
-
-
-def _sweep(parent: Path) -> None:
-    """Remove what killed tasks of the same run left here."""
-    for leftover in parent.glob("*.*") if parent.exists() else ():
-        owner = leftover.suffix.removeprefix(".")
-        if owner.isdigit() and not _is_owned(leftover, int(owner)):
-            shutil.rmtree(leftover, ignore_errors=True)
-
-
-def _is_owned(folder: Path, pid: int) -> bool:
-    """Tell whether the process that made a folder still lives; one that began later was given its PID anew."""
-    try:
-        return psutil.Process(pid).create_time() <= folder.stat().st_mtime + 1
-    except (psutil.NoSuchProcess, FileNotFoundError):
-        return False
 
 
 def single(use_case: str, project: Path = PROJECT) -> bytes:
@@ -311,8 +301,7 @@ def _pull(settings: Settings, repo: Repo, paths: Sequence[str]) -> None:
     """Bring outputs of other stages: into the cache, checked, and from there into the workspace."""
     from dvc.exceptions import DvcException
 
-    known: list[tuple[outputs.Output, BucketName]]
-    known = [(_output(out), "raw" if out.remote == "raw" else "work") for out in repo.index.outs if out.hash_info]
+    known = [(_output(out), _remote(out)) for out in repo.index.outs if out.hash_info]
     for path in paths:
         found = next(((one, remote) for one, remote in known if one.holds(path)), None)
         if found is None:
@@ -324,6 +313,15 @@ def _pull(settings: Settings, repo: Repo, paths: Sequence[str]) -> None:
             repo.checkout(targets=list(paths))
     except DvcException as error:
         raise StageFailed("inputs of the stage in DVC's cache", str(error), "Run the task again.") from error
+
+
+def _made(settings: Settings, repo: Repo, stage: str, use_case: str) -> list[tuple[Bucket, outputs.Output]]:
+    """Return what a stage made, as its part of the lock names it, each with the bucket it is pushed to."""
+    return [(Bucket.open(settings, _remote(out)), _output(out)) for out in _stage(repo, stage, use_case).outs]
+
+
+def _remote(out: Output) -> BucketName:
+    return "raw" if out.remote == "raw" else "work"
 
 
 def _output(out: Output) -> outputs.Output:

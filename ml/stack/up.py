@@ -19,7 +19,7 @@ from ml.environment import settings_of
 from ml.errors import ConfigInvalid, IntegrityBroken
 from ml.files import read_json, write_json
 from ml.pipeline import PUBLIC
-from ml.pipeline.workspace import sweep
+from ml.pipeline.leftovers import sweep
 from ml.private import make_private
 from ml.stack import airflow, objectstore, room
 from ml.stack.awaited import Tell, awaited, untold
