@@ -36,12 +36,14 @@ from ml.config import Settings, load_settings, settings_fault
 from ml.decide_command import decide_commands
 from ml.errors import ConfigInvalid, TradewindError, outline
 from ml.intents_command import intents
+from ml.maintain_command import maintain_commands
 from ml.privacy_command import privacy
 from ml.private import make_private, restrict_new_files
 from ml.release_command import release
 from ml.terminal import Console, PrintableFormatter, echo
 from ml.worker_command import worker
 
+MACHINES = ("stage", "task", "serve", "keep", "worker", "bench", "intents", "maintain-step")
 LOG_FORMAT, LOG_TIME = "%(asctime)s %(levelname)s %(name)s %(message)s", "%Y-%m-%dT%H:%M:%S%z"
 
 app = typer.Typer(
@@ -54,6 +56,7 @@ app = typer.Typer(
 )
 app.add_typer(release)
 app.add_typer(backup_commands)
+app.add_typer(maintain_commands)
 app.add_typer(privacy)
 app.add_typer(decide_commands)
 app.command()(intents)
@@ -63,7 +66,7 @@ app.command()(worker)
 def main() -> None:
     """Run the command line; each kind of error has an exit code of its own."""
     restrict_new_files()
-    by_machine = sys.argv[1:2] in [["stage"], ["task"], ["serve"], ["keep"], ["worker"], ["bench"], ["intents"]]
+    by_machine = sys.argv[1:2] in [[name] for name in MACHINES]
     # people see results, machines keep the story
     level = os.environ.get("TRADEWIND_LOG", "INFO" if by_machine else "WARNING")
     stream = logging.StreamHandler(sys.stderr)

@@ -15,8 +15,8 @@ from ml.errors import ConfigInvalid
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
-Role: TypeAlias = Literal["ingest", "train", "judge", "promote", "serve", "read", "custodian"]
-ROLES: tuple[Role, ...] = ("ingest", "train", "judge", "promote", "serve", "read", "custodian")
+Role: TypeAlias = Literal["ingest", "train", "judge", "promote", "serve", "read", "custodian", "retention"]
+ROLES: tuple[Role, ...] = get_args(Role)
 
 BucketName: TypeAlias = Literal[
     "raw", "work", "runs", "models", "ledger", "reports", "state", "requests", "keys", "erasures", "serving-keys"
@@ -58,6 +58,10 @@ GRANTS: dict[Role, dict[BucketName, str]] = {
             "erasures": "rw",
             "serving-keys": "rw",
         },
+    },
+    "retention": {
+        **{"raw": "rw", "work": "rw", "runs": "rw", "reports": "rw", "requests": "rw"},
+        **{"ledger": "r", "models": "r"},
     },
 }
 BUCKETS: tuple[BucketName, ...] = get_args(BucketName)
@@ -166,6 +170,31 @@ class Settings(BaseSettings):
     """Receivers of mails, separated by commas."""
     notify_hours: float = Field(24, ge=0, le=720)
     """How long the same message is not sent again [h]."""
+
+    keep_versions: int = Field(10, ge=1, le=10_000)
+    """Newest versions of a use case that maintenance keeps."""
+    keep_version_days: int = Field(90, ge=1, le=36_500)
+    """Versions that a move of these days names are kept too [days]."""
+    keep_runs: int = Field(10, ge=1, le=10_000)
+    """Newest runs of a use case that maintenance keeps."""
+    keep_run_days: int = Field(90, ge=31, le=36_500)
+    """How long what a run is frozen on and what it handed over is kept; a run may wait for a person for 30 days [days]."""
+    keep_quarantine_days: int = Field(90, ge=31, le=36_500)
+    """How long extracts of quarantined rows are kept [days]."""
+    keep_report_days: int = Field(365, ge=31, le=36_500)
+    """How long reports are kept, those of kept runs longer [days]."""
+    keep_request_days: int = Field(365, ge=91, le=36_500)
+    """How long the request log is kept; monitoring joins up to 90 days [days]."""
+    keep_airflow_days: int = Field(90, ge=31, le=36_500)
+    """How long Airflow's database and task logs are kept [days]."""
+    keep_log_days: int = Field(30, ge=1, le=36_500)
+    """How long rotated logs of the stack's parts are kept [days]."""
+    keep_cache_days: int = Field(30, ge=2, le=36_500)
+    """How long a file of DVC's cache on this machine is kept; what is missing there is fetched or made again [days]."""
+    airflow_database: SecretStr | None = None
+    """SQLAlchemy URL of Airflow's database; None means `airflow/airflow.db` below `home`. Only maintenance cleans it."""
+    airflow_logs: Path | None = None
+    """Folder of Airflow's task logs; None means `airflow/logs` below `home`."""
 
     server_threads: int = Field(4, ge=1, le=64)
     """Requests of one use case that the model server works on at once."""

@@ -257,6 +257,18 @@ your name and reason, and the channel moves. A promotion is refused when product
 """
 
 
+def maintenance_documentation() -> str:
+    """Return the maintenance DAG's documentation panel in Markdown."""
+    return """### Maintenance of the installation
+*audit* verifies every ledger. *versions*, *runs*, *objects*, *reports* and *requests* remove what no retention keeps; the
+first four are not run while a ledger does not verify. *airflow* cleans Airflow's database and task logs, *machine* looks at
+free space and certificates. *summary* writes the report, which the *Tradewind* tab shows, and notifies people of faults and
+warnings. Each task acts as its own S3 user. A task that was killed goes on when it is cleared; running twice is harmless.
+
+**By hand.** Trigger with `dry_run` to log what would be removed, or call `tradewind maintain --dry-run`.
+"""
+
+
 def decision_documentation(use_case: str) -> str:
     """Return the deciding DAG's documentation panel in Markdown."""
     return f"""### Deciding about the data of {use_case}

@@ -23,6 +23,14 @@ RETRY_LIMIT = timedelta(minutes=5)
 TIME_LIMIT = timedelta(minutes=60)
 AS_SET = "as in params.yaml"  # a choice of the form that overrides nothing
 SOURCE_FIELDS = {"kind": "source", "location": "source_location", "mapping": "source_mapping"}
+PATIENCE: dict[str, Any] = {
+    "retries": RETRIES,
+    "retry_delay": RETRY_DELAY,
+    "retry_exponential_backoff": 2.0,
+    "max_retry_delay": RETRY_LIMIT,
+    "execution_timeout": TIME_LIMIT,
+}
+REPORT_STEP, OUTCOME = "summary", "outcome"
 APPROVAL_TASK = "approve"
 REVIEW_TASK = "review"
 TARGET_FIELDS = ("digest", "reason", "action", "channel", "kind", "run", "verdict", "rule", "until", "rows")
@@ -50,18 +58,45 @@ def stage_task(stage: str, use_case: str, **options: Any) -> XComArg:
         use_case: Name of the use case.
         options: Further task options, such as `outlets`.
     """
-    defaults = {
-        "retries": RETRIES,
-        "retry_delay": RETRY_DELAY,
-        "retry_exponential_backoff": 2.0,
-        "max_retry_delay": RETRY_LIMIT,
-        "execution_timeout": TIME_LIMIT,
-    }
-    return task(task_id=stage, **{**defaults, **options})(_run)(stage, use_case)
+    return task(task_id=stage, **{**PATIENCE, **options})(_run)(stage, use_case)
+
+
+def upkeep_task(step: str, **options: Any) -> XComArg:
+    """Return the task that runs one step of maintenance.
+
+    Args:
+        step: Its name; the task bears it.
+        options: Further task options, such as `trigger_rule`.
+    """
+    return task(task_id=step, **{**PATIENCE, **options})(_keep_up)(step)
 
 
 def _run(stage: str, use_case: str) -> Any:
     return run_stage(stage, use_case, request_of(get_current_context()))
+
+
+def _keep_up(step: str) -> None:
+    """Run a step in a process that holds its own role's secrets alone, and leave its outcome to the report.
+
+    Raises:
+        AirflowFailException: It found a fault, or failed, and trying again cannot help.
+        AirflowException: It failed otherwise.
+    """
+    from ml.pipeline import UPKEEP
+
+    context = get_current_context()
+    instance = context["ti"]
+    request: dict[str, Any] = {"is_trial": bool(context["params"].get("dry_run"))}
+    if step == REPORT_STEP:
+        found = {name: instance.xcom_pull(task_ids=name, key=OUTCOME) for name in UPKEEP if name != step}
+        request["outcomes"] = {name: outcome for name, outcome in found.items() if outcome}
+    outcome = run_stage(step, "", request)
+    instance.xcom_push(key=OUTCOME, value=outcome)
+    for kind in ("removed", "notes", "warnings", "faults"):
+        for one in outcome[kind]:
+            log.info("%s: %s", kind, one)
+    if outcome["faults"]:
+        raise AirflowFailException(f"{step}: {len(outcome['faults'])} faults; the lines above say which.")
 
 
 def run_stage(stage: str, use_case: str, request: dict[str, Any]) -> Any:

@@ -9,11 +9,13 @@ import json
 import os
 import signal
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import boto3
 
 from ml.config import load_settings
+from ml.maintenance import aged, objects, runs
 from ml.pipeline import package
 from ml.pipeline.context import StageContext
 from ml.pipeline.erase import Order, erase
@@ -56,6 +58,9 @@ def act(job, held):
         collect(held, name, Kept(newest=1, horizon_days=0), "ada")
     elif job["act"] == "erase":
         erase(held, name, Order(customer=job["customer"], who="ada", why="asked to"))
+    elif job["act"] == "maintain":
+        for step in (runs.run, objects.run, aged.reports):
+            step(held, datetime.fromisoformat(job["now"]), is_trial=False)
     elif job["act"] == "promote":
         walk_in(held, name, root)
     else:

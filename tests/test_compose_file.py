@@ -10,7 +10,7 @@ import yaml
 import ml
 from ml.config import Settings
 from ml.environment import inherited
-from ml.pipeline import FOREIGN, PUBLIC, ROLES, SECRETS
+from ml.pipeline import FOREIGN, PUBLIC, ROLES, SECRETS, UPKEEP
 from ml.stack.compose import MASTER, VARIABLES, WORKER_USERS
 from ml.stack.seaweed import as_variables, tls_options
 from ml.stack.secret import s3_variables
@@ -29,7 +29,10 @@ PRIVATE_SETTINGS = {one for names in SECRETS.values() for one in names}
 WRITTEN = {*VARIABLES, "TRADEWIND_UID", "TRADEWIND_SECRET_DIR", "POSTGRES_PASSWORD"}
 OF_PARTS = {"TRADEWIND_SECRETS", "TRADEWIND_WORKERS", "TRADEWIND_AIRFLOW_API"}
 """Read by workers, by the task plugin and by the health checks."""
-STAGE_ROLES = sorted(set(ROLES.values()))
+ROLE_OF = {**ROLES, **UPKEEP}
+STAGE_ROLES = sorted(filter(None, {*ROLE_OF.values()}))
+OWN_OF_AIRFLOW = "airflow_database"
+"""The address of its own database, which the scheduler holds in any case."""
 WORKERS = {f"worker-{role}" for role in STAGE_ROLES}
 each_role = pytest.mark.parametrize("role", STAGE_ROLES)
 each_service = pytest.mark.parametrize("name", sorted(SERVICES))
@@ -205,7 +208,8 @@ def test_no_part_of_airflow_has_secrets_of_a_stage_and_no_worker_has_one_of_airf
         assert "TRADEWIND_SECRETS" not in service["environment"], name
         assert secret_variables(name) & {*held, *PRIVATE} <= (of_console if name == "airflow-api" else set()), name
         given = set(service["environment"])
-        assert not given & {f"TRADEWIND_{secret.upper()}" for secret in {*FOREIGN, *PRIVATE_SETTINGS}}, name
+        own = {OWN_OF_AIRFLOW} if name == "airflow-scheduler" else set()
+        assert not given & {f"TRADEWIND_{secret.upper()}" for secret in {*FOREIGN, *PRIVATE_SETTINGS} - own}, name
     for name in WORKERS:
         assert not [key for key in SERVICES[name]["environment"] if key.startswith("AIRFLOW__")], name
         assert "metadata" not in SERVICES[name]["networks"], name
@@ -213,9 +217,12 @@ def test_no_part_of_airflow_has_secrets_of_a_stage_and_no_worker_has_one_of_airf
 
 def test_secrets_of_other_people_s_systems_reach_the_worker_of_their_stage_alone():
     for secret in FOREIGN:
-        (role,) = {ROLES[stage] for stage, names in SECRETS.items() if secret in names}
+        (role,) = {ROLE_OF[stage] for stage, names in SECRETS.items() if secret in names}
         variable = f"TRADEWIND_{secret.upper()}"
-        assert [name for name, one in SERVICES.items() if variable in one.get("environment", {})] == [f"worker-{role}"]
+        holding = [name for name, one in SERVICES.items() if variable in one.get("environment", {})]
+        assert holding == [f"worker-{role}" if role else "airflow-scheduler"]
+    given = SERVICES["airflow-scheduler"]["environment"]
+    assert given["TRADEWIND_AIRFLOW_DATABASE"] == given["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
 
 
 def test_only_a_person_s_order_reaches_the_store_s_administration():

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ml.pipeline import FILE_STAGES, ROLES, STAGES
+from ml.pipeline import FILE_STAGES, ROLES, SECRETS, STAGES, UPKEEP, UPKEEP_AFTER
 from ml.use_cases import NAMES
 
 PROJECT = Path(__file__).parent.parent
@@ -27,6 +27,9 @@ dags = {name: dag for name, dag in runpy.run_path(path).items() if isinstance(da
 facts = {
     dag.dag_id: {
         "order": [task.task_id for task in dag.topological_sort()],
+        "upstream": {task.task_id: sorted(task.upstream_task_ids) for task in dag.tasks},
+        "rules": {task.task_id: task.trigger_rule.value for task in dag.tasks},
+        "schedule": getattr(dag.timetable, "expression", ""),
         "doc": dag.doc_md,
         "tags": sorted(dag.tags),
         "catchup": dag.catchup,
@@ -62,11 +65,13 @@ def parse(tmp_path_factory):
     return parsed
 
 
-@pytest.mark.parametrize("name", ["retrain.py", "monitor.py", "release.py", "decide.py"])
+@pytest.mark.parametrize("name", ["retrain.py", "monitor.py", "release.py", "decide.py", "maintain.py"])
 def test_a_dag_file_parses_without_a_heavy_import(parse, name):
+    """One DAG a use case, and one for the whole installation."""
     found = parse(name)
     assert found["heavy"] == []
-    assert sorted(found["dags"]) == [f"{name.removesuffix('.py')}_{use_case}" for use_case in sorted(NAMES)]
+    each = [f"{name.removesuffix('.py')}_{use_case}" for use_case in sorted(NAMES)]
+    assert sorted(found["dags"]) == (["maintain"] if name == "maintain.py" else each)
     text = (PROJECT / "dags" / name).read_text().lower()
     assert "airflow" in text
     assert "dag" in text
@@ -91,6 +96,27 @@ PEOPLE = ("pending_rules", "approval_required", "ask_approver", "record_answer",
 def test_every_stage_has_a_module_and_an_s3_user():
     assert set(ROLES) == {*STAGES, *PEOPLE, "monitor", "release", "notify"}
     assert all((PROJECT / "ml" / "pipeline" / f"{stage}.py").exists() for stage in STAGES)
+
+
+def test_maintenance_removes_nothing_beside_a_ledger_that_does_not_verify_and_always_reports(parse):
+    (dag,) = parse("maintain.py")["dags"].values()
+    assert set(dag["order"]) == set(UPKEEP)
+    before = {name: sorted(UPKEEP_AFTER.get(name, ())) for name in UPKEEP if name != "summary"}
+    assert dag["upstream"] == {**before, "summary": sorted(before)}
+    assert (before["versions"], before["runs"], before["objects"]) == (["audit"], ["versions"], ["runs"])
+    assert {name for name, rule in dag["rules"].items() if rule == "all_done"} == {"summary"}
+    assert (dag["catchup"], dag["max_active_runs"], dag["owners"]) == (False, 1, ["mlops"])
+    assert dag["schedule"] == "40 2 * * *"
+    assert dag["params"]["dry_run"]["type"] == "boolean"
+    assert all(number >= 1 for number in dag["retries"].values())
+
+
+def test_a_step_of_maintenance_is_no_stage_and_who_removes_data_holds_no_key():
+    assert not set(UPKEEP) & set(ROLES)
+    removing = [name for name, role in UPKEEP.items() if role == "retention"]
+    assert removing == ["runs", "objects", "reports", "requests"]
+    assert not [name for name in removing if name in SECRETS]
+    assert SECRETS["versions"] == ("signing_key",)
 
 
 def test_a_retraining_dag_is_ready_for_people(parse):

@@ -390,6 +390,18 @@ def test_a_page_that_somebody_planted_in_the_store_cannot_act_as_who_reads_it(de
         train.delete(f"{NAME}/{run}/compress/planted.html")
 
 
+def test_the_newest_report_of_maintenance_is_shown_as_a_document_and_a_planted_one_is_not_led_to(desk):
+    reports = Bucket.open(desk.settings("train"), "reports")
+    for day in ("2026-11-24", "2026-11-25", "9999-12-31", "no-day"):
+        reports.put(f"maintenance/{day}/report.html", f"<h1>Maintenance of {day}</h1>".encode(), "text/html")
+    for path in ("/maintenance", "/dag/maintain", "/dag/maintain/run/x", "/dag/maintain/run/x/task/audit"):
+        answer = desk.client("vera").get(path, follow_redirects=True)
+        assert (answer.status_code, answer.text) == (200, "<h1>Maintenance of 2026-11-25</h1>")
+        assert "sandbox" in answer.headers["Content-Security-Policy"]
+    assert desk.client().get("/maintenance/2026-11-25").status_code == 401
+    assert desk.client("vera").get("/maintenance/2026-11-23").status_code == 404
+
+
 @pytest.mark.parametrize(
     "path",
     [

@@ -5,7 +5,7 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
-from ml.config import BUCKETS
+from ml.config import BUCKETS, ROLES
 from ml.errors import ConfigInvalid
 from ml.store import Bucket, connect
 
@@ -18,7 +18,12 @@ RIGHTS = {
     "serve": ("", "", "", "r", "r", "", "rw", "w", "", "r", "r"),
     "read": ("", "", "r", "r", "r", "r", "r", "r", "", "", ""),
     "custodian": ("r", "r", "rw", "r", "rw", "", "rw", "rw", "rw", "rw", "rw"),
+    "retention": ("rw", "rw", "rw", "r", "r", "rw", "", "rw", "", "", ""),
 }
+
+
+def test_every_role_is_asked():
+    assert set(RIGHTS) == set(ROLES)
 
 
 def tried(act):

@@ -32,7 +32,7 @@ def test_a_stated_number_and_what_is_live_stay_whole_and_the_ledger_tells_what_w
     assert done == trial
     assert set(done.versions) == {versions[1], versions[2]}
     shelf = Shelf.open(promoter, name)
-    stored = set(shelf.stored())
+    stored = set(shelf.sizes())
     named = {digest for kind, digest in stored if kind == "manifests"}
     parts = {
         part["digest"] for one in named for part in (shelf.manifest(one)["config"], *shelf.manifest(one)["layers"])

@@ -11,7 +11,7 @@ from ml.config import ROLES as ALL_ROLES
 from ml.errors import ConfigInvalid, IntegrityBroken
 from ml.files import read_json
 from ml.packaging.signing import Signer, Verifier
-from ml.pipeline import PUBLIC, ROLES, RUN_KEYS
+from ml.pipeline import PUBLIC, ROLES, RUN_KEYS, UPKEEP
 from ml.stack.role_secrets import read, split, stage_environment
 from ml.stack.secret import load_all, load_or_generate
 
@@ -24,6 +24,11 @@ OF_A_STAGE = {
     "serve": {"server_token", "signing_key"},
     "monitor": set(),
     "notify": set(),
+    "versions": {"signing_key"},
+    "objects": set(),
+    "requests": set(),
+    "airflow": set(),
+    "summary": set(),
 }
 """Generated secrets beside the S3 user's, as docs/stack.md lists them."""
 WORKER = {
@@ -38,6 +43,7 @@ WORKER = {
     "TRADEWIND_LLM_KEY": "of-the-model-server",
     "TRADEWIND_SOURCE_PASSWORD": "of-the-shop",
     "TRADEWIND_NOTIFY_WEBHOOK": "https://chat.example/hook",
+    "TRADEWIND_AIRFLOW_DATABASE": "postgresql://airflow:airflow-password@host/airflow",
     "TRADEWIND_S3_ENDPOINT": "http://127.0.0.1:8333",
     "TRADEWIND_ANSWER_HOURS": "12",
 }
@@ -71,7 +77,8 @@ def test_a_process_sees_the_secrets_of_its_stage_alone(stage, folder, known):
     seen = seen_by(stage, folder)
     quoted = {name: value.replace("\n", "\\n") for name, value in known.items() if name not in PUBLIC}
     held = {name for name, value in quoted.items() if value in seen}
-    assert held == OF_A_STAGE[stage] | {f"s3_{ROLES[stage]}_{part}_key" for part in ("access", "secret")}
+    role = {**ROLES, **UPKEEP}[stage]
+    assert held == OF_A_STAGE[stage] | {f"s3_{role}_{part}_key" for part in ("access", "secret") if role}
     for foreign in (
         "db-password",
         "jwt-secret",
@@ -83,7 +90,8 @@ def test_a_process_sees_the_secrets_of_its_stage_alone(stage, folder, known):
     ):
         assert foreign not in seen
     assert ("of-the-shop" in seen) == (stage == "ingest")
-    assert ("chat.example" in seen) == (stage == "notify")
+    assert ("chat.example" in seen) == (stage in {"notify", "summary"})
+    assert ("airflow-password" in seen) == (stage == "airflow")
     assert '"TRADEWIND_ANSWER_HOURS": "12"' in seen
 
 

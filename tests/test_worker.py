@@ -103,6 +103,16 @@ def test_a_stage_s_result_lines_and_code_are_those_of_its_process(reader, object
     assert told(call.run("rerun", "rating", asked, beside)) == (lines, code)
 
 
+def test_a_step_of_maintenance_is_run_by_its_role_and_belongs_to_no_use_case(reader, object_store):
+    lines, code = told(call.run("machine", "", {"is_trial": True}, given(reader[1])))
+    assert code == 0
+    assert json.loads(lines[-1].removeprefix("RESULT "))["step"] == "machine"
+    for stage, use_case in (("machine", "rating"), ("rerun", ""), ("requests", "")):
+        asked = {"stage": stage, "use_case": use_case, "request": {}}
+        (refused,) = answer(reader[1], json.dumps(asked).encode() + b"\n")
+        assert "refused" in refused
+
+
 def test_an_error_s_exit_code_and_reason_come_back(reader):
     lines, code = told(call.run("rerun", "rating", {"run_id": "../../x"}, given(reader[1])))
     assert code == 2

@@ -20,6 +20,7 @@ from ml.desk.home_view import Home, read_all, see
 from ml.desk.ledger_view import Filter, ledger_page
 from ml.desk.listing_view import Order, listing_csv, listing_page
 from ml.desk.live_view import made_by
+from ml.desk.maintenance_routes import maintenance
 from ml.desk.page import HEADERS, Show, led, sent, shower
 from ml.desk.quarantine_view import quarantine_page
 from ml.desk.run_list import last_runs
@@ -54,6 +55,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(HTTPException, partial(_refused, show))
     app.add_exception_handler(TradewindError, partial(_unavailable, show))
     for router in (
+        maintenance(settings),  # its paths are special cases of later ones
         _index(settings, show),
         _runs(settings, show),
         versions(settings, show),
@@ -198,7 +200,10 @@ def _pictures() -> APIRouter:
 
 
 def _use_case_of(dag_id: str) -> str:
-    """Return the use case of one of Tradewind's DAGs; whether the user may see it is asked where this leads."""
+    """Return the use case of one of Tradewind's DAGs; whether the user may see it is asked where this leads.
+
+    The installation's own DAG has routes of its own.
+    """
     verb, _, use_case = dag_id.partition("_")
     if f"{verb}_" not in (RETRAIN, "monitor_", "release_", "decide_") or not use_case:
         raise HTTPException(404, "this DAG is none of Tradewind's")

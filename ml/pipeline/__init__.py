@@ -36,6 +36,27 @@ ROLES: dict[str, Role] = {
 }
 """The S3 user each stage acts as: what trains cannot read raw data or judge itself, what promotes cannot train."""
 
+UPKEEP: dict[str, Role | None] = {
+    "audit": "read",
+    "versions": "promote",
+    **dict.fromkeys(("runs", "objects", "reports", "requests"), "retention"),
+    "airflow": None,
+    "machine": "read",
+    "summary": "train",
+}
+"""The S3 user each step of maintenance acts as, in the order of the command line; see `ml.maintenance`.
+
+None needs no store: that step is run where Airflow's scheduler is, which holds the database's address already.
+"""
+
+UPKEEP_AFTER: dict[str, tuple[str, ...]] = {
+    "versions": ("audit",),
+    "runs": ("versions",),
+    "objects": ("runs",),
+    "reports": ("runs",),
+}
+"""Steps of maintenance that need others to have succeeded: while a ledger does not verify, nothing it may name is removed."""
+
 RUN_KEYS: dict[Role, str] = {"ingest": "freeze", "train": "train", "judge": "judge"}
 """Whose key signs what a role's stages hand over: settings `<name>_key`, private, and `<name>_verify_key`, public."""
 
@@ -53,11 +74,14 @@ SECRETS: dict[str, tuple[str, ...]] = {
     "decide": ("signing_key",),
     "notify": ("notify_webhook", "notify_smtp_password"),
     "serve": ("server_token", "signing_key"),
+    "versions": ("signing_key",),
+    "airflow": ("airflow_database",),
+    "summary": ("notify_webhook", "notify_smtp_password"),
 }
 """The secrets a stage's process is handed beside its S3 user; ingest needs the key's fingerprint only."""
 
 
-FOREIGN: tuple[str, ...] = ("source_password", "notify_webhook", "notify_smtp_password")
+FOREIGN: tuple[str, ...] = ("source_password", "notify_webhook", "notify_smtp_password", "airflow_database")
 """Those of them that open other people's systems: they come by environment, and are withheld from every other stage."""
 
 

@@ -34,7 +34,7 @@ def run(settings: Settings, use_case: str, event: str, request: JsonObject, now:
 
     Args:
         settings: A role that reads ledger and reports, and writes reports.
-        use_case: Its name.
+        use_case: Its name; of the event `maintain`, the folder of its reports.
         event: One of `EVENTS`.
         request: `run_id` and `as_of` of the run it happened in.
         now: UTC.
@@ -161,6 +161,22 @@ def _drifted(settings: Settings, use_case: str, request: JsonObject) -> Message 
     )
 
 
+def _maintained(settings: Settings, place: str, request: JsonObject) -> Message | None:
+    found = Bucket.open(settings, "reports").find(f"{place}/{request['as_of']}/report.json")
+    told = json.loads(found) if found else {"faults": [], "warnings": []}
+    if not told["faults"] and not told["warnings"]:
+        return None
+    failed = len(told["faults"])
+    return Message(
+        title=f"maintenance: {'failed' if failed else 'warnings'}",
+        happened=f"Maintenance of {request['as_of']}: {failed} faults, {len(told['warnings'])} warnings.",
+        why=" ".join((*told["faults"], *told["warnings"])),
+        live="What is live did not change.",
+        link=_link(settings, f"maintenance/{request['as_of']}"),
+        action="follow the remedies in the report.",
+    )
+
+
 EVENTS: dict[str, Build] = {
     "block": _blocked,
     "data_ask": _data_ask,
@@ -168,6 +184,7 @@ EVENTS: dict[str, Build] = {
     "version_asks": _version_asks,
     "move": _moved,
     "drift": _drifted,
+    "maintain": _maintained,
 }
 """What people are told of, by name."""
 

@@ -46,6 +46,8 @@ class Collection:
     versions: tuple[str, ...]
     manifests: int
     blobs: int
+    size: int
+    """Of manifests and blobs [bytes]."""
 
 
 def collect(settings: Settings, use_case: str, kept: Kept, who: str, *, is_trial: bool = False) -> Collection:
@@ -66,12 +68,14 @@ def collect(settings: Settings, use_case: str, kept: Kept, who: str, *, is_trial
     known = shelf.versions()
     needed = _named(view, kept) | _newest(shelf, known, kept)
     reachable = {one for digest in needed & known for one in _reachable(shelf, digest)}
-    spare = [one for one in shelf.stored() if one not in reachable]
+    sizes = shelf.sizes()
+    spare = [one for one in sizes if one not in reachable]
     versions = tuple(sorted(known - needed))
     done = Collection(
         versions=versions,
         manifests=sum(kind == "manifests" for kind, _ in spare),
         blobs=sum(kind == "blobs" for kind, _ in spare),
+        size=sum(sizes[one] for one in spare),
     )
     if is_trial or not (spare or versions):
         return done

@@ -17,7 +17,7 @@ from ml.contract import RECORD_SCHEMA, JsonObject
 from ml.errors import IntegrityBroken, ModelNotFound
 from ml.files import sha256, sha256_file, write_bytes
 from ml.packaging.archive import unpack
-from ml.packaging.artifact import GATE, RECORD
+from ml.packaging.artifact import GATE, LOCK, RECORD
 from ml.packaging.oci import TITLE, Descriptor, Layout, hexadecimal, parsed
 from ml.packaging.record import RECORD_TYPE
 from ml.packaging.signing import Verifier
@@ -136,6 +136,21 @@ def fetch_documents(
     shelf.manifest(digest)
     record = _newest(shelf, Verifier.open(settings), digest, run_id)
     return record, {kind: _files(shelf, record, kind) for kind in artifact_types}
+
+
+def fetch_locks(settings: Settings, use_case: str, digest: str) -> Iterator[dict[str, bytes]]:
+    """Yield what each run was frozen on that made a version, and its `dvc.lock`; nothing where it was never promoted.
+
+    Raises:
+        IntegrityBroken: It was promoted, and no trusted key signed a record of it.
+    """
+    shelf = Shelf.open(settings, use_case)
+    if not any(shelf.referrers(digest, RECORD)):
+        return
+    _newest(shelf, Verifier.open(settings), digest)
+    for record in _valid(shelf, Verifier.open(settings), digest):
+        if LOCK in record.payload["documents"]:
+            yield _files(shelf, record, LOCK)
 
 
 def fetch_image(settings: Settings, use_case: str, digest: str, folder: Path) -> Path:

@@ -58,11 +58,13 @@ class Shelf:
         """Return the versions there are documents about."""
         return {f"sha256:{key.split('/')[3]}" for key in self._bucket.keys(f"{self.use_case}/referrers/sha256/")}
 
-    def stored(self) -> Iterator[tuple[str, str]]:
-        """Yield all content as (`blobs` or `manifests`, digest)."""
-        for kind in ("blobs", "manifests"):
-            for key in self._bucket.keys(f"{self.use_case}/{kind}/sha256/"):
-                yield kind, f"sha256:{key.rpartition('/')[2]}"
+    def sizes(self) -> dict[tuple[str, str], int]:
+        """Return the size of all content by (`blobs` or `manifests`, digest) [bytes]."""
+        return {
+            (kind, f"sha256:{one.key.rpartition('/')[2]}"): one.size
+            for kind in ("blobs", "manifests")
+            for one in self._bucket.listed(f"{self.use_case}/{kind}/sha256/")
+        }
 
     def forget(self, digest: str) -> None:
         """Remove a version's name, then what says which documents there are about it; their content stays."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
@@ -16,8 +15,7 @@ from typing import TypeAlias
 
 from ml.contract import JsonObject
 from ml.errors import ServiceUnavailable
-from ml.pipeline import ROLES as ROLE_OF
-from ml.stack.role_secrets import stage_environment
+from ml.stack.role_secrets import ROLE_OF, stage_command, stage_environment
 from ml.stack.worker import SOCKET
 
 WORKERS = "TRADEWIND_WORKERS"
@@ -34,18 +32,19 @@ def run(stage: str, use_case: str, request: JsonObject, given: Mapping[str, str]
 
     Args:
         stage: Its name.
-        use_case: Name of the use case.
+        use_case: Name of the use case; empty for a step of maintenance.
         request: What the run was asked for.
         given: The environment of the task.
 
     Raises:
         ServiceUnavailable: The worker of the stage's role does not answer, refuses, or ended before the stage did.
     """
-    if has_workers(given):
-        path = Path(given[WORKERS]) / ROLE_OF[stage] / SOCKET
+    role = ROLE_OF[stage]
+    if role is not None and has_workers(given):
+        path = Path(given[WORKERS]) / role / SOCKET
         return _there(path, {"stage": stage, "use_case": use_case, "request": request})
-    command = [sys.executable, "-m", "ml", "task", stage, use_case, "--request", json.dumps(request)]
-    return _here(command, stage_environment(stage, Path(given[SECRETS]), given))
+    place = Path(given[SECRETS]) if role is not None else None
+    return _here(stage_command(stage, use_case, request), stage_environment(stage, place, given))
 
 
 def has_workers(given: Mapping[str, str]) -> bool:

@@ -27,6 +27,18 @@ def private_authority(name: str) -> str:
     return (leaf.public_bytes(Encoding.PEM) + root.public_bytes(Encoding.PEM) + private).decode()
 
 
+def end_of(text: str) -> datetime:
+    """Return when the first of the certificates in a file ends to hold, UTC.
+
+    Args:
+        text: Certificates, and whatever else belongs to them [PEM].
+
+    Raises:
+        ValueError: There is none.
+    """
+    return min(one.not_valid_after_utc for one in x509.load_pem_x509_certificates(text.encode()))
+
+
 def _certificate(
     name: str, key: Ed25519PrivateKey, issuer: str, issuer_key: Ed25519PrivateKey, *, is_authority: bool
 ) -> x509.Certificate:

@@ -21,7 +21,14 @@ from ml.stack.seaweed import TLS_FILE, client_toml
 from ml.stack.secret import ADMIN, derived, load_all
 
 SERVICE_USER = 10001  # who the services run as where root starts them: a container never needs more
-WORKER_USERS: dict[Role, int] = {"ingest": 10011, "train": 10012, "judge": 10013, "promote": 10014, "read": 10015}
+WORKER_USERS: dict[Role, int] = {
+    "ingest": 10011,
+    "train": 10012,
+    "judge": 10013,
+    "promote": 10014,
+    "read": 10015,
+    "retention": 10016,
+}
 """Who the worker of each role runs as: nobody else does, so no other service can read its secrets or its work."""
 CUSTODIAN_KEYS = ("master_key", "pseudonym_key", "signing_key")
 """What the commands about one customer need: `tradewind erase`, `erasures`, `decrypt`."""

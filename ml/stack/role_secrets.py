@@ -1,24 +1,27 @@
 """Gives a stage's process the secrets of its own role, and no way to those of another.
 
-Which role a stage runs as stands in `ml.pipeline.ROLES`, what its process is handed in `ml.pipeline.SECRETS`; nothing else
-decides it. `TRADEWIND_SECRETS` names a folder with one file a role; a worker that runs the stages of one role alone
-(`ml/stack/worker.py`) is given that role's file.
+Which role a stage or a step of maintenance runs as stands in `ml.pipeline.ROLES` and `UPKEEP`, what its process is handed in
+`ml.pipeline.SECRETS`; nothing else decides it. `TRADEWIND_SECRETS` names a folder with one file a role; a worker that runs
+the stages of one role alone (`ml/stack/worker.py`) is given that role's file.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ml.config import ROLES, Role, Settings, is_secret, load_settings
+from ml.contract import JsonObject
 from ml.environment import inherited, settings_of
 from ml.errors import ConfigInvalid
 from ml.files import write_private
-from ml.pipeline import FOREIGN, PUBLIC, SECRETS
-from ml.pipeline import ROLES as ROLE_OF
+from ml.pipeline import FOREIGN, PUBLIC, SECRETS, UPKEEP
+from ml.pipeline import ROLES as OF_STAGES
 from ml.stack.secret import load_or_generate, s3_variables
 
+ROLE_OF: dict[str, Role | None] = {**OF_STAGES, **UPKEEP}
 FOLDER_MODE = 0o700
 ALWAYS = frozenset({"TRADEWIND_LOG"})
 """What a stage's process takes over beside the settings that are no secrets."""
@@ -72,23 +75,29 @@ def as_settings(place: Path, role: Role, secrets: Sequence[str]) -> Settings:
     return Settings(**{**given, **own, "s3_role": role})
 
 
-def stage_environment(stage: str, place: Path, given: Mapping[str, str]) -> dict[str, str]:
+def stage_command(stage: str, use_case: str, request: JsonObject) -> list[str]:
+    """Return the command that runs a stage of a use case, or a step of maintenance, which belongs to none."""
+    words = ["maintain-step", stage] if stage in UPKEEP else ["task", stage, use_case]
+    return [sys.executable, "-m", "ml", *words, "--request", json.dumps(request)]
+
+
+def stage_environment(stage: str, place: Path | None, given: Mapping[str, str]) -> dict[str, str]:
     """Return the whole environment of the process that runs a stage.
 
     Args:
         stage: Its name.
-        place: As in `read`.
+        place: As in `read`; None where the stage acts as no role.
         given: The environment of the worker; of its secrets only those reach the stage that open other people's systems
             and are this stage's.
     """
     role, held = ROLE_OF[stage], SECRETS.get(stage, ())
-    known = read(place, role)
+    known = read(place, role) if role and place else {}
     allowed = ALWAYS | {_variable(name) for name in FOREIGN if name in held}
     allowed |= {_variable(name) for name, setting in Settings.model_fields.items() if not is_secret(setting)}
     return {
         **inherited(given),
         **{name: value for name, value in settings_of(given).items() if name in allowed},
-        **s3_variables(known, role),
+        **(s3_variables(known, role) if role else {}),
         **{_variable(name): known[name] for name in (*PUBLIC, *held) if name in known},
     }
 

@@ -24,8 +24,8 @@ from typing import Any, cast
 from ml.config import Role
 from ml.contract import JsonObject
 from ml.errors import ConfigInvalid
-from ml.pipeline import ROLES as ROLE_OF
-from ml.stack.role_secrets import read, stage_environment
+from ml.pipeline import UPKEEP
+from ml.stack.role_secrets import ROLE_OF, read, stage_command, stage_environment
 from ml.use_cases import NAMES
 
 SOCKET = "worker.sock"
@@ -57,7 +57,9 @@ class Worker(ThreadingUnixStreamServer):
             ConfigInvalid: No stage runs as this role, or its secrets or the folder are missing.
         """
         if role not in ROLE_OF.values():
-            raise ConfigInvalid(f"a role of {', '.join(sorted(set(ROLE_OF.values())))}", role, "Correct the name.")
+            raise ConfigInvalid(
+                f"a role of {', '.join(sorted(set(filter(None, ROLE_OF.values()))))}", role, "Correct the name."
+            )
         read(secrets, role)
         self.role, self.secrets = role, secrets
         self.running: set[subprocess.Popen[bytes]] = set()
@@ -83,9 +85,8 @@ class Worker(ThreadingUnixStreamServer):
     @contextmanager
     def process(self, asked: JsonObject) -> Iterator[subprocess.Popen[bytes]]:
         """Give the process that runs a stage; afterwards neither it nor any of its children lives."""
-        stage, use_case = asked["stage"], asked["use_case"]
-        command = [sys.executable, "-m", "ml", "task", stage, use_case, "--request", json.dumps(asked["request"])]
-        environment = stage_environment(stage, self.secrets, os.environ)
+        command = stage_command(asked["stage"], asked["use_case"], asked["request"])
+        environment = stage_environment(asked["stage"], self.secrets, os.environ)
         with subprocess.Popen(
             command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
         ) as process:
@@ -149,7 +150,8 @@ def _asked(line: bytes, role: Role) -> JsonObject:
         return {"refused": f"a line of JSON below {LONGEST} bytes with stage, use_case and request is expected"}
     if not isinstance(asked["stage"], str) or ROLE_OF.get(asked["stage"]) != role:
         return {"refused": f"this worker runs the stages of role {role}, not {str(asked['stage'])[:40]!r}"}
-    if asked["use_case"] not in NAMES or not isinstance(asked["request"], dict):
+    names = ("",) if asked["stage"] in UPKEEP else NAMES
+    if asked["use_case"] not in names or not isinstance(asked["request"], dict):
         return {"refused": "a known use case and a request as an object are expected"}
     return asked
 
