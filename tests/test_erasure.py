@@ -5,6 +5,8 @@ import gzip
 import hashlib
 import io
 import json
+import mmap
+import os
 import re
 import subprocess
 import sys
@@ -478,8 +480,17 @@ def test_no_copy_of_a_destroyed_key_stays_in_the_stores_volumes_and_the_proof_sa
     assert list(copies(files, [mine.encode()])) == []
     assert len(list(copies(files, [other.encode()]))) == 1
     other_order = order(customer="other-1")
-    told = erase(custodian.model_copy(update={"store_admin": admin}), name, other_order).erasure.overwritten
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT[^ ]+: vacuumed; no copy in \d+ volume files", told)
+    holding = [path for one in copies(files, [other.encode()]) for path in files.rglob(one)]
+    with holding[0].open("rb") as old, mmap.mmap(old.fileno(), 0, access=mmap.ACCESS_READ) as bytes_before:
+        at, length = bytes_before.find(other.encode()), len(bytes_before)
+        told = erase(custodian.model_copy(update={"store_admin": admin}), name, other_order).erasure.overwritten
+        assert os.fstat(old.fileno()).st_nlink == 0
+        assert at >= 0
+        assert bytes_before.find(other.encode()) == -1
+        assert bytes_before[at : at + len(other)] == bytes(len(other))
+        assert length == len(bytes_before)
+    said = r"vacuumed; no copy in \d+ volume files; overwritten at [1-9]\d* places of old files"
+    assert re.fullmatch(rf"\d{{4}}-\d\d-\d\dT[^ ]+: {said}", told)
     assert list(copies(files, [other.encode()])) == []
     assert not erase(custodian.model_copy(update={"store_admin": admin}), name, other_order).is_new
 

@@ -1,6 +1,8 @@
 """Takes the bytes of destroyed keys off the store's disks: SeaweedFS only marks what was replaced, until it vacuums.
 
-Without that, copies of a wrapped key lie in its volumes for hours, of use to whoever gets both the disk and the master key.
+Without that, copies of a wrapped key lie in its volumes for hours, of use to whoever gets both the disk and the master key. A
+vacuum writes what is left into a new file and removes the old one, whose blocks keep their bytes until something else is
+written there: so the copies in the old file are overwritten, through a descriptor that was opened before.
 """
 
 from __future__ import annotations
@@ -8,15 +10,18 @@ from __future__ import annotations
 import json
 import logging
 import mmap
+import os
 import re
 import shutil
 import subprocess
 import sys
 import time
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO
 
 from ml.config import Settings
 from ml.errors import ConfigInvalid, StorageUnavailable
@@ -51,35 +56,77 @@ def overwrite(settings: Settings, wrapped: Collection[str]) -> str:
     if settings.store_admin is None:
         return NOT_DONE
     files, needles = settings.store_admin / "data", [one.encode() for one in wrapped]
-    for tried in range(ROUNDS):
-        _vacuum(settings.store_admin)
-        if needles and not (left := list(copies(files, needles))):
-            return _told(f"vacuumed; no copy in {len(list(_volumes(files)))} volume files")
-        if not needles and tried:  # once more, for what the store had not deleted yet
-            return _told("vacuumed")
-        time.sleep(PAUSE_S)
+    with ExitStack() as opened:
+        held = _held(files, needles, opened)
+        for tried in range(ROUNDS):
+            _vacuum(settings.store_admin)
+            if needles and not (left := list(copies(files, needles))):
+                done = f"vacuumed; no copy in {len(list(_volumes(files)))} volume files"
+                return _told(f"{done}; {_overwritten(held, needles)}")
+            if not needles and tried:  # once more, for what the store had not deleted yet
+                return _told("vacuumed")
+            time.sleep(PAUSE_S)
     raise StorageUnavailable(
         "no copy of a destroyed key in the store's volumes", f"one in {', '.join(left)}", "Ask again in a minute."
     )
+
+
+def _held(files: Path, needles: Collection[bytes], opened: ExitStack) -> dict[str, BinaryIO | None]:
+    """Open the volume files that hold copies, by name; none where this process may not write them."""
+    held: dict[str, BinaryIO | None] = {}
+    for name in set(copies(files, needles)) if needles else ():
+        for path in files.rglob(name):
+            try:
+                held[str(path)] = opened.enter_context(path.open("r+b"))
+            except OSError:  # another user's, or mounted for reading alone
+                held[str(path)] = None
+    return held
+
+
+def _overwritten(held: Mapping[str, BinaryIO | None], needles: Collection[bytes]) -> str:
+    """Overwrite the copies in files that have no name any more; return what was done.
+
+    A file that still has one is the store's: it wrote the copies away in it.
+    """
+    places = 0
+    for file in held.values():
+        if file is None or os.fstat(file.fileno()).st_nlink:
+            continue
+        with mmap.mmap(file.fileno(), 0) as data:
+            for start, end in list(_places(data, needles)):
+                data[start:end] = bytes(end - start)
+                places += 1
+            data.flush()
+        os.fsync(file.fileno())
+    kept = sum(file is None for file in held.values())
+    unwritten = f", and not in {kept} old files, which only the store may write" if kept else ""
+    return f"overwritten at {places} places of old files{unwritten}"
 
 
 def copies(files: Path, needles: Collection[bytes]) -> Iterator[str]:
     """Yield the names of the volume files in which one of some byte strings lies, as it is or compressed."""
     for path in _volumes(files):
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            if any(data.find(needle) >= 0 for needle in needles) or _is_compressed_in(data, needles):
+            if next(_places(data, needles), None) is not None:
                 yield path.name
 
 
-def _is_compressed_in(data: mmap.mmap, needles: Collection[bytes]) -> bool:
+def _places(data: mmap.mmap, needles: Collection[bytes]) -> Iterator[tuple[int, int]]:
+    """Yield where some byte strings stand, and where something compressed stands that holds one of them: (start, end)."""
+    for needle in needles:
+        at = data.find(needle)
+        while at >= 0:
+            yield at, at + len(needle)
+            at = data.find(needle, at + 1)
     for found in GZIP.finditer(data):
+        packed = zlib.decompressobj(wbits=31)
         try:
-            text = zlib.decompressobj(wbits=31).decompress(data[found.start() : found.start() + LONGEST], LONGEST)
+            text = packed.decompress(data[found.start() : found.start() + LONGEST], LONGEST)
         except zlib.error:
             continue
         if any(needle in text for needle in needles):
-            return True
-    return False
+            read = min(LONGEST, len(data) - found.start())
+            yield found.start(), found.start() + read - len(packed.unused_data) - len(packed.unconsumed_tail)
 
 
 def _volumes(files: Path) -> Iterator[Path]:
