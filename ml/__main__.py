@@ -10,6 +10,7 @@ if __name__ == "__main__":
 import json
 import logging
 import os
+import sqlite3
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -40,6 +41,7 @@ from ml.maintain_command import maintain_commands
 from ml.privacy_command import privacy
 from ml.private import make_private, restrict_new_files
 from ml.release_command import release
+from ml.space import full_disk
 from ml.terminal import Console, PrintableFormatter, echo
 from ml.worker_command import worker
 
@@ -104,6 +106,10 @@ def call(arguments: Sequence[str]) -> int:
             raise  # no person's path: trying again may help
         place = error.filename or str(error)
         return _told(ConfigInvalid(f"{place} to be usable", type(error).__name__, "Check the path and its rights."))
+    except (OSError, sqlite3.Error) as error:
+        if (full := full_disk(error)) is None:
+            raise
+        return _told(full)
     except SystemExit as done:
         return done.code if isinstance(done.code, int) else int(done.code is not None)
     return 0

@@ -77,7 +77,7 @@ class Stock:
         self._last: tuple[object, object, frozenset[str]] = (None, None, frozenset())
         self._copy = copy
         self._changing = threading.Lock()  # else a list read before a mark could be taken over after it
-        self._out = _copied(copy)
+        self._out, self._is_copied = _copied(copy), True
 
     def out(self) -> frozenset[str]:
         """Return the products out of stock, under the names that they are kept under."""
@@ -142,11 +142,16 @@ class Stock:
         self._take(_ensure_few(_products(written).keys() | _marks(self._bucket)))
 
     def _take(self, out: frozenset[str]) -> None:
-        if out == self._out:
+        if out != self._out:
+            self._out, self._is_copied = out, False
+            log.info("stock changed out_of_stock=%d", len(out))
+        if self._is_copied:
             return
-        self._out = out
-        write_json(self._copy, {"products": sorted(out)})
-        log.info("stock changed out_of_stock=%d", len(out))
+        try:
+            write_json(self._copy, {"products": sorted(out)})
+            self._is_copied = True
+        except OSError as error:  # a full disk: the store has the list, and the next look tries again
+            log.warning("copy of what is out of stock not written: %s", error.strerror)
 
 
 class Marked(BaseModel):

@@ -6,10 +6,11 @@ import fcntl
 import logging
 import os
 import shutil
+import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -20,7 +21,7 @@ from ml.stack.health import Health, ill
 KEEPER = "keeper"
 LOOK_SECONDS = 10.0
 PATIENCE_SECONDS = 60.0  # a part that is ill for so long, at every look, is replaced: a busy machine makes parts late
-FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 10.0, 300.0  # between tries that fail, doubled each time
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 10.0, 60.0  # between tries that fail, doubled each time
 LOCK_SECONDS = 300.0  # longer than any start or stop takes
 LOG_BYTES = 16 << 20
 OLD_LOGS = 3
@@ -52,12 +53,15 @@ def keep(home: Path, mend: Callable[[Path, Patience], object]) -> None:
     while True:
         time.sleep(LOOK_SECONDS + pause)
         try:
-            turn_over(home / "run" / "logs")
             mend(home, patience)
             pause = 0.0
-        except (TradewindError, OSError) as error:
+        except (TradewindError, OSError, sqlite3.Error) as error:
             pause = min(LONGEST_PAUSE_SECONDS, max(FIRST_PAUSE_SECONDS, 2 * pause))
             log.warning("stack not mended, next try in %.0f s: %s", pause, error)
+        try:
+            turn_over(home / "run" / "logs")
+        except OSError as error:  # no room for the copy: nothing is cut, and the parts are looked after all the same
+            log.warning("logs not turned over: %s", error)
 
 
 @contextmanager
@@ -68,16 +72,16 @@ def alone(home: Path, tell: Tell = untold) -> Iterator[None]:
         ServiceUnavailable: One of them does not end.
     """
     (home / "run").mkdir(exist_ok=True)
-    with (home / "run" / "lock").open("a+") as file:
+    with (home / "run" / "lock").open("ab+", buffering=0) as file:
         if not _locked(file):
             _await_lock(file, tell)
-        file.truncate(0)
-        file.write(f"{os.getpid()} {' '.join(sys.argv[1:2])}")
-        file.flush()
+        with suppress(OSError):  # a full disk takes no name, and must not keep anybody from mending
+            file.truncate(0)
+            file.write(f"{os.getpid()} {' '.join(sys.argv[1:2])}".encode())
         yield
 
 
-def _locked(file: IO[str]) -> bool:
+def _locked(file: IO[bytes]) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -85,9 +89,9 @@ def _locked(file: IO[str]) -> bool:
     return True
 
 
-def _await_lock(file: IO[str], tell: Tell) -> None:
+def _await_lock(file: IO[bytes], tell: Tell) -> None:
     file.seek(0)
-    pid, _, command = (file.read(80) or "unknown").partition(" ")
+    pid, _, command = (file.read(80).decode(errors="replace") or "unknown").partition(" ")
     holder = f"process {pid} ({command or 'tradewind'}), which starts or stops parts of this stack"
     deadline = time.monotonic() + LOCK_SECONDS
     with awaited(tell, holder, LOCK_SECONDS):
