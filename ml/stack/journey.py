@@ -20,7 +20,8 @@ from ml.pipeline import STAGES
 from ml.space import ensure_free
 from ml.stack import up as stack
 from ml.stack.airflow import USER
-from ml.stack.orchestrator import ENDED, Orchestrator, TaskState
+from ml.stack.awaited import Tell, awaited
+from ml.stack.orchestrator import ENDED, LONGEST_CALL_SECONDS, PARSE_SECONDS, Orchestrator, TaskState
 from ml.stack.summary import show
 from ml.terminal import Console
 
@@ -97,7 +98,9 @@ def _follow(out: Console, orchestrator: Orchestrator, use_cases: Sequence[str], 
                 journeys.append(_started(out, orchestrator, waiting.pop(0), conf))
                 continue
             for journey in running:
-                _tell_changes(out, journey, journey.look(orchestrator))
+                with awaited(_teller(out), f"Airflow to tell of {journey.dag_id}", LONGEST_CALL_SECONDS):
+                    changed = journey.look(orchestrator)
+                _tell_changes(out, journey, changed)
             if out.is_terminal:
                 live.update(Group(*map(_table, journeys)))
             time.sleep(POLL_SECONDS)
@@ -106,9 +109,14 @@ def _follow(out: Console, orchestrator: Orchestrator, use_cases: Sequence[str], 
 
 
 def _started(out: Console, orchestrator: Orchestrator, use_case: str, conf: dict[str, str]) -> Journey:
-    run_id = orchestrator.trigger(f"retrain_{use_case}", conf)
+    with awaited(_teller(out), f"Airflow to know and start retrain_{use_case}", PARSE_SECONDS + LONGEST_CALL_SECONDS):
+        run_id = orchestrator.trigger(f"retrain_{use_case}", conf)
     out.print(f"[bold]retrain_{use_case}[/]  run {run_id}")
     return Journey(use_case=use_case, run_id=run_id, began=time.monotonic())
+
+
+def _teller(out: Console) -> Tell:
+    return lambda line: out.print(f"  {line}", highlight=False)
 
 
 def _tell_changes(out: Console, journey: Journey, changed: Sequence[TaskState]) -> None:

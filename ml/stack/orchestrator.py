@@ -15,6 +15,8 @@ from ml.stack.airflow import USER
 
 ENDED = ("success", "failed")
 PARSE_SECONDS = 120
+CALL_SECONDS, CALL_TRIES = 30, 5
+LONGEST_CALL_SECONDS = CALL_TRIES * (CALL_SECONDS + 5)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +37,7 @@ class Orchestrator:
         answer = httpx.post(f"{url}/auth/token", json={"username": USER, "password": password}, timeout=30)
         answer.raise_for_status()
         headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
-        self._http = httpx.Client(base_url=f"{url}/api/v2", headers=headers, timeout=30)
+        self._http = httpx.Client(base_url=f"{url}/api/v2", headers=headers, timeout=CALL_SECONDS)
 
     def trigger(self, dag_id: str, conf: dict[str, Any], run_id: str | None = None) -> str:
         """Start a run, under an id or Airflow's own, and return the id, once the DAG is known."""
@@ -91,7 +93,7 @@ class Orchestrator:
 
     @retry(
         retry=retry_if_exception_type(httpx.TransportError),
-        stop=stop_after_attempt(5),
+        stop=stop_after_attempt(CALL_TRIES),
         wait=wait_exponential(max=5),
         reraise=True,
     )
