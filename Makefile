@@ -7,7 +7,7 @@ RUN_EXTRAS := --extra pipeline --extra serve
 BIN := .venv/bin
 HOME_DIR := $(or $(TRADEWIND_HOME),.tradewind)
 
-.PHONY: help run up down clean test check bench setup setup-dev
+.PHONY: help reference run up down clean test check bench setup setup-dev
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -45,6 +45,10 @@ check: setup-dev  ## Lint, formatting, types, import rules, audit of the depende
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python deploy/audit.py
+	@$(BIN)/python deploy/reference.py --check
+
+reference: setup-dev  ## Write docs/reference from the code
+	@$(BIN)/python deploy/reference.py
 
 bench: setup-dev  ## Compare with what a shop would use instead: make bench USE_CASE=… (data: TRADEWIND_DATA_DIR)
 	@$(BIN)/tradewind bench $(USE_CASE) $(if $(DATA),--data $(DATA)) $(if $(ONLY),--only $(ONLY))

@@ -11,6 +11,8 @@ from airflow.sdk.execution_time.hitl import HITLUser
 from tradewind_notify import TellPeople
 from tradewind_tasks import APPROVAL_TASK, AS_SET, request_of, run_stage
 
+from ml.sources.source import KINDS as SOURCES
+
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
@@ -94,7 +96,7 @@ def params(use_case: str) -> dict[str, Param]:
         "source": Param(
             AS_SET,
             type="string",
-            enum=[AS_SET, "complete_journey", "files", "sql", "online_retail"],
+            enum=[AS_SET, *SOURCES],
             title="Source",
             description="Where the shop's data come from.",
         ),

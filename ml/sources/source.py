@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, get_args
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -16,6 +16,8 @@ from ml.errors import ConfigInvalid
 if TYPE_CHECKING:
     import pyarrow as pa
 
+Kind: TypeAlias = Literal["complete_journey", "files", "sql", "online_retail", "several"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 Clock: TypeAlias = Literal["wall", "replay"]
 LATER = "Ask for a later date; a day that is not over where the shop is counts from tomorrow on."
 
@@ -25,7 +27,7 @@ class SourceSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: Literal["complete_journey", "files", "sql", "online_retail", "several"]
+    kind: Kind
     """Which source."""
     parts: tuple[PartSpec, ...] = ()
     """`several`: the sources that together hold the tables; the first one's clock and days count."""
