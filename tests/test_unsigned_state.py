@@ -1,11 +1,13 @@
 """Who may write the bucket `state`, or `runs`, and has no key: has nobody dropped, brings nobody back, changes no history."""
 
 import json
+import os
 from datetime import UTC, date, datetime
 
 import pandas as pd
 import pytest
 
+from ml.__main__ import call
 from ml.errors import IntegrityBroken
 from ml.files import canonical, sha256
 from ml.packaging.signing import Signer, Verifier, generate_key
@@ -157,6 +159,27 @@ def test_an_adoption_that_was_killed_goes_on(world):
     assert world.adopt().problems == ()
     assert list(world.intruder.keys(f"{world.name}/erased/")) == []
     assert in_force(world.custodian, world.name).keys() == {world.units["ada"]}
+
+
+def test_the_command_says_what_it_signed_and_ends_with_7_while_something_unsigned_is_left(world, monkeypatch, capsys):
+    held = {name: value for name, value in world.custodian.model_dump(mode="json").items() if isinstance(value, str)}
+    held |= {name: world.store.secrets[name] for name in ("signing_key", "master_key", "pseudonym_key")}
+    held |= {"s3_secret_key": world.store.secrets["s3_custodian_secret_key"]}
+    for one in [one for one in os.environ if one.startswith("TRADEWIND_")]:
+        monkeypatch.delenv(one)
+    for one, value in held.items():
+        monkeypatch.setenv(f"TRADEWIND_{one.upper()}", value)
+    world.erased_before("ada")
+    world.mark("bob")
+    assert call(["adopt", "--use-case", world.name]) == IntegrityBroken.exit_code
+    assert "2 pseudonyms are marked as erased without a signature" in capsys.readouterr().err
+    assert call(["adopt", "--use-case", world.name, "--unproven"]) == 0
+    assert "signed 3 marks of erasures" in capsys.readouterr().out
+    world.mark("eve")
+    assert call(["erasures", "--use-case", world.name]) == IntegrityBroken.exit_code
+    assert "count for nothing" in capsys.readouterr().err
+    world.publish()
+    assert world.known() == {"eve"}
 
 
 def forgeries(world):
