@@ -13,7 +13,7 @@ from ml.config import GRANTS, Settings
 from ml.pipeline import FILE_STAGES
 from ml.pipeline.workspace import PROJECT
 
-DOCS = [PROJECT / "README.md", *sorted((PROJECT / "docs").rglob("*.md"))]
+DOCS = [*sorted(PROJECT.glob("*.md")), *sorted((PROJECT / "docs").rglob("*.md"))]
 LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]+))?\)")
 CODE = re.compile(r"```.*?```|`[^`\n]*`|^    [^\n]*$", re.DOTALL | re.MULTILINE)
 HEADING = re.compile(r"^#+ +(.*)$", re.MULTILINE)
