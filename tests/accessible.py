@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from axe_playwright_python.sync_playwright import Axe
 
 DESKTOP, PHONE = 1200, 390
 AXE = Axe()
 
 
-def faults(tab):
+def faults(tab: Any) -> list[str]:
     """Return what axe finds wrong with the page of a tab as a wide and as a narrow screen shows it, and what is too wide."""
     found = []
     for width in (DESKTOP, PHONE):

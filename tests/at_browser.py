@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 DESK = "/tradewind/"
 
 
-def signed_in(chromium: Browser, url: str, login: str, password: str, **options: object) -> Page:
+def signed_in(chromium: Browser, url: str, login: str, password: str, **options: Any) -> Page:
     """Return a tab in which a person has logged in, and sees the desk."""
     tab = chromium.new_context(base_url=url, **options).new_page()
     tab.goto(DESK)

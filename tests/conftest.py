@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -42,7 +42,7 @@ class ObjectStore:
     def settings(self, role: Role, prefix: str = "tradewind", **changes: object) -> Settings:
         """Return the settings of a process that acts as one role and holds that role's secrets."""
         user = secret.s3_variables(self.secrets, role)
-        held = {
+        held: dict[str, Any] = {
             "home": self.home,
             "s3_endpoint": self.endpoint,
             "s3_prefix": prefix,

@@ -7,7 +7,7 @@ import csv
 import io
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from hypothesis import strategies as st
 
@@ -41,7 +41,7 @@ class Dialect:
     """How a file is written, and what its mapping says of it."""
 
     delimiter: str
-    quoting: int
+    quoting: Literal[0, 1, 2, 3]
     line_end: str
     encoding: str
     says_encoding: bool

@@ -1,5 +1,7 @@
 """Runs all file-to-file stages of a use case on its own sample, in one process and one folder."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
@@ -16,6 +18,7 @@ from ml.privacy.key_ring import KeyRing
 from ml.privacy.pseudonym import fingerprint
 from ml.sources.opening import open_source
 from ml.use_cases import load, load_parts
+from tests.conftest import ObjectStore
 from tests.recommend_shop import THREADS
 from tests.sample_shop import land
 
@@ -24,7 +27,7 @@ CUSTOMERS = 260
 LAST = date(2026, 6, 30)
 
 
-def frozen(name: str, zone: Path, root: Path, object_store) -> StageContext:
+def frozen(name: str, zone: Path, root: Path, object_store: ObjectStore) -> StageContext:
     """Land a use case's sample in a zone, unless it is there, and return what a run of it is frozen on."""
     use_case = load(name)
     if not any(zone.iterdir()):

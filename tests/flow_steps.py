@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
@@ -71,14 +72,15 @@ HEARD_SECONDS = 5.0
 """Until Airflow's scheduler has heard that a task sleeps (1.2 s on busy cores); an answer before marks the task as failed."""
 
 
-def await_question(http: httpx.Client, place: str) -> dict:
+def await_question(http: httpx.Client, place: str) -> dict[str, Any]:
     """Return what a step shows once it waits for a person."""
     deadline = time.monotonic() + RUN_SECONDS
     while (state := http.get(place).json()["state"]) != "awaiting_input" and time.monotonic() < deadline:
         assert state not in ("failed", "upstream_failed", "skipped")
         time.sleep(0.5)
     time.sleep(HEARD_SECONDS)
-    return http.get(f"{place}/-1/hitlDetails").json()
+    details: dict[str, Any] = http.get(f"{place}/-1/hitlDetails").json()
+    return details
 
 
 def say(http: httpx.Client, place: str, choice: str, **given: str | None) -> int:
@@ -96,7 +98,7 @@ def clear(http: httpx.Client, run_id: str, task: str, dag_id: str = "retrain_rec
 def await_state(http: httpx.Client, place: str, *states: str) -> str:
     """Wait until a task is in one of some states, and return it."""
     deadline = time.monotonic() + RUN_SECONDS
-    while (state := http.get(place).json()["state"]) not in states and time.monotonic() < deadline:
+    while (state := str(http.get(place).json()["state"])) not in states and time.monotonic() < deadline:
         time.sleep(0.5)
     return state
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,7 +30,7 @@ class Shop:
     built: Features
 
     @property
-    def state(self) -> dict:
+    def state(self) -> dict[str, Any]:
         return self.built.state
 
     @property

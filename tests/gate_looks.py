@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,14 +17,15 @@ from ml.evaluation.evidence import Parity, Yardstick
 from ml.files import write_json
 from ml.parameter import GateParams
 from tests.gate_table import FULL, GOOD, KNOWN, PARAMS, at_least
+from tests.unused import unused
 
 ONES = np.ones(120)
 
 
-def examples():
+def examples() -> Any:
     """120 customers: 80 in group 10, 40 in group 9; each 4th of no known place; all the same in `shop`."""
     number = np.arange(120)
-    place = np.where(number % 4 == 3, None, np.where(number % 2, "b", "a"))
+    place = [None if at % 4 == 3 else "ab"[at % 2] for at in range(120)]
     return pd.DataFrame(
         {
             "unit": [f"u{at:03d}" for at in number],
@@ -38,7 +40,7 @@ def examples():
 HALVED = np.where(examples()["group"] == 9, 0.5, 1.0)
 
 
-def compete(own, production, live=()):
+def compete(own: Any, production: Any, live: Any = ()) -> Any:
     """Return the evidence of two equal variants with a value a row, and the figures behind it; the naive guess has 1."""
     measured = [
         Contender(name="full", kind="variant", values={"hit": own}),
@@ -51,8 +53,8 @@ def compete(own, production, live=()):
     judgement = Judgement(
         metrics=(Metric(name="hit"),),
         primary="hit",
-        measure=pd.DataFrame,
-        summarise=dict,
+        measure=unused,
+        summarise=unused,
         baselines={},
         naive="guess",
         slices=("group",),
@@ -65,7 +67,7 @@ def compete(own, production, live=()):
     return gather.gather(found, variants, known, live, params), found
 
 
-def which_ships():
+def which_ships() -> Any:
     """The smallest that passes; what is live before it; what is broken never."""
     broken = replace(GOOD, name="int4", size_bytes=1, over_reference=at_least(-0.3))
     half = replace(GOOD, name="float16", size_bytes=2)
@@ -73,7 +75,7 @@ def which_ships():
     return [gate.judge(replace(KNOWN, candidates=found), PARAMS).verdict.chosen for found in offered]
 
 
-def which_parts():
+def which_parts() -> Any:
     """Parts that are shown; parts searched: with 20 customers or more, never all rows, the same rows once, pairs too."""
     frame = examples().assign(copy=examples()["group"])
     shown = list(part.slices(frame, ["group", "place", "shop", "copy"]))
@@ -81,7 +83,7 @@ def which_parts():
     return [[(one.column, one.value, one.units) for one in found] for found in (shown, searched)]
 
 
-def what_was_lost():
+def what_was_lost() -> Any:
     """One group loses half, each customer the same; against production, or in a first version against the naive guess."""
     told = []
     for own, production in ((HALVED, ONES), (ONES, HALVED), (ONES, ONES), (HALVED, None)):
@@ -90,7 +92,7 @@ def what_was_lost():
     return told
 
 
-def what_is_lost_at_the_edges():
+def what_is_lost_at_the_edges() -> Any:
     """What every customer says counts at full confidence; what is equal is no loss, even at none."""
     counts = []
     for own, confidence in ((HALVED, 1.0), (ONES, 0.0)):
@@ -100,14 +102,14 @@ def what_is_lost_at_the_edges():
     return counts
 
 
-def who_is_who():
+def who_is_who() -> Any:
     """The first variant is the most faithful; `small` is live; production without values is not searched against."""
     found = compete(ONES, None, live={"small"})[0].candidates
     unread = compete(ONES, np.full(120, np.nan))[0].candidates[0].search.parts
     return [(one.over_reference is None, one.is_live) for one in found], unread
 
 
-def who_may_know_the_test_rows():
+def who_may_know_the_test_rows() -> Any:
     """Units shared, or rows as late as the first test row; without a word on it, or without times, it may."""
     rows = pd.DataFrame({"unit": ["a", "b"], "time": pd.to_datetime(["2026-01-08 06:00", "2026-01-09 00:00"])})
     shared, apart = (
@@ -121,11 +123,11 @@ def who_may_know_the_test_rows():
         yardstick.learned(shared, "unit"),
         yardstick.learned(apart, "unit"),
     ]
-    timeless = yardstick.overlap(told[1], rows.assign(time=pd.NaT))
+    timeless = yardstick.overlap(told[1], rows.assign(time=pd.Series([pd.NaT] * len(rows), dtype="datetime64[ns]")))
     return [yardstick.overlap(one, rows) is not None for one in told], timeless is not None
 
 
-def whose_parity_is_known():
+def whose_parity_is_known() -> Any:
     """Both numbers, or none."""
     close = {
         "a": {"difference": 0.5, "agreement": 1.0},
@@ -138,7 +140,7 @@ def whose_parity_is_known():
         return [one.parity and one.parity.difference for one in exported.read_variants(Path(folder))]
 
 
-def how_a_change_is_told():
+def how_a_change_is_told() -> Any:
     """With its sign, except where it rounds to zero."""
     return [wording.signed(change) for change in (-0.0006, -0.0004, 0.0, 0.0004, 0.0006)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from ml.contract import Metric
 from ml.evaluation.bootstrap import NOTHING, Estimate
@@ -26,7 +27,7 @@ FITS = Footprint(latency_ms=10.0, memory_bytes=5000)
 CLOSE = Parity(difference=0.001, agreement=0.9)
 
 
-def at_least(low, value=None, high=1.0):
+def at_least(low: Any, value: Any = None, high: float = 1.0) -> Any:
     """Return an estimate by its lower bound."""
     return Estimate(value=low + 0.01 if value is None else value, low=low, high=high)
 
@@ -54,14 +55,14 @@ KNOWN = Evidence(
 )
 
 
-def lost(*changes):
+def lost(*changes: Any) -> Any:
     found = tuple(
         Lost(part=f"group: {at}", units=60, change=change, p_value=0.001) for at, change in enumerate(changes)
     )
     return Search(against="production", parts=12, lost=found)
 
 
-def over(low, **others):
+def over(low: Any, **others: Any) -> Any:
     return {"recall": at_least(low), "error": at_least(0.0), **others}
 
 
@@ -69,14 +70,14 @@ def over(low, **others):
 class Case:
     """One edge: how a sound candidate is changed, and what must fail then."""
 
-    candidate: dict = field(default_factory=dict)
-    evidence: dict = field(default_factory=dict)
-    params: dict = field(default_factory=dict)
-    fails: frozenset = frozenset()
+    candidate: dict[str, Any] = field(default_factory=dict)
+    evidence: dict[str, Any] = field(default_factory=dict)
+    params: dict[str, Any] = field(default_factory=dict)
+    fails: frozenset[str] = frozenset()
     accepted: bool | None = None
     """None: exactly where nothing fails."""
 
-    def outcome(self, judge):
+    def outcome(self, judge: Any) -> Any:
         """Return whether a gate accepts, which variant, and the rules that failed."""
         evidence = replace(KNOWN, candidates=(replace(GOOD, **self.candidate),))
         report = judge(replace(evidence, **self.evidence), PARAMS.model_copy(update=self.params))
@@ -84,12 +85,12 @@ class Case:
         return verdict.accepted, verdict.chosen, {rule.name for rule in verdict.rules if not rule.passed}
 
     @property
-    def expected(self):
+    def expected(self) -> Any:
         accepted = not self.fails if self.accepted is None else self.accepted
         return accepted, "int8" if accepted else None, self.fails
 
 
-def case(*fails, accepted=None, evidence=None, params=None, **candidate):
+def case(*fails: Any, accepted: Any = None, evidence: Any = None, params: Any = None, **candidate: Any) -> Case:
     return Case(candidate, evidence or {}, params or {}, frozenset(fails), accepted)
 
 

@@ -5,16 +5,19 @@ answer came; steps of packaging are the moments before a file is opened, renamed
 knows: the hooks are boto3's and Python's own. Jobs and their ends are JSON lines.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import signal
 import sys
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import boto3
 
-from ml.config import load_settings
+from ml.config import Settings, load_settings
 from ml.maintenance import aged, objects, runs
 from ml.pipeline import package
 from ml.pipeline.context import StageContext
@@ -22,6 +25,7 @@ from ml.pipeline.erase import Order, erase
 from ml.registry.collect import Kept, collect
 from ml.store import connect
 from tests.promotable_run import roll_back, use_case, walk_in
+from tests.unused import NO_PARAMS
 
 FILE_EVENTS = {"open", "os.rename", "os.mkdir", "os.rmdir", "os.remove", "shutil.copyfile", "shutil.rmtree"}
 
@@ -29,17 +33,17 @@ FILE_EVENTS = {"open", "os.rename", "os.mkdir", "os.rmdir", "os.remove", "shutil
 class Steps:
     """Counts steps, and ends the process at the one that is fatal."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.fatal = None
         self.taken = 0
         self.watches_files = False
 
-    def __call__(self, **_):
+    def __call__(self, **_: Any) -> None:
         if self.taken == self.fatal:
             os.kill(os.getpid(), signal.SIGKILL)
         self.taken += 1
 
-    def audit(self, event, _):
+    def audit(self, event: Any, _: Any) -> None:
         if self.watches_files and event in FILE_EVENTS:
             self()
 
@@ -47,10 +51,10 @@ class Steps:
 STEPS = Steps()
 
 
-def act(job, held):
+def act(job: Any, held: Settings) -> None:
     name, root = job["name"], Path(job.get("root", "."))
     if job["act"] == "package":
-        context = StageContext(use_case=use_case(name), params=None, inputs={}, settings=held, root=root)
+        context = StageContext(use_case=use_case(name), params=NO_PARAMS, inputs={}, settings=held, root=root)
         STEPS.watches_files = True
         package.run(context)
         STEPS.watches_files = False
@@ -67,7 +71,7 @@ def act(job, held):
         roll_back(held, name, job["digest"])
 
 
-def forked(job, held):
+def forked(job: Any, held: Settings) -> dict[str, Any]:
     """Do one job in a copy of this process; return how it ended and how many steps it took if it came to its end."""
     source, sink = os.pipe()
     pid = os.fork()
@@ -83,11 +87,13 @@ def forked(job, held):
     return {"killed": os.WIFSIGNALED(status), "steps": int(steps) if steps else None}
 
 
-def main():
+def main() -> None:
     held = load_settings()
     connect(held)  # warms what every copy would read again
+    session = boto3.DEFAULT_SESSION
+    assert session is not None
     for moment in ("before-send.s3", "response-received.s3"):
-        boto3.DEFAULT_SESSION.events.register(moment, STEPS)
+        session.events.register(moment, STEPS)
     sys.addaudithook(STEPS.audit)
     for line in sys.stdin:
         sys.stdout.write(json.dumps(forked(json.loads(line), held)) + "\n")

@@ -1,10 +1,13 @@
 """A stranger on the same machine, without credentials, at every port and socket that a process listens on."""
 
+from __future__ import annotations
+
 import http.client
 import os
 import socket
 import ssl
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -46,7 +49,7 @@ PATHS = (
 WAYS = ("http", "https", "foreign certificate")
 
 
-def listening(processes):
+def listening(processes: Any) -> Any:
     """Return the TCP ports on which the processes listen, and the paths of their Unix sockets."""
     found = [one for process in processes for one in process.net_connections("all")]
     inet = [one for one in found if one.family != socket.AF_UNIX and one.laddr]
@@ -54,13 +57,13 @@ def listening(processes):
     return sorted(ports), sorted({one.laddr for one in found if one.family == socket.AF_UNIX and one.laddr})
 
 
-def addresses(processes):
+def addresses(processes: Any) -> Any:
     """Return the addresses on which the processes listen."""
     found = [one for process in processes for one in process.net_connections("inet")]
     return {one.laddr.ip for one in found if one.status == psutil.CONN_LISTEN}
 
 
-def foreign_client(folder: Path):
+def foreign_client(folder: Path) -> Any:
     """Return TLS settings of a client whose certificate comes from an authority of its own."""
     (folder / "foreign.pem").write_text(private_authority("store"))
     context = trusting()
@@ -68,14 +71,14 @@ def foreign_client(folder: Path):
     return context
 
 
-def trusting():
+def trusting() -> Any:
     """Return TLS settings of a client that speaks with anybody."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context
 
 
-def answers(port, folder):
+def answers(port: int, folder: Path) -> Any:
     """Ask a port in every way for every path: {(way, method, path): (status, body)} of all that answered."""
     found = {}
     for way, tls in zip(WAYS, (None, trusting(), foreign_client(folder)), strict=True):
@@ -90,12 +93,11 @@ def answers(port, folder):
     return found
 
 
-def _ask(port, tls, method, path):
-    options = {"timeout": 10}
+def _ask(port: int, tls: Any, method: Any, path: Any) -> Any:
     connection = (
-        http.client.HTTPSConnection("127.0.0.1", port, context=tls, **options)
+        http.client.HTTPSConnection("127.0.0.1", port, context=tls, timeout=10)
         if tls
-        else http.client.HTTPConnection("127.0.0.1", port, **options)
+        else http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     )
     try:
         connection.request(method, path, body=b"planted" if method in ("POST", "PUT") else None)
@@ -107,7 +109,7 @@ def _ask(port, tls, method, path):
         connection.close()
 
 
-def opens_for_nobody(path, folder):
+def opens_for_nobody(path: Any, folder: Path) -> Any:
     """Tell whether another user can connect to a Unix socket; a relative path is one below the folder."""
     child = os.fork()
     if child == 0:

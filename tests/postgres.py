@@ -38,12 +38,11 @@ def running_postgres() -> Iterator[sa.URL]:
     secret.write_text(PASSWORD)
     secret.chmod(0o644)
     options = f"-c listen_addresses=127.0.0.1 -p {port} -k {folder} -F -c lc_messages=C"
-    control = [*as_user, bin_ / "pg_ctl", "-D", folder / "data", "-l", folder / "log", "-s", "-w"]
+    control: list[str | Path] = [*as_user, bin_ / "pg_ctl", "-D", folder / "data", "-l", folder / "log", "-s", "-w"]
     form = ["-U", ADMIN, "-A", "scram-sha-256", f"--pwfile={secret}", "-E", "UTF8", "--locale=C", "--no-sync"]
+    initdb: list[str | Path] = [*as_user, bin_ / "initdb", "-D", folder / "data", *form]
     try:
-        subprocess.run(
-            [*as_user, bin_ / "initdb", "-D", folder / "data", *form], check=True, capture_output=True, cwd="/"
-        )
+        subprocess.run(initdb, check=True, capture_output=True, cwd="/")
         subprocess.run([*control, "-o", options, "start"], check=True, stdout=subprocess.DEVNULL, cwd="/")
         yield sa.URL.create("postgresql+psycopg2", ADMIN, PASSWORD, "127.0.0.1", port, "postgres")
     finally:

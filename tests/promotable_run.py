@@ -1,8 +1,11 @@
 """A small real use case and what a run leaves in its workspace for packaging: numpy weights, real predictions."""
 
+from __future__ import annotations
+
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,12 +13,14 @@ import yaml
 from pydantic import BaseModel
 
 import ml
+from ml.config import Settings, require_secret
 from ml.contract import Data, Judgement, Metric, Model, Rule, Service, UseCase, Verdict
 from ml.files import read_json, sha256, write_json, write_parquet, write_verdict
 from ml.pipeline import PUBLIC, approve, package, promote
 from ml.pipeline.context import StageContext
 from ml.training import machine
 from tests.judged_run import judged
+from tests.unused import ANY_PARAMS, NO_PARAMS, unused
 
 PROJECT = Path(ml.__file__).parent.parent
 NAME = "toy"
@@ -40,23 +45,23 @@ class Answer(BaseModel):
 class Linear:
     """A linear model whose weights are one file."""
 
-    def __init__(self, folder):
+    def __init__(self, folder: Path) -> None:
         self._weights = np.load(folder / "weights.npy")
 
-    def __call__(self, inputs):
+    def __call__(self, inputs: Any) -> Any:
         return inputs["x"].astype(np.float32) @ self._weights[:, None]
 
 
-def answer(predictor, state, request, history):
+def answer(predictor: Any, state: Any, request: Any, history: Any) -> Any:
     x = np.asarray([request.x]) * state["scale"]
     return Answer(score=float(predictor({"x": x})[0, 0]), strongest=int(np.argmax(x)))
 
 
-def golden_requests(examples, state, n):
+def golden_requests(examples: Any, state: Any, n: int) -> Any:
     return [{"x": list(map(float, row))} for row in examples.head(n)["x"]]
 
 
-def use_case(name=NAME):
+def use_case(name: str = NAME) -> UseCase:
     """A small real record: numpy weights, real predictions."""
     return UseCase(
         name=name,
@@ -64,14 +69,14 @@ def use_case(name=NAME):
         description="",
         intended_use="",
         limits=(),
-        params=BaseModel,
-        data=Data(tables=(), sample=dict, build=dict, encode=dict),
-        model=Model(train=dict, export=tuple, open=Linear, reference=Linear),
+        params=ANY_PARAMS,
+        data=Data(tables=(), sample=unused, build=unused, encode=unused),
+        model=Model(train=unused, export=unused, open=Linear, reference=Linear),
         judgement=Judgement(
             metrics=(Metric(name="error", higher_is_better=False),),
             primary="error",
-            measure=pd.DataFrame,
-            summarise=dict,
+            measure=unused,
+            summarise=unused,
             baselines={},
             naive="mean",
         ),
@@ -80,16 +85,16 @@ def use_case(name=NAME):
             response=Answer,
             identity=None,
             answer=answer,
-            explain=list,
-            observe=dict,
+            explain=unused,
+            observe=unused,
             golden=golden_requests,
-            features=dict,
-            outcome=dict,
+            features=unused,
+            outcome=unused,
         ),
     )
 
 
-def verdict(accepted=True):
+def verdict(accepted: bool = True) -> Verdict:
     rule = Rule(name="beats naive", observed=0.2, limit=0.0, passed=accepted, sentence="It beats the naive baseline.")
     return Verdict(
         stage="evaluate",
@@ -101,24 +106,24 @@ def verdict(accepted=True):
 
 
 def lay_out_run(
-    root,
-    held,
-    seed=1,
-    name=NAME,
+    root: Path,
+    held: Settings,
+    seed: int = 1,
+    name: str = NAME,
     *,
-    accepted=True,
-    production=None,
-    metrics=METRICS,
-    explained=None,
-    ingested=None,
-    run_id="run-1",
-    last_day="2017-12-31",
-):
+    accepted: bool = True,
+    production: Any = None,
+    metrics: Any = METRICS,
+    explained: Any = None,
+    ingested: Any = None,
+    run_id: str = "run-1",
+    last_day: str = "2017-12-31",
+) -> StageContext:
     """Write what the stages before packaging leave in a run's workspace; return the package stage's context."""
     rng = np.random.default_rng(seed)
     context = StageContext(
         use_case=use_case(name),
-        params=None,
+        params=NO_PARAMS,
         inputs=inputs(name, production, run_id, last_day),
         settings=held,
         root=root,
@@ -150,7 +155,7 @@ def lay_out_run(
     return context
 
 
-def inputs(name, production, run_id="run-1", last_day="2017-12-31"):
+def inputs(name: str, production: Any, run_id: str = "run-1", last_day: str = "2017-12-31") -> dict[str, Any]:
     return {
         "schema": "tradewind/inputs/1",
         "use_case": name,
@@ -169,7 +174,9 @@ def inputs(name, production, run_id="run-1", last_day="2017-12-31"):
     }
 
 
-def packaged_run(folder, held, name, seed=1, production=None, **options):
+def packaged_run(
+    folder: Path, held: Settings, name: str, seed: int = 1, production: Any = None, **options: Any
+) -> tuple[Path, str]:
     """Lay out a run and package it: (workspace, digest)."""
     root = folder / f"run-{seed}-{len(list(folder.iterdir()))}"
     context = lay_out_run(root, held, seed, name, production=production, **options)
@@ -177,38 +184,48 @@ def packaged_run(folder, held, name, seed=1, production=None, **options):
     return root, read_json(context.data("package") / "version.json")["digest"]
 
 
-def asked(held, name, root, run_id="run-1"):
+def asked(held: Settings, name: str, root: Path, run_id: str = "run-1") -> Any:
     """Put the question about a packaged run into the ledger, as the approval step does before it waits."""
     return approve.ask(held, use_case(name), root, {"run_id": run_id, "who": "carl"})
 
 
-def answered(held, name, root, choice, *, by="ada", reason="figures look right", run_id="run-1", at=AT):
+def answered(
+    held: Settings,
+    name: str,
+    root: Path,
+    choice: Any,
+    *,
+    by: str = "ada",
+    reason: str = "figures look right",
+    run_id: str = "run-1",
+    at: Any = AT,
+) -> Any:
     """Answer that question as Airflow reports it."""
     said = {"choice": choice, "by": by, "at": at, "reason": reason}
     request = {"run_id": run_id, "request": f"retrain {run_id} approve {at}", "answer": said}
     return approve.record_answer(held, use_case(name), root, request)
 
 
-def walk_in(held, name, root, **request):
+def walk_in(held: Settings, name: str, root: Path, **request: Any) -> Any:
     """Promote the version of a packaged run."""
     return promote.run(held, use_case(name), root, {"who": "ada", "why": "nightly", **request})
 
 
-def roll_back(held, name, digest, reason="complaints"):
+def roll_back(held: Settings, name: str, digest: str, reason: str = "complaints") -> Any:
     """Put an earlier version back."""
     return promote.rollback(held, use_case(name), promote.Order(digest=digest, who="bob", reason=reason))
 
 
-def files_of(folder):
+def files_of(folder: Path) -> dict[Path, bytes]:
     return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def environment_of(held):
+def environment_of(held: Settings) -> dict[str, str]:
     known = {
         "S3_ENDPOINT": held.s3_endpoint,
         "S3_ACCESS_KEY": held.s3_access_key,
-        "S3_SECRET_KEY": held.s3_secret_key.get_secret_value(),
-        "SIGNING_KEY": held.signing_key.get_secret_value(),
+        "S3_SECRET_KEY": require_secret(held.s3_secret_key, "s3_secret_key"),
+        "SIGNING_KEY": require_secret(held.signing_key, "signing_key"),
         **{key.upper(): getattr(held, key) for key in PUBLIC},
     }
     for secret in ("master_key", "pseudonym_key"):

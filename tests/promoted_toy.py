@@ -5,11 +5,13 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import yaml
 
+from ml.config import Settings
 from ml.files import write_json, write_parquet
 from ml.parameter import GateParams
 from ml.pipeline import evaluate, explain, package, promote
@@ -22,7 +24,7 @@ from tests.toy_use_case import STATE, TRUE_WEIGHTS, ToyParams, lay_out, write_va
 PARAMS = ToyParams(gate=GateParams(resamples=1000, min_units=50, margin=0.05))
 
 
-def prepare(root: Path, settings, name: str, production: str | None = None) -> StageContext:
+def prepare(root: Path, settings: Settings, name: str, production: str | None = None) -> StageContext:
     """Lay out a run of its own use case; equal roots or not, the rows are equal."""
     context = lay_out(root, np.random.default_rng(3))
     held = {**inputs(name, production), "source": context.inputs["source"]}
@@ -36,7 +38,7 @@ def context_of(context: StageContext, root: Path, name: str) -> StageContext:
     return named
 
 
-def with_model(context: StageContext, weights: np.ndarray, state=STATE) -> StageContext:
+def with_model(context: StageContext, weights: np.ndarray, state: Any = STATE) -> StageContext:
     """Replace the model and the state that was fitted with it."""
     write_json(context.data("features") / "state.json", state)
     write_variants(context, weights)
@@ -44,7 +46,11 @@ def with_model(context: StageContext, weights: np.ndarray, state=STATE) -> Stage
 
 
 def make_live(
-    context: StageContext, promoter, weights: np.ndarray = TRUE_WEIGHTS, state=STATE, params: ToyParams = PARAMS
+    context: StageContext,
+    promoter: Settings,
+    weights: np.ndarray = TRUE_WEIGHTS,
+    state: Any = STATE,
+    params: ToyParams = PARAMS,
 ) -> str:
     """Promote the context's model and return its digest."""
     context = replace(context, params=params)
@@ -62,4 +68,4 @@ def make_live(
     shutil.copy(PROJECT / "uv.lock", root / "uv.lock")
     signed(promoter, name, context.inputs["run_id"], root)
     package.run(context)
-    return promote.run(promoter, context.use_case, root, {"who": "ada", "why": "first"})["digest"]
+    return str(promote.run(promoter, context.use_case, root, {"who": "ada", "why": "first"})["digest"])

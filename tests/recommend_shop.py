@@ -12,7 +12,7 @@ import pandas as pd
 
 from ml.contract import Features
 from ml.files import write_json, write_parquet
-from ml.sources.engine import open_tables
+from ml.sources.engine import Engine, open_tables
 from ml.training.determinism import make_deterministic
 from ml.use_cases.recommend.examples import build
 from ml.use_cases.recommend.params import RecommendFeatures
@@ -38,7 +38,7 @@ class Shop:
         return self.built.splits[name]
 
 
-def expressions(tables: dict[str, pd.DataFrame], engine: str = "duckdb") -> dict[str, Any]:
+def expressions(tables: dict[str, pd.DataFrame], engine: Engine = "duckdb") -> dict[str, Any]:
     """Return the tables as Ibis expressions over Parquet files, as the stage opens them."""
     folder = TemporaryDirectory()
     FOLDERS.append(folder)  # nothing is read before an expression is executed
@@ -64,7 +64,7 @@ def shop_with_new_products(n_customers: int = 60, seed: int = 5) -> Shop:
     products, purchases = tables["products"], tables["purchases"]
     model = products.iloc[[0, 0, 0]].assign(
         product_id=["new", "unsold", "nameless"],
-        name=["New rye", "Unsold lemon", None],
+        name=pd.array(["New rye", "Unsold lemon", None], dtype="object"),
         category=[products["category"].iloc[0], "Nowhere", products["category"].iloc[25]],
         department=[products["department"].iloc[0], "Nowhere", products["department"].iloc[25]],
     )

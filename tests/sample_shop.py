@@ -61,10 +61,10 @@ def land(folder: Path, tables: dict[str, pd.DataFrame], declared: tuple[Table, .
     folder.mkdir(parents=True, exist_ok=True)
     times = {table.name: table.time_column for table in declared}
     for name, frame in sorted(tables.items()):
-        if times[name] is None:
+        if (column := times[name]) is None:
             frame.to_parquet(folder / f"{name}.parquet", index=False)
         else:
-            _land_days(folder / name, frame, times[name])
+            _land_days(folder / name, frame, column)
 
 
 def _land_days(folder: Path, frame: pd.DataFrame, time_column: str) -> None:
@@ -82,7 +82,7 @@ def frozen_context(
     source = {"spec": spec, "digest": state.digest, "last_day": state.last_day.isoformat()}
     frozen = {"as_of": {"data": state.as_of_data.isoformat()}, "source": source, "accepted": []}
     frozen |= {"key_ring": KeyRing.open(settings, "recommend").id, "erasures": []}
-    use_case = SimpleNamespace(name="recommend", data=replace(TOY.data, tables=TABLES))
+    use_case: Any = SimpleNamespace(name="recommend", data=replace(TOY.data, tables=TABLES))
     return StageContext(
         use_case=use_case,
         params=UseCaseParams(features=Section(), train=Section()),

@@ -1,14 +1,18 @@
 """A small real use case, promoted through the real registry, and the model server that serves it."""
 
+from __future__ import annotations
+
 import json
 import shutil
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -19,6 +23,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 import ml
+from ml.config import Settings, require_secret
 from ml.contract import (
     OUT_OF_STOCK,
     Data,
@@ -46,7 +51,9 @@ from ml.serving.app import create_app
 from ml.shop import PURCHASES
 from ml.store import Bucket
 from ml.training import machine
+from tests.conftest import ObjectStore
 from tests.judged_run import judged
+from tests.unused import ANY_PARAMS, NO_PARAMS, unused
 
 PROJECT = Path(ml.__file__).parent.parent
 VOCABULARY = [f"p{i}" for i in range(6)]
@@ -83,19 +90,19 @@ class Answer(BaseModel):
 
 
 class Additive:
-    def __init__(self, folder):
+    def __init__(self, folder: Path) -> None:
         self._weights = np.load(folder / "weights.npy")
 
-    def __call__(self, inputs):
+    def __call__(self, inputs: Any) -> Any:
         return (inputs["counts"] @ self._weights[1:] + self._weights[0]).astype(np.float32)
 
 
-def counts(request, history, state):
+def counts(request: Any, history: Any, state: Any) -> Any:
     bought = request.history if request.history is not None else (history or {}).get("bought", [])
     return np.asarray([[bought.count(product) for product in state["vocabulary"]]], np.float32)
 
 
-def answer(predictor, state, request, history):
+def answer(predictor: Any, state: Any, request: Any, history: Any) -> Answer:
     scores = predictor({"counts": counts(request, history, state)})[0]
     out = (history or {}).get(OUT_OF_STOCK, ())
     best = [i for i in np.argsort(-scores, kind="stable") if state["vocabulary"][i] not in out][: request.k]
@@ -103,7 +110,7 @@ def answer(predictor, state, request, history):
     return Answer(customer_id=request.customer_id, items=items)
 
 
-def explain(predictor, state, request, history):
+def explain(predictor: Any, state: Any, request: Any, history: Any) -> Any:
     have = counts(request, history, state)
     base, full = predictor({"counts": have * 0})[0], predictor({"counts": have})[0]
     found = []
@@ -129,36 +136,36 @@ def explain(predictor, state, request, history):
     return found
 
 
-def observe(history, event):
+def observe(history: Any, event: Any) -> Any:
     return {"bought": [*(history or {"bought": []})["bought"], event["product_id"]]}
 
 
-def features(request, response, history):
+def features(request: Any, response: Any, history: Any) -> dict[str, float | str]:
     return {
         "n_bought": float(len((history or {}).get("bought", []))),
         "score": response.items[0].score if response.items else 0.0,
     }
 
 
-def golden(examples, state, n):
+def golden(examples: Any, state: Any, n: int) -> list[dict[str, Any]]:
     return [{"history": list(bought), "k": 2} for bought in examples.head(n)["bought"]]
 
 
-def use_case(name):
+def use_case(name: str) -> UseCase:
     return UseCase(
         name=name,
         title="Toy",
         description="",
         intended_use="",
         limits=(),
-        params=BaseModel,
-        data=Data(tables=(PURCHASES,), sample=dict, build=dict, encode=dict),
-        model=Model(train=dict, export=tuple, open=Additive, reference=Additive),
+        params=ANY_PARAMS,
+        data=Data(tables=(PURCHASES,), sample=unused, build=unused, encode=unused),
+        model=Model(train=unused, export=unused, open=Additive, reference=Additive),
         judgement=Judgement(
             metrics=(Metric(name="recall"),),
             primary="recall",
-            measure=dict,
-            summarise=dict,
+            measure=unused,
+            summarise=unused,
             baselines={},
             naive="popular",
         ),
@@ -173,12 +180,14 @@ def use_case(name):
             observe=observe,
             golden=golden,
             features=features,
-            outcome=dict,
+            outcome=unused,
         ),
     )
 
 
-def packaged(root, name, held, seed, production=None, run_id=None):
+def packaged(
+    root: Path, name: str, held: Settings, seed: int, production: Any = None, run_id: str | None = None
+) -> tuple[str, np.ndarray]:
     """Package a version, `run-<seed>`'s unless another run is named; return its digest and its weights."""
     rng = np.random.default_rng(seed)
     inputs = {
@@ -189,10 +198,10 @@ def packaged(root, name, held, seed, production=None, run_id=None):
         "source": {"spec": {}, "digest": sha256(b"source"), "last_day": AS_OF.isoformat()},
         "production": {"digest": production, "seq": 0},
         "best": {"digest": production, "days": 90},
-        "pseudonym_key": fingerprint(bytes.fromhex(held.pseudonym_key.get_secret_value())),
+        "pseudonym_key": fingerprint(read_key(held)),
         "code": {"revision": "abc", "digest": sha256(b"code")},
     }
-    context = StageContext(use_case=use_case(name), params=None, inputs=inputs, settings=held, root=root)
+    context = StageContext(use_case=use_case(name), params=NO_PARAMS, inputs=inputs, settings=held, root=root)
     variant = context.data("compress") / "float32"
     variant.mkdir(parents=True)
     weights = rng.normal(size=(1 + len(VOCABULARY), len(VOCABULARY))).astype(np.float32)
@@ -205,7 +214,7 @@ def packaged(root, name, held, seed, production=None, run_id=None):
     return read_json(context.data("package") / "version.json")["digest"], weights
 
 
-def package_accepted(context):
+def package_accepted(context: StageContext) -> None:
     """Write what accepting and explaining a trained model leave in its workspace, and package it as a version."""
     record, root = context.use_case, context.root
     rule = Rule(name="naive", observed=0.2, limit=0.0, passed=True, sentence="It beats the naive baseline.")
@@ -223,7 +232,7 @@ def package_accepted(context):
     package.run(context)
 
 
-def first_run(record, promoter, root, as_of):
+def first_run(record: Any, promoter: Settings, root: Path, as_of: Any) -> StageContext:
     """Return the workspace of a use case's first run, whose inputs are frozen."""
     inputs = {
         "schema": "tradewind/inputs/1",
@@ -235,10 +244,10 @@ def first_run(record, promoter, root, as_of):
         "pseudonym_key": fingerprint(read_key(promoter)),
         "code": {"revision": "abc", "digest": sha256(b"code")},
     }
-    return StageContext(use_case=record, params=None, inputs=inputs, settings=promoter, root=root)
+    return StageContext(use_case=record, params=NO_PARAMS, inputs=inputs, settings=promoter, root=root)
 
 
-def promote_first(context, as_of):
+def promote_first(context: StageContext, as_of: Any) -> None:
     """Package what a first run trained, promote it, and publish its histories."""
     record, promoter = context.use_case, context.settings
     package_accepted(context)
@@ -247,7 +256,7 @@ def promote_first(context, as_of):
 
 
 @contextmanager
-def listening(app):
+def listening(app: Any) -> Iterator[Any]:
     """Run the application on a real port of this machine."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -266,48 +275,48 @@ def listening(app):
 class Shop:
     """One use case of its own in the shared store, and a server's home."""
 
-    def __init__(self, object_store, folder, name):
+    def __init__(self, object_store: ObjectStore, folder: Path, name: str) -> None:
         self.name = name
         self.folder = folder
         self.promoter = object_store.settings("promote", pseudonym_key=object_store.secrets["pseudonym_key"])
         self.settings = object_store.settings("serve", home=folder / "home", poll_seconds=0.05)
         self.reader = object_store.settings("read")
         self.record = use_case(name)
-        self.key = bytes.fromhex(self.settings.pseudonym_key.get_secret_value())
-        self.token = self.settings.server_token.get_secret_value()
+        self.key = read_key(self.settings)
+        self.token = require_secret(self.settings.server_token, "server_token")
 
-    def unit(self, person):
+    def unit(self, person: Any) -> Any:
         return pseudonym(self.key, "customer_id", person)
 
-    def promote(self, seed=1):
+    def promote(self, seed: int = 1) -> Any:
         live = ledger.live(self.promoter, self.name, "production")
         root = self.folder / f"run-{seed}"
         digest, weights = packaged(root, self.name, self.promoter, seed, live.digest if live else None)
         promote.run(self.promoter, self.record, root, {"who": "ada", "why": f"run {seed}"})
         return digest, weights
 
-    def roll_back(self, digest):
+    def roll_back(self, digest: str) -> Any:
         order = promote.Order(digest=digest, who="ada", reason="complaints")
         return promote.rollback(self.promoter, self.record, order)
 
-    def histories(self, as_of=AS_OF, **known):
+    def histories(self, as_of: Any = AS_OF, **known: Any) -> Any:
         path = self.folder / "histories.parquet"
         rows = {self.unit(person): json.dumps({"bought": bought}) for person, bought in known.items()}
         write_parquet(path, pd.DataFrame({"unit": list(rows), "history": list(rows.values())}))
         return snapshot.publish(self.promoter, self.name, path, as_of)
 
-    def logged(self, kind):
+    def logged(self, kind: str) -> Any:
         bucket = Bucket.open(self.reader, "requests")
         keys = list(bucket.keys(f"{kind}/{self.name}/"))
         return [json.loads(line) for key in keys for line in bucket.get(key).splitlines()]
 
-    def seen(self):
+    def seen(self) -> Any:
         """Everything the server wrote: its disk and what it sent to the store."""
         written = b"".join(path.read_bytes() for path in self.settings.home.rglob("*") if path.is_file())
         return written + json.dumps(self.logged("requests") + self.logged("events")).encode()
 
     @contextmanager
-    def open(self, settings=None, token=None, **changes):
+    def open(self, settings: Settings | None = None, token: Any = None, **changes: Any) -> Iterator[Any]:
         record = replace(self.record, **changes)
         app = create_app(settings or self.settings, {self.name: record})
         headers = {"Authorization": f"Bearer {token or self.token}"}
@@ -315,43 +324,43 @@ class Shop:
             yield client
 
     @contextmanager
-    def serving(self, digest=None, **options):
+    def serving(self, digest: str | None = None, **options: Any) -> Iterator[Any]:
         with self.open(**options) as client:
             wait(lambda: self.is_live(client, digest))
             yield client
 
-    def is_live(self, client, digest=None):
+    def is_live(self, client: Any, digest: str | None = None) -> Any:
         found = client.get(f"/v1/{self.name}/version")
         return found.status_code == 200 and digest in (None, found.json()["digest"])
 
-    def predict(self, client, **body):
+    def predict(self, client: Any, **body: Any) -> Any:
         return client.post(f"/v1/{self.name}/predict", json=body)
 
-    def buy(self, client, product, person=PERSON, **more):
+    def buy(self, client: Any, product: Any, person: Any = PERSON, **more: Any) -> Any:
         event = {"product_id": product, "purchased_at": "2018-01-02T10:00:00", **more.pop("event", {})}
         return client.post(f"/v1/{self.name}/events", json={"customer_id": person, "event": event, **more})
 
 
-def wait(ready, seconds=15):
+def wait(ready: Any, seconds: int = 15) -> None:
     deadline = time.monotonic() + seconds
     while not ready():
         assert time.monotonic() < deadline, "not in time"
         time.sleep(0.02)
 
 
-def expected(weights, bought, k):
+def expected(weights: np.ndarray, bought: Any, k: int) -> Any:
     """Return the best products by hand: popularity plus what each bought item adds."""
     scores = weights[0] + sum((weights[1 + VOCABULARY.index(product)] for product in bought), np.zeros(len(VOCABULARY)))
     order = sorted(range(len(VOCABULARY)), key=lambda i: -scores[i])[:k]
     return [(VOCABULARY[i], pytest.approx(float(scores[i]), abs=1e-5)) for i in order]
 
 
-def items(response):
+def items(response: Any) -> Any:
     assert response.status_code == 200, response.text
     return [(item["product_id"], item["score"]) for item in response.json()["items"]]
 
 
-def append(shop, digest, known=True):
+def append(shop: Any, digest: str, known: bool = True) -> None:
     """Move the channel behind the door's back, with a gate report that seems in order."""
     gate = fetch_record(shop.promoter, shop.name, digest).payload["gate"]["digest"] if known else sha256(b"none")
     move = Move(channel="production", action="promote", digest=digest, who="eve", why="no door", gate=gate)
@@ -360,11 +369,11 @@ def append(shop, digest, known=True):
     view.project(Signer.open(shop.promoter))
 
 
-def problem(client, shop, part="version"):
+def problem(client: Any, shop: Any, part: str = "version") -> Any:
     return client.get("/health").json()["use_cases"][shop.name]["problems"].get(part)
 
 
-def spoil(shop, seed):
+def spoil(shop: Any, seed: int) -> None:
     """Change the published bytes of the version a run packaged."""
     layer = read_json(shop.folder / f"run-{seed}" / "data" / shop.name / "package" / "version.json")["layer"]
     key = f"{shop.name}/blobs/sha256/{layer.removeprefix('sha256:')}"

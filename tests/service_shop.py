@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import lru_cache
@@ -13,9 +14,9 @@ from typing import Any
 import httpx
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel
 from scipy.sparse import csr_matrix
 
+from ml.config import require_secret
 from ml.contract import Data, Judgement, Metric, Model, UseCase
 from ml.files import write_json
 from ml.packaging import golden
@@ -35,7 +36,9 @@ from ml.use_cases.service.examples import fit_state
 from ml.use_cases.service.knowledge import read_knowledge
 from ml.use_cases.service.params import ServiceFeatures
 from ml.use_cases.service.service import SERVICE
+from tests.conftest import ObjectStore
 from tests.served_shop import listening, wait
+from tests.unused import ANY_PARAMS, unused
 
 PRODUCTS = [
     {"product_id": "77", "name": "Kettle, 1.7 l", "category": "Kitchen", "brand": "Northwind"},
@@ -61,18 +64,18 @@ class TokenModel:
         counts = (is_of @ bags(inputs, width)).toarray() + SMOOTHING
         self.log = np.log(counts / counts.sum(axis=1, keepdims=True))
 
-    def __call__(self, inputs) -> np.ndarray:
+    def __call__(self, inputs: Any) -> np.ndarray:
         return scores(self.log, inputs)
 
 
-def scores(log: np.ndarray, inputs) -> np.ndarray:
+def scores(log: np.ndarray, inputs: Any) -> np.ndarray:
     """Return probabilities `(n_rows, n_classes)`."""
     heights = SHARPNESS * (bags(inputs, log.shape[1]) @ log.T)
     powers = np.exp(heights - heights.max(axis=1, keepdims=True))
-    return (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True), dtype=np.float32)
 
 
-def bags(inputs, width: int) -> csr_matrix:
+def bags(inputs: Any, width: int) -> csr_matrix:
     """Return how often each token occurs `(n_rows, width)`."""
     ids = np.concatenate([values.reshape(len(values), -1) for values in inputs.values()], axis=1).astype(int)
     at, place = np.nonzero((ids > 0) & (ids < width))
@@ -84,7 +87,8 @@ def state_of(corpus: Corpus) -> dict[str, Any]:
     rows = [{"text": one.text, "intent": one.intent} for one in corpus.utterances if one.split == "train"]
     pages = read_knowledge(corpus.intents)
     fitted = fit_state(pd.DataFrame(rows), list(corpus.intents), pages, ServiceFeatures())
-    return json.loads(json.dumps({**fitted, "as_of": "2026-06-30", "products": PRODUCTS}))
+    state: dict[str, Any] = json.loads(json.dumps({**fitted, "as_of": "2026-06-30", "products": PRODUCTS}))
+    return state
 
 
 @lru_cache(maxsize=1)
@@ -101,7 +105,7 @@ class SavedModel:
     def __init__(self, folder: Path) -> None:
         self._log = np.load(folder / "log.npy")
 
-    def __call__(self, inputs) -> np.ndarray:
+    def __call__(self, inputs: Any) -> np.ndarray:
         return scores(self._log, inputs)
 
 
@@ -125,24 +129,24 @@ class FolderVersions:
             record=None,
         )
 
-    def live(self, use_case):
+    def live(self, use_case: Any) -> Any:
         return self._live
 
-    def ensure_accepted(self, live):
+    def ensure_accepted(self, live: Any) -> Any:
         return None
 
-    def fetch(self, use_case, digest, folder):
+    def fetch(self, use_case: Any, digest: str, folder: Path) -> Any:
         return Path(shutil.copytree(self._folder, folder / "version"))
 
-    def record(self, use_case, digest):
+    def record(self, use_case: Any, digest: str) -> Any:
         return {"pseudonym_key": fingerprint(bytes.fromhex(KEY))}
 
 
 def record(name: str) -> UseCase:
     """Return a use case whose service is the assistant's and whose model is the small one."""
-    data = Data(tables=(PURCHASES, PRODUCT_TABLE, DELIVERIES), sample=dict, build=dict, encode=dict)
+    data = Data(tables=(PURCHASES, PRODUCT_TABLE, DELIVERIES), sample=unused, build=unused, encode=unused)
     judgement = Judgement(
-        metrics=(Metric(name="hit"),), primary="hit", measure=dict, summarise=dict, baselines={}, naive="none"
+        metrics=(Metric(name="hit"),), primary="hit", measure=unused, summarise=unused, baselines={}, naive="none"
     )
     return UseCase(
         name=name,
@@ -150,9 +154,9 @@ def record(name: str) -> UseCase:
         description="",
         intended_use="",
         limits=(),
-        params=BaseModel,
+        params=ANY_PARAMS,
         data=data,
-        model=Model(train=dict, export=tuple, open=SavedModel, reference=SavedModel),
+        model=Model(train=unused, export=unused, open=SavedModel, reference=SavedModel),
         judgement=judgement,
         service=SERVICE,
     )
@@ -173,7 +177,7 @@ def write_version(folder: Path, name: str) -> None:
 class Desk:
     """A running assistant, and what it wrote."""
 
-    def __init__(self, object_store, folder: Path) -> None:
+    def __init__(self, object_store: ObjectStore, folder: Path) -> None:
         self.keys, self.folder = generate_key(), folder
         self.name = "service"
         self.settings = object_store.settings(
@@ -184,16 +188,16 @@ class Desk:
             customer_verify_key=self.keys.public,
         )
         self.reader = object_store.settings("read")
-        self.token = self.settings.server_token.get_secret_value()
+        self.token = require_secret(self.settings.server_token, "server_token")
         write_version(folder / "version", self.name)
 
-    def app(self, **changes):
+    def app(self, **changes: Any) -> Any:
         settings = self.settings.model_copy(update=changes)
-        versions = FolderVersions(self.folder / "version", self.name)
+        versions: Any = FolderVersions(self.folder / "version", self.name)
         return create_app(settings, {self.name: record(self.name)}, versions, PAGES)
 
     @contextmanager
-    def open(self, **changes):
+    def open(self, **changes: Any) -> Iterator[Any]:
         headers = {"Authorization": f"Bearer {self.token}"}
         with listening(self.app(**changes)) as url, httpx.Client(base_url=url, headers=headers, timeout=30) as client:
             wait(lambda: client.get(f"/v1/{self.name}/version").status_code == 200)
@@ -202,14 +206,14 @@ class Desk:
     def customer(self, name: str, minutes: float = 5) -> str:
         return sign(self.keys.private, name, timedelta(minutes=minutes))
 
-    def order(self, client, customer: str, number: str, *products: tuple[str, str], **steps: str) -> None:
+    def order(self, client: Any, customer: str, number: str, *products: tuple[str, str], **steps: str) -> None:
         named = [{"product_id": product, "name": title} for product, title in products]
         for step, at in {"placed": "2026-06-20", **steps}.items():
             event = {"order_number": number, "step": step, "at": at, "products": named if step == "placed" else []}
             sent = client.post(f"/v1/{self.name}/events", json={"customer_id": customer, "event": event})
             assert sent.status_code == 200, sent.text
 
-    def say(self, client, message: str, token: str | None = None, **more: Any) -> dict[str, Any]:
+    def say(self, client: Any, message: str, token: str | None = None, **more: Any) -> dict[str, Any]:
         headers = {"Tradewind-Customer": token} if token else {}
         answered = client.post(f"/v1/{self.name}/predict", json={"message": message, **more}, headers=headers)
         assert answered.status_code == 200, answered.text

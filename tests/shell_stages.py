@@ -1,13 +1,19 @@
 """A small project whose DVC stages are shell commands: what runs a run's stages on the real store."""
 
+from __future__ import annotations
+
 import json
+from pathlib import Path
+from typing import Any
 
 import yaml
 
-from ml.files import VERDICT_SCHEMA
+from ml.config import Settings
+from ml.contract import VERDICT_SCHEMA
 from ml.pipeline import frozen
 from ml.pipeline.handover import lock_of
 from ml.pipeline.workspace import bring, run_stage, single, workspace
+from tests.conftest import ObjectStore
 
 VERDICT = {
     "schema": VERDICT_SCHEMA,
@@ -74,7 +80,7 @@ def stages(validate_text: str, ingest_command: str = "cat inputs.json > data/sho
 class Project:
     """A frozen run of use case `shop`, in a project with the stages given."""
 
-    def __init__(self, store, folder, run_id, dvc_yaml):
+    def __init__(self, store: ObjectStore, folder: Path, run_id: str, dvc_yaml: Any) -> None:
         self.store, self.run_id, self.folder = store, run_id, folder / f"project-{run_id}"
         self._home = folder / "home"
         self.folder.mkdir(exist_ok=True)
@@ -83,23 +89,23 @@ class Project:
         self.files = {"inputs.json": inputs, "params.yaml": b"shop: {}\n", "dvc.yaml": single("shop", self.folder)}
         frozen.keep(store.settings("ingest"), "shop", run_id, self.files)
 
-    def run(self, stage, settings=None):
+    def run(self, stage: str, settings: Settings | None = None) -> None:
         """Run one stage, as role `ingest` unless other settings are given."""
         held = settings or self.store.settings("ingest", home=self._home)
         run_stage(held, "shop", self.run_id, stage, self.folder)
 
-    def open(self, settings):
+    def open(self, settings: Settings) -> Any:
         """Give a workspace of the run."""
         return workspace(settings, "shop", self.run_id, "look", self.folder)
 
-    def read(self, settings, path):
+    def read(self, settings: Settings, path: Any) -> bytes:
         """Bring one file of a stage and return its bytes."""
         with self.open(settings) as root:
             bring(settings, root, path)
-            return (root / path).read_bytes()
+            return bytes((root / path).read_bytes())
 
-    def locked(self):
+    def locked(self) -> dict[str, Any]:
         """Return what the stages handed over, as `dvc.lock` names them."""
-        return lock_of(self.store.settings("promote"), "shop", self.run_id, ("ingest", "validate", "features"))[
-            "stages"
-        ]
+        stages = ("ingest", "validate", "features")
+        lock: dict[str, Any] = lock_of(self.store.settings("promote"), "shop", self.run_id, stages)["stages"]
+        return lock

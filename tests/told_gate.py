@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
 
-def estimate(value):
+
+def estimate(value: Any) -> Any:
     return {"value": value, "low": round(value - 0.01, 4), "high": round(value + 0.01, 4)}
 
 
-def measured(**contenders):
+def measured(**contenders: Any) -> Any:
     """Return what a gate wrote: everybody's recall, over all rows and in two parts of them."""
     figures = {name: {"recall@10": estimate(value)} for name, value in contenders.items()}
     kinds = {"production": "production", "popularity": "baseline"}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from data_checks.message import Message, told
 from ml.desk import data_report
 
 SCRIPT = "<script>alert(1)</script>"
 
 
-def rule(number, **changes):
+def rule(number: Any, **changes: Any) -> Any:
     share = changes.get("share", 0.0)
     return {
         "name": f"sales.rule_{number:04d}",
@@ -32,7 +34,7 @@ def rule(number, **changes):
     }
 
 
-def report(rules):
+def report(rules: Any) -> Any:
     return {
         "schema": data_report.SCHEMA,
         "accepted": False,

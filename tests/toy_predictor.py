@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,6 @@ class LinearPredictor:
         self.weights = stored["weights"].astype(np.float32) * stored["scale"].astype(np.float32)
         self.bias = stored["bias"].astype(np.float32)
 
-    def __call__(self, inputs):
+    def __call__(self, inputs: Any) -> Any:
         rows = np.concatenate([inputs["person"], inputs["history"]], axis=1)
         return rows @ self.weights + self.bias

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -69,12 +70,12 @@ def examples(rng: np.random.Generator, n_units: int, first_day: str, per_unit: i
 TRUE_WEIGHTS = np.array([[2.0, -1.0, 0.0, 0.5], [0.0, 2.0, -1.5, 0.0], [-1.0, 0.0, 2.0, -1.0]])
 
 
-def encode(frame: pd.DataFrame, state: dict) -> dict[str, np.ndarray]:
+def encode(frame: pd.DataFrame, state: dict[str, Any]) -> dict[str, np.ndarray]:
     x = (frame[list(COLUMNS)].to_numpy(dtype=np.float32) - np.float32(state["mean"])) / np.float32(state["scale"])
     return {"person": x[:, :1], "history": x[:, 1:]}
 
 
-def measure(scores, frame, state):
+def measure(scores: Any, frame: Any, state: Any) -> pd.DataFrame:
     truth = frame["aisle"].map({name: at for at, name in enumerate(state["aisles"])}).to_numpy()
     shifted = scores - scores.max(axis=1, keepdims=True)
     log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
@@ -83,22 +84,22 @@ def measure(scores, frame, state):
     return pd.DataFrame(values, index=frame.index)
 
 
-def summarise(scores, frame, state):
+def summarise(scores: Any, frame: Any, state: Any) -> dict[str, float]:
     return {"coverage": len(set(scores.argmax(axis=1).tolist())) / len(state["aisles"])}
 
 
-def majority(splits, state):
+def majority(splits: Any, state: Any) -> np.ndarray:
     counts = splits["train"]["aisle"].value_counts()
     row = [float(counts.get(name, 0)) / len(splits["train"]) for name in state["aisles"]]
     return np.tile(np.array(row, dtype=np.float32), (len(splits["test"]), 1))
 
 
-def answer(predictor, state, request, history):
+def answer(predictor: Any, state: Any, request: Any, history: Any) -> ToyResponse:
     scores = predictor(encode(_row(request), state))[0]
     return ToyResponse(aisle=state["aisles"][int(scores.argmax())], score=float(scores.max()))
 
 
-def explain(predictor, state, request, history):
+def explain(predictor: Any, state: Any, request: Any, history: Any) -> list[Explanation]:
     inputs = encode(_row(request), state)
     scores = predictor(inputs)[0]
     at = int(scores.argmax())
@@ -113,17 +114,17 @@ def explain(predictor, state, request, history):
     return [Explanation(subject=subject, score=float(scores[at]), base=base, reasons=reasons, residual=residual)]
 
 
-def golden(frame, state, n):
+def golden(frame: Any, state: Any, n: int) -> list[dict[str, Any]]:
     return [
         {"customer": None, **{name: float(row[name]) for name in COLUMNS}} for row in frame.head(n).to_dict("records")
     ]
 
 
-def features(request, response, history):
+def features(request: Any, response: Any, history: Any) -> dict[str, float | str]:
     return {"age": request.age, "visits": request.visits, "aisle": response.aisle, "score": response.score}
 
 
-def outcome(logged, events):
+def outcome(logged: Any, events: Any) -> dict[str, float]:
     visited = [event["aisle"] for event in events if "aisle" in event]
     return {"hit": float(logged["answer"]["aisle"] == visited[0])} if visited else {}
 
@@ -132,7 +133,7 @@ def _row(request: ToyRequest) -> pd.DataFrame:
     return pd.DataFrame([{name: getattr(request, name) for name in COLUMNS}])
 
 
-def build(tables, params) -> Features:
+def build(tables: Any, params: Any) -> Features:
     raise NotImplementedError("the toy's examples are drawn, not built")
 
 
@@ -221,7 +222,7 @@ def lay_out(
     return context
 
 
-def write_variants(context: StageContext, weights: np.ndarray, names=("float32", "float16", "int8")) -> None:
+def write_variants(context: StageContext, weights: np.ndarray, names: Any = ("float32", "float16", "int8")) -> None:
     """Export the weights in each form, as compress does."""
     out = context.data("compress")
     listed = []

@@ -1,11 +1,14 @@
 """A relay before the object store that passes requests on, loses answers, refuses, or hangs, as a test decides."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from typing import Any
 
 HANG_SECONDS = 5.0
 
@@ -25,7 +28,7 @@ def relay(target: str, decide: Callable[[list[str]], str]) -> Iterator[tuple[str
     class Relay(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def handle_any(self):
+        def handle_any(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             seen.append(f"{self.command} {self.path}")
             fate = decide(seen)
@@ -37,7 +40,7 @@ def relay(target: str, decide: Callable[[list[str]], str]) -> Iterator[tuple[str
             else:
                 self.pass_on(body, fate)
 
-        def pass_on(self, body, fate):
+        def pass_on(self, body: Any, fate: Any) -> None:
             upstream = HTTPConnection(host, int(port))
             upstream.request(self.command, self.path, body, dict(self.headers))
             answer = upstream.getresponse()
@@ -48,7 +51,7 @@ def relay(target: str, decide: Callable[[list[str]], str]) -> Iterator[tuple[str
             kept = ("ETag", "Content-Type", "Content-Length") if self.command == "HEAD" else ("ETag", "Content-Type")
             self.answer(answer.status, {name: answer.headers[name] for name in kept if answer.headers[name]}, content)
 
-        def answer(self, status, headers, content):
+        def answer(self, status: Any, headers: Any, content: Any) -> None:
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)
@@ -59,7 +62,7 @@ def relay(target: str, decide: Callable[[list[str]], str]) -> Iterator[tuple[str
 
         do_GET = do_PUT = do_HEAD = do_DELETE = handle_any  # noqa: N815 - the names the server looks for
 
-        def log_message(self, *_):
+        def log_message(self, *_: Any) -> None:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Relay)
