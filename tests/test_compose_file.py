@@ -226,7 +226,7 @@ def test_secrets_of_other_people_s_systems_reach_the_worker_of_their_stage_alone
 
 
 def test_only_a_person_s_order_reaches_the_store_s_administration():
-    """The store's certificate is held by the store and by a service that no `up` starts; it writes no volume."""
+    """The store's certificate is held by the store and by a service that no `up` starts."""
     holding = {
         name
         for name in SERVICES
@@ -236,7 +236,8 @@ def test_only_a_person_s_order_reaches_the_store_s_administration():
     service = SERVICES["custodian"]
     assert service["network_mode"] == "service:store"
     assert "networks" not in service
-    assert all(volume.endswith(":ro") for volume in service["volumes"])
+    assert [volume.endswith(":ro") for volume in service["volumes"]] == [True, False]
+    assert service["user"] == SERVICES["store"]["user"]  # whose files it may overwrite
     place = service["environment"]["TRADEWIND_STORE_ADMIN"]
     assert mounts("custodian")[f"{place}/data"] == "store-data"
     ports = {option.partition("=")[0]: option.partition("=")[2] for option in SERVICES["store"]["command"]}

@@ -241,6 +241,7 @@ def test_the_custodian_s_folder_vacuums_the_store_and_finds_no_copy(compose_stor
     bucket.delete("ring")
     done = overwrite(settings.model_copy(update={"store_admin": place}), [key.decode()])
     assert "vacuumed; no copy in" in done
+    assert "only the store may write" not in done
     assert list(copies(place / "data", [key])) == []
     monkeypatch.setattr("ml.privacy.overwrite.SECONDS", 5)  # SeaweedFS's shell would ask for ever
     (place / "tls.pem").write_text(private_authority("somebody else"))
