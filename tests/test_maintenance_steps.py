@@ -20,8 +20,10 @@ from ml.maintenance.outcome import Outcome
 from ml.maintenance.step import run_step
 from ml.pipeline import UPKEEP
 from ml.pipeline.ledger_audit import audit
+from ml.stack import airflow as orchestrator
 from ml.stack.certificate import private_authority
 from ml.stack.process import free_port
+from ml.stack.role_secrets import split
 from ml.store import Bucket
 from tests.conftest import running_store
 from tests.maintained_shop import LATER, SHOP, Shop
@@ -273,3 +275,30 @@ def test_a_ledger_that_does_not_hold_ends_the_removal(shop, store, monkeypatch):
     monkeypatch.setenv("TRADEWIND_S3_SECRET_KEY", store.secrets["s3_read_secret_key"])
     (fault,) = run_step("audit", {})["faults"]
     assert fault.startswith(f"{SHOP}: ")
+
+
+def test_the_dag_in_a_real_airflow_removes_nothing_a_broken_ledger_may_name_and_still_reports(shop, store, database):
+    shop.promote(1)
+    shop.run("old")
+    shop.bucket("ledger").put(f"{SHOP}/00000001.json", b"{}")
+    requests = Bucket.open(store.settings("serve"), "requests")
+    requests.put(f"requests/{SHOP}/2020-01-01/1-a-b.jsonl", b"{}")
+    before = {one: tag for one, tag in shop.stored().items() if one[0] in ("models", "runs", "raw", "work")}
+    held = {
+        **inherited(os.environ),
+        **orchestrator.environment(database, free_port(), store.secrets),
+        "TRADEWIND_HOME": str(database),
+        "TRADEWIND_S3_ENDPOINT": store.endpoint,
+        "TRADEWIND_SECRETS": str(split(store.secrets, database / "secrets")),
+    }
+    for words in (["reserialize"], ["test", "maintain"]):
+        command = [sys.executable, "-m", "airflow", "dags", *words]
+        subprocess.run(command, env=held, cwd=database, capture_output=True, check=False, timeout=600)
+    assert shop.keys("requests") == []
+    (key,) = [one for one in shop.keys("reports", "maintenance/") if one.endswith("report.json")]
+    faults = json.loads(shop.bucket("reports").get(key))["faults"]
+    assert faults[0].startswith(f"{SHOP}: ")
+    assert [name for name in UPKEEP if any(f"`{name}`" in one for one in faults)] == [
+        *("versions", "runs", "objects", "reports"),
+    ]
+    assert {one: tag for one, tag in shop.stored().items() if one in before} == before

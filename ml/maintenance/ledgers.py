@@ -50,7 +50,7 @@ def versions(settings: Settings, now: datetime, *, is_trial: bool) -> Outcome:  
         try:
             found = collect(settings, name, kept, WHO, is_trial=is_trial)
         except PromotionConflict:
-            done.notes.append(f"{name}: a promotion came first; its versions are collected next time")
+            done.notes.append(f"{name}: a promotion came first; its old versions are removed next time")
         except IntegrityBroken as error:
             done.faults.append(f"{name}: {error}")
         else:
