@@ -20,6 +20,7 @@ release = typer.Typer()
 Target = Annotated[str, typer.Option("--to", help="Digest of the version.", callback=digested)]
 Channel = Annotated[str, typer.Option(help="production, candidate, or another name.")]
 PRODUCTION = "production"
+STATUS_SECONDS = 5.0
 
 
 @release.command()
@@ -31,7 +32,8 @@ def status(home: Home = DEFAULT_HOME) -> None:
 
     summary.show_parts(Console(), stack.health(home))
     summary.show_warnings(Console(), room.warnings(home.absolute(), load_settings().min_free_mb))
-    summary.show_live(Console(), reader(home))
+    soon = {"s3_attempts": 1, "s3_timeout_s": STATUS_SECONDS}  # a store that hangs is told, not waited for
+    summary.show_live(Console(), reader(home).model_copy(update=soon))
 
 
 @release.command()
