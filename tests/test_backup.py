@@ -13,6 +13,7 @@ from ml.__main__ import call
 from ml.errors import ConfigInvalid, IntegrityBroken, StorageUnavailable
 from ml.files import sha256_file, write_json
 from ml.packaging.signing import Signer
+from ml.pipeline import removal
 from ml.pipeline.erase import Order, erase
 from ml.pipeline.ledger_audit import audit
 from ml.privacy.key_ring import KeyRing
@@ -66,6 +67,7 @@ def live(store, tmp_path_factory):
         walk_in(promoter, NAME, root)
         made.append(digest)
     KeyRing.open(store.settings("ingest"), NAME).of_customers([ADA, BOB])
+    Bucket.open(store.settings("retention"), "runs").put(f"{removal.PREFIX}1.json", removal.UNDER_WAY)
     Bucket.open(store.settings("serve"), "requests").put(f"answers/{NAME}/2026-11-01/a.jsonl", b'{"unit":"u"}\n')
     return made[1:]
 
@@ -121,6 +123,7 @@ def test_a_restored_installation_is_the_same_and_nobody_else_may_read_either(sto
         assert len({ring.id for ring in rings}) == 1
         tokens = [ring.of_customers([ADA])[ADA].token for ring in rings]
         assert tokens[0] == tokens[1]
+        assert removal.seen(new.settings("train")) == {}
         assert Bucket.open(new.settings("read"), "requests").get(f"answers/{NAME}/2026-11-01/a.jsonl")
 
 

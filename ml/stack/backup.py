@@ -24,6 +24,7 @@ from pathlib import Path
 from ml.config import BucketName, Role
 from ml.errors import ConfigInvalid, IntegrityBroken, ModelNotFound, StorageUnavailable
 from ml.files import read_json, readable, sha256_file, write_private
+from ml.pipeline import removal
 from ml.private import make_private
 from ml.registry.collect import ensure_at_rest
 from ml.registry.ledger import Ledger
@@ -95,7 +96,9 @@ PARTS: tuple[Part, ...] = (
     Part("ledger", lambda key: not key.startswith(("channels/", "checkpoints/", *NAMED))),
     Part("ledger", _below(*NAMED)),
     *(Part("models", _shelved(kind)) for kind in ("referrers", "manifests", "blobs")),
-    *(Part(name) for name in ("reports", "runs", "work", "raw")),
+    Part("reports"),
+    Part("runs", lambda key: not key.startswith(removal.PREFIX)),  # in a restored store no removal is under way
+    *(Part(name) for name in ("work", "raw")),
     Part("state", must_rest=True),
     Part("requests"),
 )
