@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ml.contract import Judgement, Metric
-from ml.evaluation import exported, figures, gate, gather, part, wording, worst_part, yardstick
+from ml.evaluation import exported, figures, gate, gather, part, soundness_rule, wording, worst_part, yardstick
 from ml.evaluation.contender import Contender
 from ml.evaluation.evidence import Parity, Yardstick
 from ml.files import write_json
@@ -145,6 +146,17 @@ def how_a_change_is_told() -> Any:
     return [wording.signed(change) for change in (-0.0006, -0.0004, 0.0, 0.0004, 0.0006)]
 
 
+def which_data_are_older() -> Any:
+    """Of a candidate against production, where either may not say how far its data reach: passed, and whether it warns."""
+    days, found = [None, date(2026, 1, 1), date(2026, 1, 2)], []
+    for own in days:
+        for known in days:
+            production = Yardstick(digest="sha256:0", last_day=known)
+            rules = soundness_rule.is_not_older(replace(KNOWN, last_day=own, production=production))
+            found.append([(rule.passed, "a person" in rule.sentence) for rule in rules])
+    return found
+
+
 SHOWN = [("group", "9", 40), ("group", "10", 80), ("place", "a", 60), ("place", "b", 30), ("place", "(missing)", 30)]
 PAIRS = [("9 × a", 20), ("10 × a", 40), ("10 × b", 20), ("10 × (missing)", 20)]
 LOST = [("group: 9", -0.5, 0.0)]
@@ -159,5 +171,6 @@ LOOKS = {
     who_is_who: ([(True, False), (False, True)], 0),
     who_may_know_the_test_rows: ([True, False, True, True, True, False], True),
     whose_parity_is_known: [0.5, None, None, None],
+    which_data_are_older: [[], [], [], [], [(True, False)], [(False, True)], [], [(True, False)], [(True, False)]],
     how_a_change_is_told: ["-0.1%", "0.0%", "0.0%", "0.0%", "+0.1%"],
 }
