@@ -7,8 +7,9 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -19,7 +20,7 @@ from ml.errors import ServiceUnavailable
 from ml.pipeline import ROLES
 from ml.stack import call
 from ml.stack.role_secrets import split
-from ml.stack.worker import LONGEST, SOCKET
+from ml.stack.worker import LONGEST, SOCKET, Worker
 from tests.other_user import NOBODY, needs_root
 
 PROJECT = Path(ml.__file__).parent.parent
@@ -141,6 +142,7 @@ def test_a_stage_of_another_role_is_refused(reader, stage):
         b'{"stage": "rerun", "use_case": "rating", "request": "x"}\n',
         b'{"stage": "rerun", "use_case": "rating", "request": {}, "role": "promote"}\n',
         b'{"stage": "rerun", "use_case": "rating", "request": {"x": "%s"}}\n' % (b"x" * LONGEST),
+        '{{"stage": "rerun", "use_case": "rating", "request": {{"x": "{}"}}}}\n'.format("é" * (LONGEST // 3)).encode(),
     ],
 )
 def test_whatever_else_is_said_is_refused_and_the_worker_lives(reader, line):
@@ -148,6 +150,79 @@ def test_whatever_else_is_said_is_refused_and_the_worker_lives(reader, line):
     assert [set(said) for said in answer(path, line)] == [{"refused"}]
     assert answer(path, b"{}\n") == [{"role": "read"}]
     assert process.poll() is None
+
+
+class Running(Worker):
+    """A worker of which every stage is one program."""
+
+    program = ""
+
+    @contextmanager
+    def process(self, asked):
+        command = [sys.executable, "-c", self.program]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True) as process:
+            yield process
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+@pytest.fixture
+def running(tmp_path, object_store):
+    folder = tmp_path / "read"
+    folder.mkdir()
+    server = Running("read", folder, split(object_store.secrets, tmp_path / "secrets", ["read"]))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server, {call.WORKERS: str(tmp_path)}
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_stage_has_ended_when_its_process_has_whatever_child_holds_its_output(running):
+    server, asked = running
+    server.program = (
+        "import subprocess; print('x' * 60000); c = subprocess.Popen(['sleep', '60'], start_new_session=True);"
+        "print(c.pid, flush=True); raise SystemExit(7)"
+    )
+    lines, code = told(call.run("rerun", "rating", ASKED, asked))
+    os.kill(int(lines[-1]), signal.SIGKILL)
+    assert (lines[0], len(lines), code) == ("x" * 60000, 2, 7)
+
+
+def test_a_stage_that_closed_its_output_still_ends_with_its_caller(running):
+    server, asked = running
+    server.program = "import os, time; print(os.getpid(), flush=True); os.close(1); time.sleep(60)"
+    output = call.run("rerun", "rating", ASKED, asked)
+    pid = int(next(output))
+    time.sleep(0.5)  # the worker sees the end of the output
+    output.close()
+    assert until(lambda: not psutil.pid_exists(pid))
+
+
+@pytest.mark.parametrize(
+    "said", [b"x", b'{"text": "%s"}\n' % (b"x" * 60_000), b"[" * 9000 + b"\n", b"[]\n", b'{"code": 1']
+)
+def test_a_worker_that_went_bad_fills_no_memory_of_the_task(tmp_path, said):
+    """It is heard up to a bound, in time that grows with what it says."""
+    (tmp_path / "read").mkdir()
+    sent = 0
+
+    def speak(listener):
+        nonlocal sent
+        line, _ = listener.accept()
+        line.recv(10_000)
+        with line, suppress(ConnectionError):
+            while (sent < 100_000_000 and said != b'{"code": 1') or not sent:
+                sent += line.send(said * max(1, 60_000 // len(said)))
+
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "read" / SOCKET))
+        listener.listen()
+        speaker = threading.Thread(target=speak, args=(listener,))
+        speaker.start()
+        with pytest.raises(ServiceUnavailable):
+            told(call.run("rerun", "rating", ASKED, {call.WORKERS: str(tmp_path)}))
+        speaker.join(PATIENCE_S)
+    assert sent < 40_000_000
 
 
 def test_a_task_is_told_of_a_refusal_and_may_try_again(reader, tmp_path):

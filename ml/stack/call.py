@@ -16,13 +16,15 @@ from typing import TypeAlias
 from ml.contract import JsonObject
 from ml.errors import ServiceUnavailable
 from ml.stack.role_secrets import ROLE_OF, stage_command, stage_environment
-from ml.stack.worker import SOCKET
+from ml.stack.worker import CHUNK, SOCKET
 
 WORKERS = "TRADEWIND_WORKERS"
 """Folder with the socket of each role's worker, `<role>/worker.sock`; it goes before `TRADEWIND_SECRETS`."""
 SECRETS = "TRADEWIND_SECRETS"
 CONNECT_S, PAUSE_S = 60.0, 0.5
 """A worker that starts again is waited for."""
+LONGEST_MESSAGE, LONGEST_LINE = 8 * CHUNK, 256 * CHUNK
+"""What is taken from a worker: JSON writes a byte as six letters at most. A worker that went bad fills nobody's memory."""
 
 Output: TypeAlias = Generator[str, None, int]
 
@@ -65,21 +67,35 @@ def _here(command: Sequence[str], environment: Mapping[str, str]) -> Output:
 
 
 def _there(path: Path, asked: JsonObject) -> Output:
-    with _connected(path) as line:
+    with _connected(path) as line, line.makefile("rb") as said:
         line.sendall(json.dumps(asked).encode() + b"\n")
         rest = ""
-        for message in line.makefile("rb"):
-            told = json.loads(message)
+        while message := said.readline(LONGEST_MESSAGE):
+            told = _understood(message)
             if "refused" in told:
                 raise ServiceUnavailable(
-                    "a worker that takes the stage", told["refused"], "Is each role's socket its own?"
+                    "a worker that takes the stage", str(told["refused"]), "Is each role's socket its own?"
                 )
-            *lines, rest = (rest + told.get("text", "")).split("\n")
-            yield from lines
+            whole, end, part = str(told.get("text", "")).rpartition("\n")
+            if end:
+                yield from (rest + whole).split("\n")
+            rest = part if end else rest + part
+            if len(rest) > LONGEST_LINE:
+                raise ServiceUnavailable(f"lines below {LONGEST_LINE:,} letters", "a longer one", "Try again.")
             if "code" in told:
                 yield from filter(None, [rest])
                 return int(told["code"])
     raise ServiceUnavailable(f"the end of stage {asked['stage']}", "a worker that ended before", "Try again.")
+
+
+def _understood(message: bytes) -> JsonObject:
+    try:
+        told = json.loads(message) if message.endswith(b"\n") else None
+    except (ValueError, RecursionError):
+        told = None
+    if not isinstance(told, dict) or not isinstance(told.get("code", 0), int):
+        raise ServiceUnavailable("whole messages of a worker", "something else", "Try again; look at its log.")
+    return told
 
 
 def _connected(path: Path) -> socket.socket:

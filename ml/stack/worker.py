@@ -33,6 +33,7 @@ SOCKET_MODE = 0o660  # the scheduler runs as another user of the same group
 LONGEST = 64 * 1024
 """Of a request, which becomes an argument of a process [bytes]."""
 CHUNK = 64 * 1024
+"""Read at once: as much as a pipe holds, so that one look after a process ended finds all it said [bytes]."""
 PATIENCE_S = 30.0
 """A caller has so long to say what it wants."""
 
@@ -122,17 +123,20 @@ class _Call(StreamRequestHandler):
     def _pass_on(self, process: subprocess.Popen[bytes]) -> bool:
         """Send the output as it comes until the process ends; return false as soon as the caller hangs up."""
         output, decoder = cast(Any, process.stdout), codecs.getincrementaldecoder("utf-8")("replace")
-        with selectors.DefaultSelector() as selector:
-            selector.register(output, selectors.EVENT_READ)
-            selector.register(self.connection, selectors.EVENT_READ)
+        with os.fdopen(os.pidfd_open(process.pid), "rb", 0) as ended, selectors.DefaultSelector() as selector:
+            for one in (output, self.connection, ended):
+                selector.register(one, selectors.EVENT_READ)
             while True:
                 ready = [key.fileobj for key, _ in selector.select()]
-                if output not in ready:
+                data = os.read(output.fileno(), CHUNK) if output in ready else b""
+                if data:
+                    self._tell({"text": decoder.decode(data)})
+                if ended in ready:
+                    return True  # not the end of the output: a child that stays behind may hold it open for ever
+                if output in ready and not data:
+                    selector.unregister(output)
+                elif output not in ready:
                     return False  # a caller says nothing more: it can only have gone
-                if not (data := os.read(output.fileno(), CHUNK)):
-                    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # its number stays taken until `_end`
-                    return True
-                self._tell({"text": decoder.decode(data)})
 
     def _tell(self, message: JsonObject) -> None:
         self.wfile.write(json.dumps(message).encode() + b"\n")
@@ -153,6 +157,8 @@ def _asked(line: bytes, role: Role) -> JsonObject:
     names = ("",) if asked["stage"] in UPKEEP else NAMES
     if asked["use_case"] not in names or not isinstance(asked["request"], dict):
         return {"refused": "a known use case and a request as an object are expected"}
+    if len(json.dumps(asked["request"])) > LONGEST:  # as an argument each letter beyond ASCII takes six
+        return {"refused": f"a request below {LONGEST} bytes as ASCII is expected"}
     return asked
 
 
