@@ -173,8 +173,8 @@ class Settings(BaseSettings):
 
     keep_versions: int = Field(10, ge=1, le=10_000)
     """Newest versions of a use case that maintenance keeps."""
-    keep_version_days: int = Field(90, ge=1, le=36_500)
-    """Versions that a move of these days names are kept too [days]."""
+    keep_version_days: int = Field(90, ge=90, le=36_500)
+    """Versions that a move of these days names are kept too; the gate looks back on 90 [days]."""
     keep_runs: int = Field(10, ge=1, le=10_000)
     """Newest runs of a use case that maintenance keeps."""
     keep_run_days: int = Field(90, ge=31, le=36_500)

@@ -8,6 +8,7 @@ import pytest
 
 from ml.errors import IntegrityBroken
 from ml.pipeline.yardstick import best_version
+from ml.registry.collect import Kept, collect
 from ml.store import Bucket
 from tests.promotable_run import roll_back, use_case, walk_in
 
@@ -83,3 +84,10 @@ def test_version_whose_record_is_gone_is_missing_evidence(promoted, best, promot
         models.delete(key)
     with pytest.raises(IntegrityBroken, match="trusted key"):
         best()
+
+
+def test_version_that_was_collected_is_passed_over_and_stops_no_run(promoted, best, promoter, name):
+    """Whoever keeps fewer days than the gate looks back on must still be able to retrain."""
+    _, _, latest = promoted(0.10, 0.11, 0.12)
+    collect(promoter, name, Kept(newest=1, horizon_days=0), "ada")
+    assert best() == latest

@@ -19,6 +19,7 @@ from ml.packaging.record import RECORD_TYPE
 from ml.packaging.signing import unverified
 from ml.pipeline.released import rows_key
 from ml.registry.checkpoint import Mark
+from ml.registry.collect import is_removed
 from ml.registry.entry import MOVES, Entry
 from ml.registry.erasure import proof_key
 from ml.registry.ledger import Ledger, verified
@@ -77,18 +78,12 @@ def _holds(document: Document, entry: Entry, view: Ledger) -> bool:
     except IntegrityBroken as error:
         raise _broken(document, entry, error.received) from error
     if data is None:
-        if _is_removed(entry, view):
+        if entry.to_digest is not None and is_removed(view.entries, entry.to_digest, entry.seq):
             return False
         raise _broken(document, entry, "none")
     if sha256(data) != document.digest:
         raise _broken(document, entry, sha256(data))
     return True
-
-
-def _is_removed(entry: Entry, view: Ledger) -> bool:
-    """Tell whether a later entry says that the entry's version was removed."""
-    later = (one for one in view.entries if one.action == "collect" and one.seq > entry.seq)
-    return entry.to_digest is not None and any(entry.to_digest in one.why for one in later)
 
 
 def _broken(document: Document, entry: Entry, received: str) -> IntegrityBroken:

@@ -9,7 +9,9 @@ from itertools import pairwise
 
 from ml.config import Settings
 from ml.contract import UseCase
+from ml.errors import IntegrityBroken, ModelNotFound
 from ml.registry import ledger
+from ml.registry.collect import is_removed
 from ml.registry.entry import MOVES, Entry
 from ml.registry.fetch import fetch_record
 
@@ -22,8 +24,8 @@ def best_version(settings: Settings, use_case: UseCase, channel: str, now: datet
     """Return the version with the best recorded primary figure of all that were live in the last 90 days; none without one.
 
     Figures were recorded on test rows of different times: they choose whom the gate measures again, on today's rows. A
-    version that a person rolled back is no yardstick, nor one that was judged by another primary metric. Of equals the
-    latest counts.
+    version that a person rolled back is no yardstick, nor one that was judged by another primary metric, nor one of which
+    the ledger says that it was collected. Of equals the latest counts.
 
     Args:
         settings: A role that may read `ledger` and `models`.
@@ -35,11 +37,18 @@ def best_version(settings: Settings, use_case: UseCase, channel: str, now: datet
         IntegrityBroken: The ledger or a record does not hold.
         ModelNotFound: The store lost a version that was live.
     """
-    entries = [one for one in ledger.history(settings, use_case.name, channel) if one.action in MOVES]
+    told = ledger.history(settings, use_case.name)
+    entries = [one for one in told if one.action in MOVES and one.channel == channel]
     metric = use_case.judgement.metric(use_case.judgement.primary)
     found: dict[str, float] = {}
-    for digest in _live_since(entries, now - timedelta(days=DAYS)):
-        figure = fetch_record(settings, use_case.name, digest).payload["figures"].get(metric.name)
+    for digest, seq in _live_since(entries, now - timedelta(days=DAYS)):
+        try:
+            figure = fetch_record(settings, use_case.name, digest).payload["figures"].get(metric.name)
+        except (IntegrityBroken, ModelNotFound):
+            if not is_removed(told, digest, seq):
+                raise
+            log.warning("version passed over as a yardstick digest=%s reason=collected", digest)
+            continue
         if figure is None or figure["value"] is None:
             log.warning("version passed over as a yardstick digest=%s reason=no %s recorded", digest, metric.name)
             continue
@@ -47,8 +56,8 @@ def best_version(settings: Settings, use_case: UseCase, channel: str, now: datet
     return max(reversed(found), key=found.__getitem__, default=None)
 
 
-def _live_since(entries: Sequence[Entry], since: datetime) -> Iterator[str]:
-    """Yield the versions that were live at some moment since then, by the entry that made them live last."""
+def _live_since(entries: Sequence[Entry], since: datetime) -> Iterator[tuple[str, int]]:
+    """Yield the versions that were live at some moment since then, each with the entry that made it live last."""
     spans = [(entry, datetime.fromisoformat(after.when)) for entry, after in pairwise(entries)]
     latest = {entry.to_digest: entry for entry, until in spans if until >= since}
     if entries:
@@ -57,4 +66,4 @@ def _live_since(entries: Sequence[Entry], since: datetime) -> Iterator[str]:
     undone = {entry.from_digest: entry.seq for entry in entries if entry.action == "rollback"}
     for digest, entry in latest.items():
         if digest is not None and undone.get(digest, 0) < entry.seq:
-            yield digest
+            yield digest, entry.seq

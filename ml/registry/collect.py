@@ -19,7 +19,7 @@ from ml.packaging.oci import parsed
 from ml.packaging.record import RECORD_TYPE
 from ml.packaging.signing import Signer, unverified
 from ml.packaging.version import only_layer
-from ml.registry.entry import Action, Move
+from ml.registry.entry import Action, Entry, Move
 from ml.registry.ledger import Ledger
 from ml.registry.shelf import Shelf
 
@@ -102,6 +102,11 @@ def ensure_at_rest(view: Ledger) -> None:
         raise StorageUnavailable(
             f"the registry of {view.use_case} at rest", f"a collection that began {about[-1].when}", "Try again soon."
         )
+
+
+def is_removed(entries: Iterable[Entry], digest: str, since: int) -> bool:
+    """Tell whether an entry after number `since` says that a version was removed."""
+    return any(one.action == "collect" and one.seq > since and digest in one.why for one in entries)
 
 
 def _named(view: Ledger, kept: Kept) -> set[str]:
