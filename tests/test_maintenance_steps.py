@@ -24,6 +24,7 @@ from ml.stack import airflow as orchestrator
 from ml.stack.certificate import private_authority
 from ml.stack.process import free_port
 from ml.stack.role_secrets import split
+from ml.stack.worker import LONGEST
 from ml.store import Bucket
 from tests.conftest import running_store
 from tests.maintained_shop import LATER, SHOP, Shop
@@ -302,3 +303,15 @@ def test_the_dag_in_a_real_airflow_removes_nothing_a_broken_ledger_may_name_and_
         *("versions", "runs", "objects", "reports"),
     ]
     assert {one: tag for one, tag in shop.stored().items() if one in before} == before
+
+
+@pytest.mark.parametrize("letter", ["f", "店", "🚲"])
+def test_the_accounts_of_all_steps_fit_the_report_s_request_however_much_went_wrong(letter):
+    told = {
+        name: Outcome(step=name, **{kind: [letter * 5000] * 300 for kind in ("notes", "warnings", "faults")}).to_json()
+        for name in UPKEEP
+    }
+    assert len(json.dumps({"is_trial": False, "outcomes": told})) < LONGEST
+    assert all("more; see the step's log" in one["faults"][-1] for one in told.values())
+    few = Outcome(step="runs", faults=[letter * 200] * 2)
+    assert few.to_json()["faults"] == few.faults

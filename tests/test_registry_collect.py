@@ -4,13 +4,14 @@ import pytest
 
 from ml.errors import ModelNotFound, StorageUnavailable
 from ml.packaging.signing import Signer
+from ml.pipeline.rebuild import rebuild
 from ml.registry import ledger
 from ml.registry.collect import Kept, collect
 from ml.registry.entry import Move
 from ml.registry.fetch import fetch_document, fetch_record, fetch_version
 from ml.registry.ledger import Ledger
 from ml.registry.shelf import Shelf
-from tests.promotable_run import roll_back, walk_in
+from tests.promotable_run import roll_back, use_case, walk_in
 
 
 @pytest.fixture
@@ -70,3 +71,10 @@ def test_a_promotion_waits_while_a_collection_is_under_way(ready, promoter, name
     view.refresh()
     view.note(signer, Move(channel="registry", action="collected", digest=None, who="ada", why=""))
     assert walk_in(promoter, name, root)["is_new"]
+
+
+def test_a_version_whose_yardstick_was_collected_is_not_rebuildable_rather_than_another(promoter, name, versions):
+    collect(promoter, name, Kept(newest=2, horizon_days=0), "ada")
+    told = rebuild(promoter, lambda stage: {}, use_case(name), versions[3])
+    assert (told.verdict, told.run_id) == ("not rebuildable", None)
+    assert f"it was compared with {versions[2]}, which" in told.sentence

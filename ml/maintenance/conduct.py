@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ml.contract import JsonObject
 from ml.maintenance import summary
+from ml.maintenance.outcome import Outcome
 from ml.pipeline import UPKEEP, UPKEEP_AFTER
 from ml.stack import up as stack
 from ml.stack.role_secrets import split, stage_command, stage_environment
@@ -56,5 +57,4 @@ def _run(name: str, request: JsonObject, environment: Mapping[str, str]) -> Json
         found: JsonObject = json.loads(told[-1])
         return found
     seen = " ".join(done.stderr.strip().splitlines()[-OUTPUT_TAIL:])
-    fault = f"The step `{name}` ended with code {done.returncode}: {seen}"
-    return {"step": name, "removed": [], "notes": [], "warnings": [], "faults": [fault]}
+    return Outcome(step=name, faults=[f"The step `{name}` ended with code {done.returncode}: {seen}"]).to_json()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 
 from ml.contract import JsonObject
 
-SENTENCES, LENGTH = 20, 400
-"""Most sentences of a kind that a step tells, and most characters of one."""
+SHORTER = ((20, 400), (8, 400), (4, 200), (2, 80))
+"""Most sentences of a kind that a step tells, and most characters of one: the first pair that keeps an account short enough."""
+ACCOUNT = 7 * 1024
+"""Longest account as JSON: those of all steps together are one request of the report, of at most 64 KiB [bytes]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,11 +44,17 @@ class Outcome:
 
     def to_json(self) -> JsonObject:
         """Return it as the next step reads it: of bounded length, whoever wrote what it quotes."""
-        told = {kind: _bounded(getattr(self, kind)) for kind in ("notes", "warnings", "faults")}
-        return {**asdict(self), **told}
+        told: JsonObject = {}
+        for most, length in SHORTER:
+            told = asdict(self) | {
+                kind: _bounded(getattr(self, kind), most, length) for kind in ("notes", "warnings", "faults")
+            }
+            if len(json.dumps(told)) <= ACCOUNT:
+                break
+        return told
 
 
-def _bounded(sentences: list[str]) -> list[str]:
-    shown = [one if len(one) <= LENGTH else f"{one[:LENGTH]}…" for one in sentences[:SENTENCES]]
+def _bounded(sentences: list[str], most: int, length: int) -> list[str]:
+    shown = [one if len(one) <= length else f"{one[:length]}…" for one in sentences[:most]]
     more = len(sentences) - len(shown)
     return [*shown, f"… and {more} more; see the step's log."] if more else shown

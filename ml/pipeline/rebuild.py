@@ -34,6 +34,7 @@ from ml.pipeline.freeze import code_digest, erasures
 from ml.pipeline.place import PROJECT
 from ml.pipeline.workspace import CODE, LOCK, single
 from ml.registry.fetch import fetch_document, fetch_record, fetch_version
+from ml.registry.shelf import Shelf
 from ml.training import machine
 
 Verdict: TypeAlias = Literal["same", "agrees", "differs", "not rebuildable"]
@@ -41,6 +42,7 @@ Environment: TypeAlias = Callable[[str], Mapping[str, str]]
 """(stage) -> the environment of its process: the S3 user of its role, and that stage's secrets."""
 
 SIGNED_SINCE = "ml/pipeline/judge.py"  # in all code whose stages can take part in a run of this code
+YARDSTICKS = ("production", "best")  # fields of the inputs
 LOG_TAIL = 15  # lines of a stage that failed
 
 log = logging.getLogger(__name__)
@@ -77,6 +79,9 @@ def rebuild(settings: Settings, environment: Environment, use_case: UseCase, dig
     record = fetch_record(settings, use_case.name, digest).payload
     lock = fetch_document(settings, use_case.name, digest, artifact.LOCK)
     known = json.loads(lock["inputs.json"])
+    if gone := _compared_and_gone(settings, use_case.name, known):
+        said = f"not rebuildable: it was compared with {', '.join(gone)}, which the registry holds no more"
+        return Rebuilt(use_case=use_case.name, digest=digest, verdict="not rebuildable", sentence=said)
     erased = set(erasures(settings, use_case.name)) - set(map(str, known["erasures"]))
     if erased:
         said = f"not rebuildable: {len(erased)} customers whose data it saw have been erased since"
@@ -86,6 +91,12 @@ def rebuild(settings: Settings, environment: Environment, use_case: UseCase, dig
         _freeze(settings, use_case.name, run_id, lock, code)
         attempt = _Attempt(settings, use_case, run_id, code, Path(home), environment)
         return attempt.judge(digest, record, _outputs(lock[LOCK]))
+
+
+def _compared_and_gone(settings: Settings, use_case: str, inputs: JsonObject) -> list[str]:
+    """Return the versions that the gate compared with and that were collected since: it would measure them again."""
+    shelf, named = Shelf.open(settings, use_case), {(inputs.get(name) or {}).get("digest") for name in YARDSTICKS}
+    return sorted(one for one in named if one is not None and not shelf.holds(one))
 
 
 @dataclass(frozen=True)
