@@ -23,7 +23,7 @@ from pydantic.fields import FieldInfo
 from typer.cli import get_docs_for_click
 from typer.main import get_command
 
-from ml.__main__ import app
+from ml.cli.main import app
 from ml.config import BUCKETS, GRANTS, ROLES, Settings, is_secret
 from ml.contract import Table
 from ml.parameter import Section, UseCaseParams

@@ -9,7 +9,7 @@ from contextlib import closing
 
 import pytest
 
-from ml.__main__ import call
+from ml.cli.main import call
 from ml.errors import ConfigInvalid, IntegrityBroken, StorageUnavailable
 from ml.files import sha256_file, write_json
 from ml.packaging.signing import Signer

@@ -12,7 +12,7 @@ import yaml
 from dotenv import dotenv_values
 
 import ml
-from ml.acting import acting
+from ml.cli.acting import acting
 from ml.config import GRANTS, ROLES, Settings
 from ml.errors import ConfigInvalid, StorageUnavailable
 from ml.pipeline import PUBLIC

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 import pytest
 from typer.testing import CliRunner
 
-from ml.__main__ import app
+from ml.cli.main import app
 from ml.contract import Rule, Verdict
 from ml.errors import ConfigInvalid, IntegrityBroken
 from ml.files import canonical, sha256, write_verdict

@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from rich.console import Console
 from typer.testing import CliRunner
 
-from ml.__main__ import app
+from ml.cli.main import app
 from ml.config import Settings
 from ml.errors import IntegrityBroken
 from ml.packaging import artifact

@@ -15,11 +15,11 @@ PROJECT = Path(__file__).parent.parent
 TYPES = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    "
 PLANTED = [
     ("ml/loose.py", "", "- ml.loose"),
-    ("ml/decide_command.py", "import ml.entry\n", "ml.decide_command -> ml.entry"),
+    ("ml/cli/decide.py", "import ml.__main__\n", "ml.cli.decide -> ml.__main__"),
     ("ml/bandit/choice.py", "import airflow\n", "ml.bandit.choice -> airflow"),
     ("ml/pages/frame.py", "import airflow.sdk\n", "ml.pages.frame -> airflow"),
     ("ml/benchmark/run.py", "def late():\n    import airflow\n", "ml.benchmark.run -> airflow"),
-    ("ml/acting.py", "import airflow\n", "ml.acting -> airflow"),
+    ("ml/cli/acting.py", "import airflow\n", "ml.cli.acting -> airflow"),
     ("data_checks/sketch.py", "import airflow\n", "data_checks.sketch -> airflow"),
     ("ml/contract.py", f"{TYPES}from ml.store import Bucket\n", "ml.contract -> ml.store"),
     (

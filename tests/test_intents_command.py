@@ -10,7 +10,7 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from ml.__main__ import app
+from ml.cli.main import app
 from ml.errors import SourceInvalid
 
 PHRASES = {

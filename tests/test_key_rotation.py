@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from pydantic import SecretStr
 
-from ml.__main__ import call
+from ml.cli.main import call
 from ml.errors import ConfigInvalid, IntegrityBroken
 from ml.files import sha256
 from ml.packaging.signing import Signer, Verifier, combine, generate_key

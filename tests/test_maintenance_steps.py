@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ml.__main__ import call
+from ml.cli.main import call
 from ml.config import Settings
 from ml.environment import inherited
 from ml.errors import ServiceUnavailable

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import typer
 
-from ml.__main__ import app, call
+from ml.cli.main import app, call
 
 EXIT_CODES = range(1, 12)
 DIGEST = f"sha256:{'0' * 64}"

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from ml.__main__ import app as command_line
+from ml.cli.main import app as command_line
 from ml.errors import IntegrityBroken
 from ml.files import DEPTH, parse, sha256
 from ml.registry import ledger

@@ -7,7 +7,7 @@ from itertools import repeat
 
 import pytest
 
-from ml.__main__ import call
+from ml.cli.main import call
 from ml.errors import StorageUnavailable
 from ml.serving.app import create_app
 from ml.space import full_disk

@@ -125,7 +125,7 @@ def test_training_does_not_depend_on_serving_pages_stores_or_the_gate(name):
         path for path in code if path.startswith(("ml/serving", "ml/pages", "ml/desk", "ml/registry", "ml/stack"))
     ]
     assert not {f"ml/use_cases/{name}/{part}.py" for part in ("service", "golden", "record", "data", "plot")} & {*code}
-    assert not {"ml/store.py", "ml/evaluation/gate.py", "ml/pipeline/evaluate.py", "ml/__main__.py"} & {*code}
+    assert not {"ml/store.py", "ml/evaluation/gate.py", "ml/pipeline/evaluate.py", "ml/cli/main.py"} & {*code}
 
 
 def test_data_that_code_reads_count_as_code():
@@ -162,7 +162,7 @@ EDITS = {
     "what all share": ("ml/contract.py", set(FILE_STAGES)),
     "the libraries": ("uv.lock", set(FILE_STAGES)),
     "a page": ("ml/desk/view.py", set()),
-    "the command line": ("ml/__main__.py", set()),
+    "the command line": ("ml/cli/machine.py", set()),
     "the model server": ("ml/serving/app.py", set()),
     "an operation": ("ml/pipeline/notify.py", set()),
     "another use case": ("ml/use_cases/rating/fit.py", set()),

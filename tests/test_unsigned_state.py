@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 import pandas as pd
 import pytest
 
-from ml.__main__ import call
+from ml.cli.main import call
 from ml.errors import IntegrityBroken
 from ml.files import canonical, sha256
 from ml.packaging.signing import Signer, Verifier, generate_key

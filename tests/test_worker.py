@@ -267,6 +267,7 @@ def late(*_):
     raise TimeoutError
 
 signal.signal(signal.SIGUSR1, late)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets what runs in its background ignore it
 try:
     for line in call.run("rerun", "rating", {"run_id": "x", "request": "y"}, {"TRADEWIND_WORKERS": sys.argv[1]}):
         pass

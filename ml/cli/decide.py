@@ -10,16 +10,16 @@ from typing import Annotated
 
 import typer
 
-from ml.acting import DAY, DEFAULT_HOME, Home, Reason, UseCaseName, acting, caller, digested, known, reader
+from ml.cli.acting import DAY, DEFAULT_HOME, Home, Reason, UseCaseName, acting, caller, digested, known, reader
 from ml.config import Settings, load_settings
 from ml.contract import JsonObject
 from ml.pipeline.decision import Judged, Kind
 from ml.terminal import Console, echo, one_line
 
-decide_commands = typer.Typer()
+commands = typer.Typer()
 
 
-@decide_commands.command()
+@commands.command()
 def decide(  # noqa: PLR0913, PLR0917 - the options of a command
     use_case: UseCaseName,
     kind: Annotated[Kind, typer.Argument(help="What is decided.")],
@@ -53,7 +53,7 @@ def decide(  # noqa: PLR0913, PLR0917 - the options of a command
     _follow(home, use_case, run, done["again"])
 
 
-@decide_commands.command()
+@commands.command()
 def decisions(
     use_case: UseCaseName,
     home: Home = DEFAULT_HOME,

@@ -10,12 +10,12 @@ from typing import Annotated
 
 import typer
 
-from ml.acting import DEFAULT_HOME, Home, Reason, UseCaseName, acting, caller, digested, known, reader
+from ml.cli.acting import DEFAULT_HOME, Home, Reason, UseCaseName, acting, caller, digested, known, reader
 from ml.config import Settings
 from ml.errors import ConfigInvalid, IntegrityBroken, ModelNotFound
 from ml.terminal import Console, echo
 
-release = typer.Typer()
+commands = typer.Typer()
 
 Target = Annotated[str, typer.Option("--to", help="Digest of the version.", callback=digested)]
 Channel = Annotated[str, typer.Option(help="production, candidate, or another name.")]
@@ -23,7 +23,7 @@ PRODUCTION = "production"
 STATUS_SECONDS = 5.0
 
 
-@release.command()
+@commands.command()
 def status(home: Home = DEFAULT_HOME) -> None:
     """Show which parts run and what is live."""
     from ml.config import load_settings
@@ -36,7 +36,7 @@ def status(home: Home = DEFAULT_HOME) -> None:
     summary.show_live(Console(), reader(home).model_copy(update=soon))
 
 
-@release.command()
+@commands.command()
 def history(
     use_case: UseCaseName,
     home: Home = DEFAULT_HOME,
@@ -55,7 +55,7 @@ def history(
         summary.show_history(Console(), entries)
 
 
-@release.command()
+@commands.command()
 def verify(
     digest: Annotated[
         str | None, typer.Argument(help="A version; every use case is searched for it.", callback=digested)
@@ -144,7 +144,7 @@ def _owner(settings: Settings, names: list[str], digest: str) -> str:
     return found[0]
 
 
-@release.command()
+@commands.command()
 def promote(
     use_case: UseCaseName, to: Target, reason: Reason, channel: Channel = PRODUCTION, home: Home = DEFAULT_HOME
 ) -> None:
@@ -156,7 +156,7 @@ def promote(
     echo(door.promote_again(acting(home, "promote", "signing_key"), load(use_case), order).sentence)
 
 
-@release.command()
+@commands.command()
 def rollback(
     use_case: UseCaseName, to: Target, reason: Reason, channel: Channel = PRODUCTION, home: Home = DEFAULT_HOME
 ) -> None:
@@ -168,7 +168,7 @@ def rollback(
     echo(door.rollback(acting(home, "promote", "signing_key"), load(use_case), order).sentence)
 
 
-@release.command()
+@commands.command()
 def gc(
     use_case: UseCaseName,
     keep: Annotated[int, typer.Option(min=1, max=10_000, help="Newest versions that stay.")] = 10,
@@ -190,7 +190,7 @@ def gc(
     echo(f"{len(done.versions)} versions, {done.manifests} manifests, {done.blobs} blobs {verb}")
 
 
-@release.command()
+@commands.command()
 def checkpoint(
     folder: Annotated[Path, typer.Argument(help="Given to fresh servers as TRADEWIND_CHECKPOINTS.")],
     home: Home = DEFAULT_HOME,
@@ -208,7 +208,7 @@ def checkpoint(
         echo(f"{name}: {f'entry {mark.seq}' if mark else 'nothing was promoted yet'}")
 
 
-@release.command()
+@commands.command()
 def trace(
     request_id: Annotated[str, typer.Argument(help="Header Tradewind-Request-Id of an answer.")],
     use_case: Annotated[list[str] | None, typer.Option(help="Only this use case; default all.")] = None,
@@ -233,7 +233,7 @@ def _names() -> list[str]:
     return list(NAMES)
 
 
-@release.command()
+@commands.command()
 def rotate_key(
     leaked: Annotated[bool, typer.Option("--leaked", help="Believe nothing more that the old keys sign.")] = False,
     key: Annotated[

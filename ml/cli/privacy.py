@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ml.acting import DEFAULT_HOME, Home, Reason, UseCaseName, acting, caller, known
+from ml.cli.acting import DEFAULT_HOME, Home, Reason, UseCaseName, acting, caller, known
 from ml.config import Settings
 from ml.errors import ConfigInvalid, IntegrityBroken, ModelNotFound
 from ml.registry.erasure import Erasure, Policy
@@ -15,7 +15,7 @@ from ml.terminal import echo
 if TYPE_CHECKING:
     from ml.pipeline.erase import Order
 
-privacy = typer.Typer()
+commands = typer.Typer()
 
 NEXT: dict[Policy, str] = {
     "retrain": "retrain; the next run leaves the customer out",
@@ -24,7 +24,7 @@ NEXT: dict[Policy, str] = {
 }
 
 
-@privacy.command()
+@commands.command()
 def erase(  # noqa: PLR0913, PLR0917 - the options of a command
     subject: Annotated[str, typer.Argument(help="The customer, as the shop's tables name them.")],
     reason: Reason,
@@ -65,7 +65,7 @@ def erase(  # noqa: PLR0913, PLR0917 - the options of a command
         echo(f"  the keys' bytes in the store: {done.erasure.overwritten or 'unknown: erased by an earlier version'}")
 
 
-@privacy.command()
+@commands.command()
 def erasures(
     use_case: Annotated[list[str] | None, typer.Option(help="Only this use case; default all.")] = None,
     home: Home = DEFAULT_HOME,
@@ -82,7 +82,7 @@ def erasures(
     _tell(problems)
 
 
-@privacy.command()
+@commands.command()
 def adopt(
     use_case: Annotated[list[str] | None, typer.Option(help="Only this use case; default all.")] = None,
     unproven: Annotated[
@@ -107,7 +107,7 @@ def adopt(
     _tell(problems)
 
 
-@privacy.command()
+@commands.command()
 def decrypt(
     use_case: UseCaseName,
     table: Annotated[str, typer.Argument(help="Name of the table.")],

@@ -11,7 +11,10 @@ import typer
 from ml.config import Role
 from ml.errors import ConfigInvalid
 
+commands = typer.Typer()
 
+
+@commands.command()
 def worker(
     role: Annotated[Role, typer.Argument(help="Whose stages are run.")],
     folder: Annotated[Path, typer.Argument(help="Gets the socket at which Airflow's tasks call.")],

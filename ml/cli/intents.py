@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from ml.acting import LARGEST_SEED
+from ml.cli.acting import LARGEST_SEED
 from ml.contract import JsonObject
 from ml.files import write_json
 from ml.terminal import Console, echo
@@ -22,7 +22,10 @@ FIGURES = {
 }
 NAMES = {"teacher": "teachers (MiniLM, 6 blocks, float32)", "student": "student (LiteRT int8, what would ship)"}
 
+commands = typer.Typer()
 
+
+@commands.command()
 def intents(  # noqa: PLR0913, PLR0917 - each is an option of the command
     train: Annotated[Path, typer.Argument(help="CSV of labelled texts to learn from; may be gzipped.")],
     test: Annotated[Path, typer.Argument(help="CSV of the same form that is scored once.")],

@@ -8,15 +8,15 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from ml.acting import DEFAULT_HOME, Home, json_object
+from ml.cli.acting import DEFAULT_HOME, Home, json_object
 from ml.contract import JsonObject
 from ml.errors import StageFailed
 from ml.terminal import Console, echo, one_line
 
-maintain_commands = typer.Typer()
+commands = typer.Typer()
 
 
-@maintain_commands.command()
+@commands.command()
 def maintain(
     is_trial: Annotated[bool, typer.Option("--dry-run", help="Show what would go; change nothing.")] = False,
     home: Home = DEFAULT_HOME,
@@ -31,7 +31,7 @@ def maintain(
         raise StageFailed("maintenance without faults", f"{len(report['faults'])}, listed above", "Follow each remedy.")
 
 
-@maintain_commands.command(hidden=True)
+@commands.command(hidden=True)
 def maintain_step(
     name: str,
     request: Annotated[str, typer.Option(help="`is_trial`; of the report also `outcomes` [JSON].")] = "{}",

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from ml.acting import DEFAULT_HOME, Home
+from ml.cli.acting import DEFAULT_HOME, Home
 from ml.terminal import echo
 
-backup_commands = typer.Typer()
+commands = typer.Typer()
 
 MIB = 1024 * 1024
 Passphrase = Annotated[
@@ -19,7 +19,7 @@ Passphrase = Annotated[
 Keys = Annotated[Path | None, typer.Option(help="The encrypted keys' file; default keys.sealed in the folder.")]
 
 
-@backup_commands.command()
+@commands.command()
 def backup(
     folder: Annotated[Path, typer.Argument(help="New or empty; one that a killed backup began is completed.")],
     passphrase_file: Passphrase,
@@ -35,7 +35,7 @@ def backup(
     echo(f"{made.objects} objects, {made.size / MIB:.1f} MiB in {folder}; encrypted keys in {made.keys}")
 
 
-@backup_commands.command()
+@commands.command()
 def restore(
     folder: Annotated[Path, typer.Argument(help="What `tradewind backup` made.")],
     passphrase_file: Passphrase,

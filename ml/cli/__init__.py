@@ -1,0 +1,1 @@
+"""The command line `tradewind`, one module a group of commands; nothing is imported before the environment is clean."""
