@@ -78,6 +78,7 @@ def await_question(http: httpx.Client, place: str) -> dict[str, Any]:
     while (state := http.get(place).json()["state"]) != "awaiting_input" and time.monotonic() < deadline:
         assert state not in ("failed", "upstream_failed", "skipped")
         time.sleep(0.5)
+    assert state == "awaiting_input", f"{place} is {state} after {RUN_SECONDS} s"
     time.sleep(HEARD_SECONDS)
     details: dict[str, Any] = http.get(f"{place}/-1/hitlDetails").json()
     return details

@@ -69,7 +69,7 @@ def test_an_unexpected_error_of_a_stage_is_told_without_its_message(tmp_path):
     printed = done.stdout + done.stderr
     assert (done.returncode, PERSON in printed, "anna" in printed) == (1, False, False)
     assert "yaml.parser.ParserError" in printed
-    assert "task.py" in printed
+    assert "file_stage.py" in printed
 
 
 def test_an_outline_tells_what_led_to_an_error():

@@ -15,6 +15,7 @@ from data_checks.profile import History
 from data_checks.runner import Job
 from data_checks.runner import run as run_checks
 from data_checks.standard import Standard
+from ml.errors import SourceInvalid
 from ml.files import read_json, read_verdict
 from ml.parameter import ChecksParams
 from ml.pipeline import ingest, validate
@@ -230,12 +231,16 @@ def test_a_day_that_came_in_part_is_told(good, newest, whole):
     assert "Friday 2026-11-20" in rules["purchases.days_whole"].sentence
 
 
-def test_an_empty_required_table_refuses_and_a_missing_optional_one_warns(judge, tables):
-    tables["products"] = tables["products"].head(0)
+def test_a_missing_optional_table_warns(judge, tables):
     del tables["customers"]
-    verdict, rules, _ = judge(tables)
-    assert "products.not_empty" in {rule.name for rule in verdict.blocking()}
+    _, rules, _ = judge(tables)
     assert (rules["customers.not_empty"].passed, rules["customers.not_empty"].severity) == (False, "warn")
+
+
+def test_a_required_table_of_headers_alone_is_refused(judge, tables):
+    tables["products"] = tables["products"].head(0)
+    with pytest.raises(SourceInvalid, match=r"rows of products .* headers alone"):
+        judge(tables)
 
 
 def test_a_warning_does_not_refuse(judge, tables):
