@@ -35,7 +35,6 @@ APPROVAL_TASK = "approve"
 REVIEW_TASK = "review"
 TARGET_FIELDS = ("digest", "reason", "action", "channel", "kind", "run", "verdict", "rule", "until", "rows")
 AUTOMATIC = ("scheduled", "asset_triggered")  # kinds of Airflow's runs that nobody starts by hand
-RESULT = "RESULT "  # a line of the stage's standard output that starts so is the task's result
 
 log = logging.getLogger(__name__)
 
@@ -150,6 +149,8 @@ def request_of(context: Any) -> dict[str, Any]:
 
 def _heard(output: Output) -> tuple[Any, int]:
     """Log the lines of a stage as they come, and return its result and exit code."""
+    from ml.pipeline import RESULT
+
     result = None
     with closing(output):
         while True:

@@ -8,12 +8,9 @@ from typing import Annotated
 
 import typer
 
-from ml.cli.acting import (
-    UseCaseName,
-    address,
-    json_object,
-)
+from ml.cli.acting import UseCaseName, address, json_object
 from ml.config import load_settings
+from ml.pipeline import RESULT
 from ml.private import make_private
 from ml.terminal import echo
 
@@ -53,7 +50,7 @@ def trial(
     train: Annotated[str, typer.Option(help="Section `train` of the parameters [JSON].")],
 ) -> None:
     """Train once and tell the primary metric on validation rows (`tune` calls this)."""
-    from ml.pipeline.tune import RESULT, try_once
+    from ml.pipeline.tune import try_once
     from ml.use_cases import load
 
     echo(f"{RESULT}{try_once(load(use_case), folder, json_object(train, '--train'))}")
@@ -68,4 +65,4 @@ def task(
     """Run one stage of one run, handing over through the object store (Airflow calls this)."""
     from ml.pipeline.task import run_task
 
-    echo(f"RESULT {json.dumps(run_task(name, use_case, json_object(request, '--request')))}")
+    echo(f"{RESULT}{json.dumps(run_task(name, use_case, json_object(request, '--request')))}")

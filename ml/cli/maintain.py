@@ -11,6 +11,7 @@ from rich.table import Table
 from ml.cli.acting import DEFAULT_HOME, Home, json_object
 from ml.contract import JsonObject
 from ml.errors import StageFailed
+from ml.pipeline import RESULT
 from ml.terminal import Console, echo, one_line
 
 commands = typer.Typer()
@@ -39,7 +40,7 @@ def maintain_step(
     """Run one step of maintenance as the role in the environment (Airflow calls this)."""
     from ml.maintenance.step import run_step
 
-    echo(f"RESULT {json.dumps(run_step(name, json_object(request, '--request')))}")
+    echo(f"{RESULT}{json.dumps(run_step(name, json_object(request, '--request')))}")
 
 
 def _show(out: Console, report: JsonObject) -> None:

@@ -9,16 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ml.cli.acting import (
-    DAY,
-    DEFAULT_HOME,
-    LARGEST_SEED,
-    Home,
-    UseCaseName,
-    acting,
-    known,
-    reader,
-)
+from ml.cli.acting import DAY, DEFAULT_HOME, LARGEST_SEED, Home, UseCaseName, acting, known, reader
 from ml.config import load_settings
 from ml.terminal import Console, echo
 

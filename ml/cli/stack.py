@@ -7,11 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ml.cli.acting import (
-    DAY,
-    DEFAULT_HOME,
-    Home,
-)
+from ml.cli.acting import DAY, DEFAULT_HOME, Home
 from ml.config import load_settings
 from ml.private import make_private
 from ml.terminal import Console

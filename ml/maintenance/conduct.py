@@ -11,11 +11,10 @@ from pathlib import Path
 from ml.contract import JsonObject
 from ml.maintenance import summary
 from ml.maintenance.outcome import Outcome
-from ml.pipeline import UPKEEP, UPKEEP_AFTER
+from ml.pipeline import RESULT, UPKEEP, UPKEEP_AFTER
 from ml.stack import up as stack
 from ml.stack.role_secrets import split, stage_command, stage_environment
 
-RESULT = "RESULT "
 OUTPUT_TAIL = 3  # lines of a step that failed
 
 

@@ -85,6 +85,9 @@ FOREIGN: tuple[str, ...] = ("source_password", "notify_webhook", "notify_smtp_pa
 """Those of them that open other people's systems: they come by environment, and are withheld from every other stage."""
 
 
+RESULT = "RESULT "
+"""Begins the line of a stage's or trial's standard output that holds what it returns [JSON]; what precedes it is its log."""
+
 RUN_ID = re.compile(r"(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9._~=+-]{0,199}", re.ASCII)
 """A run's id as it stands in keys: a person who starts a run chooses it."""
 TAKEN: frozenset[str] = frozenset({"profiles", "released", "notified", "monitor", "bandit", "tune"})

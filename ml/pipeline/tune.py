@@ -23,7 +23,7 @@ from ml.contract import JsonObject, UseCase
 from ml.errors import ConfigInvalid, ModelNotFound, StageFailed
 from ml.files import canonical, read_json, sha256, sha256_file
 from ml.parameter import Section
-from ml.pipeline import workspace
+from ml.pipeline import RESULT, workspace
 from ml.pipeline.context import typed_params
 from ml.pipeline.freeze import PRODUCTION, project_params, project_section
 from ml.pipeline.place import PROJECT
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 SEEN = ("train.parquet", "valid.parquet", "state.json")
 """What a trial may look at."""
 STUDY = "study.db"
-RESULT = "RESULT "  # begins the line of a trial's standard output that holds its figures
 SEED = 20260101
 
 log = logging.getLogger(__name__)
